@@ -135,7 +135,8 @@ class InvoiceHead:
     id: InvoiceId
     client_id: ClientId
     number: str
-    date: date | None
+    issued: date | None
+    """`date`: when it was made out; invoices made later with an older date exist."""
     due: date | None
     paid_at: datetime | None
     cancelled_at: datetime | None
@@ -172,7 +173,8 @@ class Invoice:
     id: InvoiceId
     client_id: ClientId
     number: str
-    date: date | None
+    issued: date | None
+    """`date`: when it was made out; invoices made later with an older date exist."""
     due: date | None
     paid_at: datetime | None
     subtotal: Decimal
