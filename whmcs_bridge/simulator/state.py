@@ -118,6 +118,8 @@ class World:
     log: list[SimEvent] = field(default_factory=list)
     failing_services: dict[int, str] = field(default_factory=dict)
     """Service id -> the text its module answers to every call."""
+    waited: float = 0.0
+    """Seconds that module calls have taken so far; the faces sleep or judge what a call added."""
 
     currencies: dict[int, Currency] = field(default_factory=dict)
     payment_methods: dict[str, PaymentMethod] = field(default_factory=dict)
