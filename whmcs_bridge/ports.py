@@ -1,0 +1,440 @@
+"""What the jobs need from outside: WHMCS, the mirror, the journal, backup stores, a clock."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from whmcs_bridge.domain.book import (
+    Addon,
+    CancelRequest,
+    Client,
+    ClientDetails,
+    ClientGroup,
+    Contact,
+    Invoice,
+    InvoiceHead,
+    Product,
+    SentEmail,
+    Service,
+)
+from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.facts import Membership, PaidInvoice
+from whmcs_bridge.domain.ids import AddonId, ClientId, GroupId, InvoiceId, ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
+from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy.decision import Note
+
+# --- WHMCS ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SweepEnd:
+    """How the reading of a whole list went."""
+
+    complete: bool
+    rows: int
+    problems: tuple[str, ...] = ()
+
+
+Row_co = TypeVar("Row_co", covariant=True)
+
+
+class Sweep(Protocol[Row_co]):
+    """A whole list, page by page; `end` is there once the pages are exhausted."""
+
+    def __iter__(self) -> Iterator[Sequence[Row_co]]: ...
+    @property
+    def end(self) -> SweepEnd: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PanelState:
+    """What WHMCS says about itself; None or "" is not known."""
+
+    now: datetime | None = None
+    last_cron: datetime | None = None
+    version: str = ""
+    system_url: str = ""
+    maintenance: bool | None = None
+
+
+class Panel(Protocol):
+    """A live WHMCS. Reads raise WhmcsError; writes raise NotDelivered, OutcomeUnknown or Refused."""
+
+    def state(self) -> PanelState: ...
+    def groups(self) -> Sequence[ClientGroup]: ...
+    def products(self) -> Sequence[Product]: ...
+    def clients(self) -> Sweep[Client]: ...
+    def services(self) -> Sweep[Service]: ...
+    def addons(self) -> Sequence[Addon]: ...
+    def cancel_requests(self) -> Sweep[CancelRequest]: ...
+    def invoice_heads(self, status: InvoiceStatus | None, *, newest_first: bool = False) -> Sweep[InvoiceHead]: ...
+    def invoices(self, ids: Sequence[InvoiceId]) -> Iterator[tuple[InvoiceId, Invoice | BridgeError]]:
+        """Read many, side by side; an invoice that cannot be read comes back as its error."""
+        ...
+
+    def client(self, client: ClientId) -> ClientDetails: ...
+    def service(self, service: ServiceId) -> Service | None:
+        """Read one; None is an error-free empty answer by id."""
+        ...
+
+    def services_of(self, client: ClientId) -> Sequence[Service]: ...
+    def addons_of(self, client: ClientId) -> Sequence[Addon]: ...
+    def invoice_heads_of(self, client: ClientId) -> Sequence[InvoiceHead]:
+        """Every open invoice (Unpaid, Collections, Payment Pending) of one client."""
+        ...
+
+    def contacts(self, client: ClientId) -> Sequence[Contact]: ...
+    def emails(self, client: ClientId, since: date) -> Sequence[SentEmail]: ...
+    def suspend(self, service: ServiceId, reason: str) -> None: ...
+    def unsuspend(self, service: ServiceId) -> None: ...
+    def terminate(self, service: ServiceId) -> None: ...
+    def set_service_status(self, service: ServiceId, status: ServiceStatus, reason: str | None = None) -> None:
+        """Edit the record only: for products without a module. A reason of "" blanks it."""
+        ...
+
+    def set_addon_status(self, addon: AddonId, status: ServiceStatus) -> None: ...
+    def set_group(self, client: ClientId, group: GroupId) -> None: ...
+    def cancel_invoice(self, invoice: InvoiceId) -> None: ...
+    def send_template(self, template: str, related: int) -> None: ...
+    def send_text(self, kind: str, related: int, subject: str, html: str) -> None:
+        """Send our own text; `kind` is WHMCS's customtype (general, product, invoice), `related` its id."""
+        ...
+
+    def log(self, text: str, client: ClientId | None) -> None: ...
+    def calls(self) -> Mapping[str, int]:
+        """Calls made so far, by API action."""
+        ...
+
+
+# --- the mirror -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClientBook:
+    """One client as the mirror has it."""
+
+    client: Client
+    group: ClientGroup | None
+    currency: str
+    services: tuple[Service, ...]
+    addons: tuple[Addon, ...]
+    invoices: tuple[Invoice, ...]
+    """Open ones, with lines; also other clients' that bill one of this client's services."""
+    created_on: Mapping[InvoiceId, date]
+    pending_since: Mapping[InvoiceId, date]
+    cancelled: tuple[Invoice, ...]
+    """Cancelled ones that were open when first seen and bill one of its services; the last 400 days."""
+    history: tuple[PaidInvoice, ...]
+    """Settled ones; empty where payment history is not kept."""
+    cancel_requests: Mapping[ServiceId, CancelRequest]
+    """The newest per service."""
+    products: Mapping[int, Product]
+    """Those of its services."""
+    missing: frozenset[ServiceId] = frozenset()
+    """Services that the last complete snapshot did not have any more."""
+    unread: frozenset[InvoiceId] = frozenset()
+    """Open invoices whose lines could not be read: nothing harmful may follow for this client."""
+    as_of: datetime | None = None
+    credit: Decimal | None = None
+    credit_read_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """The last snapshot, as the mirror remembers it."""
+
+    at: datetime
+    complete: bool
+    problems: tuple[str, ...]
+    clients: int
+    services: int
+    living_services: int
+    """Active and Suspended."""
+    open_invoices: int
+    overdue_invoices: int
+    highest_client: int
+    highest_service: int
+    highest_invoice: int
+
+
+class Mirror(Protocol):
+    """WHMCS's truth, dated and disposable. Saves are one transaction a page."""
+
+    def begin(self, at: datetime) -> int:
+        """Start a snapshot; return its number. An unfinished one before it leaves nothing half-believed."""
+        ...
+
+    def save_groups(self, groups: Iterable[ClientGroup]) -> None: ...
+    def save_products(self, products: Iterable[Product]) -> None: ...
+    def save_clients(self, clients: Iterable[Client], snapshot: int) -> None: ...
+    def save_services(self, services: Iterable[Service], snapshot: int) -> None: ...
+    def save_addons(self, addons: Iterable[Addon], snapshot: int) -> None: ...
+    def save_cancel_requests(self, requests: Iterable[CancelRequest], snapshot: int) -> None: ...
+    def save_heads(self, heads: Iterable[InvoiceHead], snapshot: int, today: date) -> None:
+        """Upsert heads of any status; notes first-seen and first-pending days."""
+        ...
+
+    def save_invoice(self, invoice: Invoice, at: datetime) -> None: ...
+    def stale_invoices(
+        self, snapshot: int, reread_before: date, reread_clients: Collection[ClientId]
+    ) -> list[InvoiceId]:
+        """Open invoices whose lines are missing or older than their head, and those of `reread_clients` that were
+        last read on a day before `reread_before`."""
+        ...
+
+    def vanished_invoices(self, snapshot: int) -> list[InvoiceId]:
+        """Invoices that the mirror holds open and that this snapshot's open lists did not have."""
+        ...
+
+    def highest_invoice(self) -> InvoiceId:
+        """Highest id whose payment history is kept; 0 for none."""
+        ...
+
+    def finish(self, snapshot: int, at: datetime, complete: bool, problems: Sequence[str], today: date) -> None:
+        """Close the snapshot. Only a complete one marks what it did not have as missing."""
+        ...
+
+    def last(self) -> SnapshotInfo | None: ...
+    def books(self, today: date, also: Collection[ClientId], *, everyone: bool = False) -> Iterator[ClientBook]:
+        """Stream, by client id, the clients about whom something may have to be decided: an open invoice, a Suspended
+        service, or named in `also`; or all of them."""
+        ...
+
+    def book(self, client: ClientId) -> ClientBook | None: ...
+    def book_of_service(self, service: ServiceId) -> ClientBook | None: ...
+    def save_book_live(
+        self,
+        client: ClientId,
+        services: Sequence[Service],
+        addons: Sequence[Addon],
+        heads: Sequence[InvoiceHead],
+        invoices: Sequence[Invoice],
+        at: datetime,
+        today: date,
+    ) -> None:
+        """Replace what is known of one client by what was just read live: open invoices not in `heads` are closed."""
+        ...
+
+    def save_client_group(self, client: ClientId, group: GroupId) -> None: ...
+    def save_credit(self, client: ClientId, credit: Decimal, currency: str, today: date) -> None: ...
+    def group_named(self, name: str) -> ClientGroup | None: ...
+    def members(self, group: GroupId) -> list[ClientId]: ...
+    def client_groups(self) -> Mapping[ClientId, GroupId]:
+        """Group of every client in a group (those in none left out)."""
+        ...
+
+    def count_living(self) -> int: ...
+    def close(self) -> None: ...
+
+
+# --- the journal ------------------------------------------------------------------------------
+
+
+class StepState(StrEnum):
+    BEGUN = "begun"
+    """Written down, perhaps sent: after a crash, the outcome is unknown."""
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStep:
+    """One step as the journal has it."""
+
+    number: int
+    run: int
+    step: Step
+    state: StepState
+    begun_at: datetime
+    ended_at: datetime | None
+    note: str
+    """Reason of a skip, error of a failure, evidence of a success."""
+    policy_version: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    number: int
+    job: str
+    """sync, apply, hook, command."""
+    mode: str
+    today: date
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    """running, ok, failed, refused, interrupted, shadow."""
+    policy_version: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    number: int
+    code: str
+    text: str
+    todo: str
+    client: ClientId | None
+    service: ServiceId | None
+    invoice: InvoiceId | None
+    opened_on: date
+    last_seen_on: date
+    closed_on: date | None
+    state: str
+    """open, done, snoozed, closed."""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    kind: str
+    service: ServiceId
+    by: str
+    on: date
+
+
+class Journal(Protocol):
+    """What we did and what people told us; kept and backed up. One writer at a time, many readers."""
+
+    def writer(self) -> AbstractContextManager[None]:
+        """Hold the writer lock over processes; raises Locked naming who holds it. Re-entrant within a process."""
+        ...
+
+    def begin_run(self, job: str, mode: str, today: date, at: datetime, policy_version: str) -> int: ...
+    def end_run(self, run: int, at: datetime, outcome: str, summary: str) -> None: ...
+    def runs(self, limit: int = 20) -> list[RunInfo]: ...
+    def last_run(self, job: str) -> RunInfo | None:
+        """The newest ended run of this job, whatever its outcome."""
+        ...
+
+    def begin(self, run: int, step: Step, at: datetime, actor: str, policy_version: str) -> int:
+        """Write the step down, durably, before it is sent; return its number."""
+        ...
+
+    def end(self, number: int, state: StepState, at: datetime, note: str) -> None: ...
+    def open_steps(self) -> list[JournalStep]:
+        """Steps whose outcome is not known: begun or unknown, oldest first."""
+        ...
+
+    def steps(
+        self,
+        *,
+        client: ClientId | None = None,
+        service: ServiceId | None = None,
+        run: int | None = None,
+        kind: str | None = None,
+        day: date | None = None,
+        limit: int = 200,
+    ) -> list[JournalStep]: ...
+    def counts(self, day: date) -> Mapping[tuple[str, bool], int]:
+        """(kind, announced) -> steps begun on this house day that were not skipped or failed."""
+        ...
+
+    def usual(self, kind: str, before: date, days: int = 30) -> list[int]:
+        """Counts of the last `days` house days that had such a step, newest first."""
+        ...
+
+    def acted_on(self, day: date) -> set[ServiceId]:
+        """Services with a suspension or termination begun on this day that was not skipped or failed."""
+        ...
+
+    def save_plan(self, day: date, fingerprint: str, payload: str, digests: Mapping[str, str]) -> None:
+        """Keep the plan (JSON text) under its fingerprint, and which step digests stood in this day's plan."""
+        ...
+
+    def plan(self, fingerprint: str) -> tuple[date, str] | None: ...
+    def announced(self, day: date) -> Mapping[str, str]:
+        """Step id without its day -> digest, of the newest plan kept on an earlier day."""
+        ...
+
+    def cases(self, services: Collection[ServiceId] | None = None) -> dict[ServiceId, Case]: ...
+    def save_cases(self, cases: Iterable[Case]) -> None: ...
+    def clients_of_open_cases(self) -> set[ServiceId]: ...
+    def records(
+        self, *, client: ClientId | None = None, kind: RecordKind | None = None, open_only: bool = False
+    ) -> list[Record]: ...
+    def add_record(self, record: Record) -> Record:
+        """Store it; return it with its number."""
+        ...
+
+    def close_record(self, number: int, state: RecordState, on: date, note: str = "") -> None: ...
+    def memberships(self) -> dict[ClientId, Membership]: ...
+    def save_membership(self, client: ClientId, membership: Membership) -> None: ...
+    def reconcile_tasks(self, notes: Iterable[Note], today: date, *, complete: bool) -> None:
+        """Open a task for each new note, one per cause; close (only if `complete`) those nobody raises any more."""
+        ...
+
+    def add_task(self, note: Note, today: date) -> None: ...
+    def tasks(self, *, open_only: bool = True) -> list[Task]: ...
+    def set_task(self, number: int, state: str, today: date, comment: str = "") -> None: ...
+    def approvals(self) -> dict[ServiceId, frozenset[str]]: ...
+    def approve(self, approval: Approval) -> None: ...
+    def drop_approval(self, service: ServiceId, kind: str) -> None: ...
+    def note_policy(self, version: str, text: str, on: date) -> None: ...
+    def get(self, key: str, default: Any = None) -> Any:
+        """A small remembered value (JSON)."""
+        ...
+
+    def put(self, key: str, value: Any) -> None: ...
+    def add_evidence(self, service: ServiceId, at: datetime, payload: Mapping[str, Any]) -> None: ...
+    def evidence(self, service: ServiceId) -> list[Mapping[str, Any]]: ...
+    def close(self) -> None: ...
+
+
+# --- backups ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BackupItem:
+    """One deletable unit; the locator is the store's own."""
+
+    store: str
+    locator: str
+    size: int | None = None
+    at: datetime | None = None
+    owner_hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountIdentity:
+    """Whose backups: frozen before the service ends, because modules erase it."""
+
+    service: ServiceId
+    client: ClientId
+    server: int
+    username: str
+    domain: str
+    since: date | None
+    until: date | None
+    proofs: Mapping[str, str] = field(default_factory=dict)
+
+
+class BackupStore(Protocol):
+    """A place that holds backups. A delete's answer is never evidence: only a fresh, complete listing is."""
+
+    @property
+    def name(self) -> str: ...
+    def items(self) -> Sequence[BackupItem]:
+        """Everything in scope, unfiltered and complete; raises rather than leaving something out."""
+        ...
+
+    def is_mine(self, item: BackupItem, account: AccountIdentity) -> bool:
+        """Pure: the item provably belongs to this account, and to no other."""
+        ...
+
+    def delete(self, item: BackupItem) -> None: ...
+
+
+class Clock(Protocol):
+    """Now, in the house's time zone."""
+
+    def now(self) -> datetime: ...
