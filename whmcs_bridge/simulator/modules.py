@@ -80,6 +80,9 @@ def _succeeded(world: World, service: Service, command: Command, reason: str, en
         world.set_service_status(service, end_status or command.status)
     if command is SUSPEND:
         service.suspend_reason = reason
+    for entry in world.module_queue.values():
+        if entry.service == service.id and entry.action == command.queue_action:
+            entry.completed = True
     if world.actor == Actor.CRON and command in (SUSPEND, TERMINATE):
         doing = "Suspending" if command is SUSPEND else "Terminating"
         world.note_activity(f"Cron Job: {doing} Service - Service ID: {service.id}", service.client)
