@@ -1,0 +1,76 @@
+"""What a settings file says, typed and frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from whmcs_bridge.policy.rules import Policy
+from whmcs_bridge.settings.secret import Secret
+
+SHADOW = "shadow"
+ENFORCE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class WhmcsSettings:
+    """Where WHMCS is and how to reach it."""
+
+    url: str
+    """WHMCS's root, without a slash at its end and without includes/api.php."""
+    identifier: Secret
+    secret: Secret
+    access_key: Secret | None = None
+    page_size: int = 250
+    connections: int = 4
+    connect_timeout_seconds: float = 10.0
+    read_timeout_seconds: float = 60.0
+    module_timeout_seconds: float = 180.0
+    ca_bundle: Path | None = None
+    """None: the system's certificates. They are always verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupStoreSettings:
+    """One [[backup_store]]; `options` is everything beside name and driver, with secrets wrapped."""
+
+    name: str
+    driver: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything bridge.toml says, with its defaults."""
+
+    mode: str
+    """shadow | enforce."""
+    whmcs: WhmcsSettings
+    policy: Policy
+    folder: Path
+    """Where the two databases lie."""
+    source: Path
+    """The settings file."""
+    backup_stores: tuple[BackupStoreSettings, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What is allowed but hardly meant, one line each."""
+
+    @property
+    def enforcing(self) -> bool:
+        """Steps are carried out, not only planned."""
+        return self.mode == ENFORCE
+
+    @property
+    def journal(self) -> Path:
+        """The record of what we did; kept and backed up."""
+        return self.folder / "journal.db"
+
+    @property
+    def mirror(self) -> Path:
+        """WHMCS's truth, dated and disposable."""
+        return self.folder / "mirror.db"
+
+    @property
+    def pause_file(self) -> Path:
+        """While this file exists no harmful step is taken."""
+        return self.source.parent / "PAUSE"
