@@ -104,7 +104,7 @@ class Credentials:
     access_key: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class World:
     """Everything the simulated WHMCS knows. `clock` is its wall clock, moved by whoever plays time."""
 
@@ -165,6 +165,7 @@ class World:
     transactions_by_client: dict[int, list[int]] = field(default_factory=dict)
     emails_by_client: dict[int, list[int]] = field(default_factory=dict)
     clients_by_email: dict[str, int] = field(default_factory=dict)
+    users_of_client: dict[int, list[int]] = field(default_factory=dict)
 
     revision: int = 0
     """Grows when a client, service or invoice is added, removed or moved: cached listings depend on it."""
@@ -251,7 +252,23 @@ class World:
         """Store a login."""
         user.id = self._claim("user", user.id)
         self.users[user.id] = user
+        for client in user.clients:
+            self.users_of_client.setdefault(client, []).append(user.id)
         return user
+
+    def link_user(self, user: User, client: int, *, owner: bool = False) -> None:
+        """Let a login into a client's account."""
+        user.clients[client] = owner
+        known = self.users_of_client.setdefault(client, [])
+        if user.id not in known:
+            known.append(user.id)
+
+    def unlink_user(self, user: User, client: int) -> None:
+        """Take a login out of a client's account."""
+        user.clients.pop(client, None)
+        known = self.users_of_client.get(client, [])
+        if user.id in known:
+            known.remove(user.id)
 
     def set_email(self, client: Client, email: str) -> None:
         """Change a client's address, keeping the look-up by address right."""
@@ -295,8 +312,9 @@ class World:
         self.invoices_by_client.pop(client.id, None)
         if self.clients_by_email.get(client.email.lower()) == client.id:
             del self.clients_by_email[client.email.lower()]
-        for user in self.users.values():
-            user.clients.pop(client.id, None)
+        for number in self.users_of_client.pop(client.id, ()):
+            if number in self.users:
+                self.users[number].clients.pop(client.id, None)
         del self.clients[client.id]
         self.revision += 1
 
