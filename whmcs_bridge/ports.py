@@ -139,6 +139,8 @@ class ClientBook:
     """Those of its services."""
     missing: frozenset[ServiceId] = frozenset()
     """Services that the last complete snapshot did not have any more."""
+    ended_seen: Mapping[ServiceId, date] = field(default_factory=dict)
+    """Services seen living once and ended (Terminated, Cancelled, Fraud) since: the day that was first seen."""
     unread: frozenset[InvoiceId] = frozenset()
     """Open invoices whose lines could not be read: nothing harmful may follow for this client."""
     as_of: datetime | None = None
@@ -204,7 +206,7 @@ class Mirror(Protocol):
     def last(self) -> SnapshotInfo | None: ...
     def books(self, today: date, also: Collection[ClientId], *, everyone: bool = False) -> Iterator[ClientBook]:
         """Stream, by client id, the clients about whom something may have to be decided: an open invoice, a Suspended
-        service, or named in `also`; or all of them."""
+        service, one seen ending within the last 60 days, or named in `also`; or all of them."""
         ...
 
     def book(self, client: ClientId) -> ClientBook | None: ...

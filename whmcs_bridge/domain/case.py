@@ -74,3 +74,5 @@ class Case:
     """House day of the last suspension or termination that was begun by us."""
     released_on: date | None = None
     """House day on which we last lifted our suspension."""
+    addons_down: tuple[int, ...] = ()
+    """Addons that we set to Suspended and have not set back."""

@@ -21,6 +21,7 @@ class PaidInvoice:
     total: Decimal
     reversed: bool = False
     """It was paid once and is not any more, or the payment was reversed in between."""
+    gateway: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class ServiceFacts:
     """Items known to be left in its stores; None is unknown or no store."""
     approved: frozenset[str] = frozenset()
     """Step kinds that a person approved for this case."""
+    ended_seen: date | None = None
+    """Day on which a service that was seen living was first seen ended."""
     missing: bool = False
     """WHMCS's last complete list did not have it: reported, never taken for ended."""
     as_of: datetime | None = None

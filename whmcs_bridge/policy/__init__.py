@@ -1,0 +1,207 @@
+"""decide(facts, policy, today) -> Decision: stages name candidate steps, protections withhold some, next asks again."""
+
+from datetime import date, timedelta
+
+from whmcs_bridge.domain.case import Stage
+from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
+from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.policy.debt import EMPTY_LEDGER, NOTHING, Counted, Ledger, count, ledger
+from whmcs_bridge.policy.decision import Clocks, Decision, Due, Kind, Note, Standing, Withheld
+from whmcs_bridge.policy.protections import changes_on, exempt_today, sift
+from whmcs_bridge.policy.rules import Policy, Resolved, Rules, resolve
+from whmcs_bridge.policy.stages import (
+    View,
+    candidates,
+    carries_our_reason,
+    clocks,
+    dropped_by_request,
+    is_ours,
+    kept,
+    stage_of,
+)
+
+HORIZON_DAYS = 800
+"""How far `next_step` looks: a promise, a notice and a termination lie well within."""
+
+
+class Ledgers:
+    """The ledgers of one client on one day, weighed once for services that share min_debt and payment order."""
+
+    __slots__ = ("_found", "facts", "policy", "today")
+
+    def __init__(self, facts: ClientFacts, policy: Policy, today: date) -> None:
+        self.facts, self.policy, self.today = facts, policy, today
+        self._found: list[tuple[Rules, Ledger]] = []
+
+    def under(self, rules: Rules) -> Ledger:
+        """Return the client's ledger as these rules weigh it."""
+        if not self.facts.invoices:
+            return EMPTY_LEDGER
+        for known, found in self._found:
+            if known.min_debt == rules.min_debt and known.payment_order == rules.payment_order:
+                return found
+        book = ledger(self.facts, rules, self.policy.calendar, self.today)
+        self._found.append((rules, book))
+        return book
+
+
+def view_of(facts: ServiceFacts, policy: Policy, today: date, ledgers: Ledgers | None = None) -> tuple[View, Resolved]:
+    """Weigh everything for one service: its rules, its client's ledger, what of it counts."""
+    resolved = resolve(policy, facts.service, facts.product, facts.client.client, facts.client.group)
+    rules = kept(resolved.rules, facts.case)
+    book = (ledgers or Ledgers(facts.client, policy, today)).under(rules)
+    counted = count(book, facts.client, facts.service, rules) if book.entries else NOTHING
+    return View(facts, policy, rules, book, counted, today), resolved
+
+
+def decide(facts: ServiceFacts, policy: Policy, today: date, ledgers: Ledgers | None = None) -> Decision:
+    """Judge one service for `today`, a date in the house's time zone. Pure: no clock, no network, no database."""
+    view, resolved = view_of(facts, policy, today, ledgers)
+    stage = stage_of(view)
+    if not resolved.class_name:
+        return _without_class(view, resolved, stage)
+    wanted, early = candidates(view)
+    due, withheld = sift(view, wanted) if wanted else ([], [])
+    return Decision(
+        service=facts.service.id,
+        client=facts.service.client_id,
+        stage=stage,
+        standing=view.ledger.standing,
+        class_name=resolved.class_name,
+        due=tuple(due),
+        withheld=(*early, *withheld),
+        notes=tuple(_notes(view, withheld)),
+        debts=view.counted.concerning,
+        holding=view.counted.holding,
+        clocks=clocks(view) if view.ledger.entries or stage is not Stage.CLEAR else Clocks(),
+        exempt=exempt_today(view) if view.ledger.entries else False,
+        layers=resolved.layers,
+    )
+
+
+def _without_class(view: View, resolved: Resolved, stage: Stage) -> Decision:
+    notes: list[Note] = []
+    if view.counted.concerning:
+        product = view.facts.product
+        name = product.name if product else view.service.name
+        if resolved.tie:
+            text = f"product {name} is claimed by the classes {', '.join(resolved.tie)} with equal right"
+        else:
+            text = f"no class takes product {name}; its services are never acted on"
+        code = f"no-class:{view.service.product_id}"
+        notes.append(Note(code, text, "give the product to exactly one [class] in bridge.toml"))
+    return Decision(
+        service=view.service.id,
+        client=view.service.client_id,
+        stage=stage,
+        standing=view.ledger.standing,
+        class_name="",
+        notes=tuple(notes),
+        debts=view.counted.concerning,
+        holding=view.counted.holding,
+        layers=resolved.layers,
+    )
+
+
+def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
+    """Say what staff should know about this service today."""
+    notes = [
+        _note(view, w.code, f"{w.kind} withheld: {w.why}", _TODO.get(w.code, "look at it"))
+        for w in withheld
+        if w.to_staff
+    ]
+    service = view.service
+    if service.status is None:
+        notes.append(
+            _note(view, "unknown-status", "WHMCS prints a status we do not know", "check the service in WHMCS")
+        )
+    if service.status is ServiceStatus.SUSPENDED and not is_ours(view):
+        if not service.suspension_reason.strip():
+            text = "suspended with a blank reason and no debt was seen: taken for staff's"
+            notes.append(_note(view, "blank-suspension", text, "unsuspend it, or give it a reason, or confirm it"))
+        elif view.counted.concerning and not carries_our_reason(service.suspension_reason):
+            text = f"suspended by others ({service.suspension_reason}) and in debt: never ended by us"
+            notes.append(_note(view, "foreign-suspension", text, "decide by hand what happens to it"))
+    if (
+        service.status is ServiceStatus.SUSPENDED
+        and is_ours(view)
+        and not view.counted.holding
+        and dropped_by_request(view)
+    ):
+        text = "its debt was cancelled by a cancellation request, not paid: it stays down to its end"
+        notes.append(_note(view, "debt-dropped", text, "let the request run, or unsuspend by hand"))
+    if view.facts.client.group is not None and view.facts.client.group.exempt and view.counted.concerning:
+        text = (
+            f"group {view.facts.client.group.name} is exempt in WHMCS and owes since {view.counted.concerning[0].due}"
+        )
+        notes.append(_note(view, "exempt-debt", text, "take the client out of the group, or settle the debt"))
+    if service.id in view.facts.client.foreign_owner and not any(n.code == "moved" for n in notes):
+        notes.append(_note(view, "moved", "an open invoice of another client bills this service", _TODO["moved"]))
+    return notes
+
+
+_TODO = {
+    "missing": "check whether it was deleted in WHMCS",
+    "moved": "move or cancel the old owner's invoice",
+    "credit": "apply the credit to the invoice in WHMCS",
+    "receipt": "look for the payment, then verify or reject the receipt",
+    "contact": "talk to the client, or let the hold run out",
+    "approval": "approve it, or record why not",
+}
+
+
+def _note(view: View, code: str, text: str, todo: str) -> Note:
+    return Note(code, text, todo, view.service.client_id, view.service.id)
+
+
+def next_step(facts: ServiceFacts, policy: Policy, today: date) -> tuple[Due, date] | None:
+    """Return the next step that will be due and its day, if nothing changes but the date; None for never.
+
+    Asks again on each day on which a clock strikes or a protection ends, and on the days after it: a stage may wait
+    for the one before it.
+    """
+    view, resolved = view_of(facts, policy, today)
+    if not resolved.class_name:
+        return None
+    for day in _days_to_ask(view, policy, today):
+        later = facts if day == today else _tomorrow(facts)
+        due = decide(later, policy, day).due
+        if due:
+            return _weightiest(due), day
+    return None
+
+
+def _weightiest(due: tuple[Due, ...]) -> Due:
+    order = (Kind.UNSUSPEND, Kind.DELETE_BACKUPS, Kind.TERMINATE, Kind.SUSPEND, Kind.NOTICE)
+    return min(due, key=lambda d: order.index(d.kind) if d.kind in order else len(order))
+
+
+def _tomorrow(facts: ServiceFacts) -> ServiceFacts:
+    """The same facts on another house day: today's act does not count any more."""
+    if not facts.acted_today:
+        return facts
+    return ServiceFacts(
+        **{name: getattr(facts, name) for name in facts.__slots__ if name != "acted_today"}, acted_today=False
+    )
+
+
+def _days_to_ask(view: View, policy: Policy, today: date) -> list[date]:
+    stage = stage_of(view)
+    struck = changes_on(view, stage)
+    at = clocks(view)
+    for known in (at.suspend_on, at.terminate_on, at.final_warning_on, at.delete_backups_on):
+        if known is not None:
+            struck.add(known)
+    struck.update(day for day, _ in at.notice_days)
+    for entry in view.ledger.entries:
+        struck.add(entry.due + timedelta(days=1))
+    days = {today, today + timedelta(days=1)}
+    for day in struck:
+        days.add(day)
+        days.add(policy.calendar.next_active(day))
+        days.add(policy.calendar.next_active(day + timedelta(days=1)))
+    last = today + timedelta(days=HORIZON_DAYS)
+    return sorted(d for d in days if today <= d <= last)
+
+
+__all__ = ["Counted", "Ledgers", "Standing", "View", "decide", "next_step", "view_of"]

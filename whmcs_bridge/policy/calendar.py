@@ -43,8 +43,8 @@ class Calendar:
         return day
 
     def is_eve_of_quiet(self, day: date) -> bool:
-        """The next day is quiet and this one is not."""
-        return not self.is_quiet(day) and self.is_quiet(day + ONE_DAY)
+        """The next day is quiet: what is given today cannot be taken back tomorrow."""
+        return self.is_quiet(day + ONE_DAY)
 
     def is_bank_day(self, day: date) -> bool:
         """Monday to Friday, and no holiday."""

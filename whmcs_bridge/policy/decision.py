@@ -25,6 +25,8 @@ class Kind(StrEnum):
     SUSPEND_ADDON = "suspend_addon"
     """Status of an addon with debt of its own, where `overdue_addon_suspends` is "addon"."""
     UNSUSPEND_ADDON = "unsuspend_addon"
+    CLOSE_ADDON = "close_addon"
+    """Status of an addon whose service we ended; WHMCS leaves it as it was."""
 
 
 HARMFUL = (Kind.SUSPEND, Kind.TERMINATE, Kind.DELETE_BACKUPS)

@@ -1,0 +1,111 @@
+"""What a case remembers from one enforced run to the next. Pure: the old case and today's facts give the new one."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+from whmcs_bridge.domain.case import Case, SentNotice
+from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.policy.decision import Decision
+from whmcs_bridge.policy.stages import View, adoption_of, days_to_keep, restarted_on
+
+REMEMBER_NOTICES_DAYS = 90
+
+
+def observe(view: View, decision: Decision, today: date) -> Case:
+    """Return the case after an enforced run has looked at it, before it acts; equal to the old one if nothing changed."""
+    case = view.case
+    status = view.service.status
+    if status is not None and status.ended:
+        return _ended(view, case, today)
+    if case.ended_on is not None:
+        case = replace(case, ended_on=None, ended_by="", erased_on=None)
+    if status is ServiceStatus.SUSPENDED:
+        case = _adopted(view, case, today)
+    elif status is ServiceStatus.ACTIVE and case.adoption is not None:
+        case = replace(case, adoption=None, adopted_on=None)
+    if view.counted.concerning or view.counted.pending:
+        case = _open(view, case, decision, today)
+    elif status is not ServiceStatus.SUSPENDED and case.opened_on is not None:
+        case = _closed(case, today)
+    return _pruned(case, today)
+
+
+def _open(view: View, case: Case, decision: Decision, today: date) -> Case:
+    promised = days_to_keep(view.rules, case)
+    if case.opened_on is None:
+        case = replace(case, opened_on=today)
+    if promised != case.kept_days:
+        case = replace(case, kept_days=promised)
+    if decision.exempt:
+        return replace(case, exempt_on=today)
+    if case.exempt_on is not None:
+        return replace(case, restarted_on=restarted_on(case), exempt_on=None)
+    return case
+
+
+def _closed(case: Case, today: date) -> Case:
+    """The debt is gone: only reminders are remembered, so that none goes out twice."""
+    return Case(case.service_id, notices=case.notices, last_act_on=case.last_act_on, released_on=case.released_on)
+
+
+def _adopted(view: View, case: Case, today: date) -> Case:
+    if case.suspended_on is not None or case.adopted_on is not None:
+        return case
+    return replace(case, adopted_on=today, adoption=adoption_of(view.facts, view.counted))
+
+
+def _ended(view: View, case: Case, today: date) -> Case:
+    if case.ended_on is not None:
+        return case
+    seen_living = view.facts.ended_seen is not None or case != Case(case.service_id)
+    if not seen_living:
+        return case
+    return replace(case, ended_on=view.facts.ended_seen or today, ended_by="elsewhere")
+
+
+def _pruned(case: Case, today: date) -> Case:
+    """Forget notices that belong to no open case and are too old to be repeated by mistake."""
+    oldest = min(case.opened_on or today, today - timedelta(days=REMEMBER_NOTICES_DAYS))
+    kept = tuple(n for n in case.notices if n.on >= oldest - timedelta(days=REMEMBER_NOTICES_DAYS))
+    return case if len(kept) == len(case.notices) else replace(case, notices=kept)
+
+
+# --- what acts leave behind ---------------------------------------------------------------------
+
+
+def after_suspension(case: Case, facts: ServiceFacts, today: date) -> Case:
+    """The service is down by us. The waiting time goes on from the first suspension if a trust release lay between."""
+    first = case.suspended_on
+    released_on_trust = first is not None and any(
+        r.kind is RecordKind.RELEASE and r.service_id == facts.service.id and r.since >= first
+        for r in facts.client.records
+    )
+    return replace(
+        case,
+        opened_on=case.opened_on or today,
+        suspended_on=first if released_on_trust else today,
+        adoption=None,
+        adopted_on=None,
+        last_act_on=today,
+    )
+
+
+def after_release(case: Case, today: date, *, on_trust: bool) -> Case:
+    """The service is up again; under a trust release the clock of its end goes on."""
+    if on_trust:
+        began = case.suspended_on or case.adopted_on
+        return replace(case, released_on=today, suspended_on=began, adoption=None, adopted_on=None)
+    return replace(case, released_on=today, suspended_on=None, adoption=None, adopted_on=None)
+
+
+def after_end(case: Case, today: date) -> Case:
+    """The service was ended by us and read back as ended."""
+    return replace(case, ended_on=today, ended_by="bridge", last_act_on=today)
+
+
+def after_notice(case: Case, notice: SentNotice) -> Case:
+    """A notice went out (or failed later: the same notice with delivered=False takes its place)."""
+    others = tuple(n for n in case.notices if (n.message, n.day, n.on) != (notice.message, notice.day, notice.on))
+    return replace(case, notices=(*others, notice))

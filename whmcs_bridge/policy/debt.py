@@ -1,0 +1,409 @@
+"""What a client still owes, line by line, and which of it counts against or for a service."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from whmcs_bridge.domain.book import Addon, Invoice, InvoiceLine, Service
+from whmcs_bridge.domain.facts import ClientFacts
+from whmcs_bridge.domain.ids import AddonId, InvoiceId, ServiceId
+from whmcs_bridge.domain.money import ZERO, Money
+from whmcs_bridge.domain.records import Record, RecordKind
+from whmcs_bridge.domain.status import InvoiceStatus, LineType
+from whmcs_bridge.policy.calendar import Calendar, add_days
+from whmcs_bridge.policy.decision import Debt, Standing
+from whmcs_bridge.policy.rules import Category, Release, Rules, Scope
+
+OVERAGE_MARK = "[whmcs-bridge overage "
+"""Billable items of ours name their service: `... [whmcs-bridge overage 12]`."""
+
+_CATEGORY: Mapping[LineType, Category] = {
+    LineType.HOSTING: Category.SERVICE,
+    LineType.PROMO_HOSTING: Category.SERVICE,
+    LineType.ADDON: Category.ADDON,
+    LineType.PROMO_ADDON: Category.ADDON,
+    LineType.DOMAIN: Category.DOMAIN,
+    LineType.DOMAIN_REGISTER: Category.DOMAIN,
+    LineType.DOMAIN_TRANSFER: Category.DOMAIN,
+    LineType.LATE_FEE: Category.FEE,
+}
+_NO_DEBT_LINES = frozenset({LineType.ADD_FUNDS, LineType.UPGRADE, LineType.INVOICE})
+"""Orders nobody has to take, and mass payments, which count through their children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one invoice still owes for one thing."""
+
+    category: Category
+    service: ServiceId | None
+    """The service billed, also for an addon's line; None where the line bills none that this client has."""
+    addon: AddonId | None
+    owed: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One open invoice, weighed for today."""
+
+    invoice: Invoice
+    clock: date
+    """Day counts start here: the later of due date and creation."""
+    due: date
+    """Last day to pay: the clock, moved to a bank day for a gateway with clearing days."""
+    overdue: bool
+    pending: bool
+    """Payment Pending and still within its clearing days."""
+    disputed: bool
+    """A dispute takes at least a part of it away."""
+    parts: tuple[Part, ...]
+    owed: Decimal
+    """What counts as debt, all parts together."""
+    counts_for_standing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Every open invoice of a client that is or may become debt, oldest clock first, and what was left out and why."""
+
+    entries: tuple[Entry, ...]
+    left_out: tuple[tuple[InvoiceId, str], ...]
+    frozen: frozenset[date]
+    standing: Standing
+    debt: Decimal
+
+
+EMPTY_LEDGER = Ledger((), (), frozenset(), Standing.PAID_UP, ZERO)
+
+
+def frozen_days(records: Iterable[Record], today: date) -> frozenset[date]:
+    """Return the days up to and including today on which the clock stands still for everyone."""
+    days: set[date] = set()
+    for record in records:
+        if record.kind is RecordKind.FREEZE and not record.gateway:
+            days.update(_days_of(record, today))
+    return frozenset(days)
+
+
+def _days_of(freeze: Record, today: date) -> Iterable[date]:
+    last = min(freeze.until or today, today)
+    if freeze.closed_on is not None:
+        last = min(last, freeze.closed_on - timedelta(days=1))
+    day = freeze.since
+    while day <= last:
+        yield day
+        day += timedelta(days=1)
+
+
+def ledger(facts: ClientFacts, rules: Rules, calendar: Calendar, today: date) -> Ledger:
+    """Weigh every open invoice of the client for `today`.
+
+    Draft, Paid, Cancelled, Refunded, add-funds, upgrade and mass-payment invoices and those without a due date are
+    left out; a disputed part is taken away; `min_debt` is compared with what is left of the invoice.
+    """
+    if not facts.invoices:
+        return EMPTY_LEDGER
+    frozen = frozen_days(facts.records, today) if facts.records else frozenset[date]()
+    entries: list[Entry] = []
+    left_out: list[tuple[InvoiceId, str]] = []
+    least = rules.min_debt.of(facts.currency)
+    for invoice in facts.invoices:
+        if invoice.client_id != facts.client.id:
+            continue
+        why_not = _no_debt(invoice)
+        if why_not:
+            left_out.append((invoice.id, why_not))
+            continue
+        entry = _weigh(invoice, facts, rules, calendar, today, frozen)
+        if entry.owed > least:
+            entries.append(entry)
+        elif entry.owed > 0:
+            left_out.append((invoice.id, f"owes {entry.owed}, not above min_debt {least}"))
+    entries.sort(key=lambda e: (e.clock, e.invoice.id))
+    counting = [e for e in entries if e.counts_for_standing]
+    if any(e.overdue and not e.pending for e in counting):
+        standing = Standing.OVERDUE
+    else:
+        standing = Standing.DUE if counting else Standing.PAID_UP
+    debt = sum((e.owed for e in counting if e.overdue), ZERO)
+    return Ledger(tuple(entries), tuple(left_out), frozen, standing, debt)
+
+
+def _no_debt(invoice: Invoice) -> str:
+    if invoice.status is None or not invoice.status.open:
+        return f"is {invoice.status}"
+    if invoice.due is None:
+        return "has no due date"
+    if invoice.lines and all(line.type in _NO_DEBT_LINES for line in invoice.lines):
+        mass = any(line.type is LineType.INVOICE for line in invoice.lines)
+        return "collects other invoices" if mass else "is an order for funds or an upgrade"
+    return ""
+
+
+def _weigh(
+    invoice: Invoice,
+    facts: ClientFacts,
+    rules: Rules,
+    calendar: Calendar,
+    today: date,
+    frozen: frozenset[date],
+) -> Entry:
+    assert invoice.due is not None
+    created = facts.created_on.get(invoice.id)
+    clock = max(invoice.due, created) if created is not None else invoice.due
+    bank_days = calendar.clearing_bank_days.get(invoice.gateway)
+    due = clock if bank_days is None else calendar.next_bank_day(clock)
+    if facts.records:
+        frozen = _with_gateway(frozen, facts.records, invoice.gateway, today)
+    overdue = add_days(due, 1, frozen) <= today
+    pending = False
+    if invoice.status is InvoiceStatus.PAYMENT_PENDING:
+        since = facts.pending_since.get(invoice.id, today)
+        pending = today < calendar.add_bank_days(since, PENDING_BANK_DAYS if bank_days is None else bank_days)
+    parts = outstanding(invoice, facts.services, facts.addons, rules.payment_order)
+    disputed = False
+    if facts.records:
+        parts, disputed = _without_disputed(invoice, parts, facts, rules.payment_order, today)
+    owed = sum((p.owed for p in parts), ZERO)
+    standing = not all(line.type in _NO_DEBT_LINES for line in invoice.lines) if invoice.lines else True
+    return Entry(invoice, clock, due, overdue, pending, disputed, parts, owed, standing)
+
+
+PENDING_BANK_DAYS = 3
+"""How long Payment Pending holds for a gateway that `clearing_bank_days` does not name."""
+
+
+def _with_gateway(frozen: frozenset[date], records: Iterable[Record], gateway: str, today: date) -> frozenset[date]:
+    days: set[date] = set()
+    for record in records:
+        if record.kind is RecordKind.FREEZE and record.gateway and record.gateway == gateway:
+            days.update(_days_of(record, today))
+    return frozen | days if days else frozen
+
+
+def category_of(line: InvoiceLine) -> Category:
+    """Return what the line bills, as far as rules tell lines apart."""
+    found = _CATEGORY.get(line.type)
+    if found is not None:
+        return found
+    if OVERAGE_MARK in line.description:
+        return Category.OVERAGE
+    return Category.NOTHING_KNOWN
+
+
+def _billed(
+    line: InvoiceLine, category: Category, services: Mapping[ServiceId, Service], addons: Mapping[AddonId, Addon]
+) -> tuple[ServiceId | None, AddonId | None]:
+    if category is Category.SERVICE:
+        service = ServiceId(line.relid)
+        return (service if service in services else None), None
+    if category is Category.ADDON:
+        addon = addons.get(AddonId(line.relid))
+        return (addon.service_id, addon.id) if addon is not None else (None, None)
+    if category is Category.OVERAGE:
+        digits = line.description.split(OVERAGE_MARK, 1)[1].split("]", 1)[0].strip()
+        service = ServiceId(int(digits)) if digits.isdecimal() else ServiceId(0)
+        return (service if service in services else None), None
+    return None, None
+
+
+def outstanding(
+    invoice: Invoice,
+    services: Mapping[ServiceId, Service],
+    addons: Mapping[AddonId, Addon],
+    payment_order: Sequence[Category],
+) -> tuple[Part, ...]:
+    """Return what is still owed per thing billed; the parts add up to the balance.
+
+    Tax and general discounts are spread over the lines; a discount on a service is taken off that service; what has
+    been paid covers lines in `payment_order`, lines of no known kind last.
+    """
+    if invoice.balance <= 0:
+        return ()
+    if len(invoice.lines) == 1:
+        line = invoice.lines[0]
+        category = category_of(line)
+        service, addon = _billed(line, category, services, addons)
+        return (Part(category, service, addon, invoice.balance),)
+    grouped: dict[tuple[Category, ServiceId | None, AddonId | None, int], Decimal] = {}
+    for line in invoice.lines:
+        category = category_of(line)
+        if category is Category.NOTHING_KNOWN and line.amount < 0:
+            continue  # a general discount: spread below, with tax
+        service, addon = _billed(line, category, services, addons)
+        key = (category, service, addon, 0 if service else line.relid)
+        grouped[key] = grouped.get(key, ZERO) + line.amount
+    positive = [(key, amount) for key, amount in grouped.items() if amount > 0]
+    gross = sum((amount for _, amount in positive), ZERO)
+    if gross <= 0:
+        return (Part(Category.NOTHING_KNOWN, None, None, invoice.balance),)
+    whole = max(invoice.subtotal + invoice.tax, invoice.balance)
+    return _cover(positive, gross, whole, invoice.balance, payment_order)
+
+
+def _cover(
+    lines: Sequence[tuple[tuple[Category, ServiceId | None, AddonId | None, int], Decimal]],
+    gross: Decimal,
+    whole: Decimal,
+    balance: Decimal,
+    payment_order: Sequence[Category],
+) -> tuple[Part, ...]:
+    rank = {category: place for place, category in enumerate(payment_order)}
+    paid = whole - balance
+    ordered = sorted(lines, key=lambda item: rank.get(item[0][0], len(rank)))
+    parts: list[Part] = []
+    left = balance
+    for place, ((category, service, addon, _), amount) in enumerate(ordered):
+        share = amount * whole / gross if whole != gross else amount
+        covered = min(paid, share)
+        paid -= covered
+        owed = left if place == len(ordered) - 1 else min((share - covered).quantize(CENT), left)
+        left -= owed
+        if owed > 0:
+            parts.append(Part(category, service, addon, owed))
+    return tuple(parts)
+
+
+CENT = Decimal("0.01")
+
+
+def _without_disputed(
+    invoice: Invoice, parts: tuple[Part, ...], facts: ClientFacts, payment_order: Sequence[Category], today: date
+) -> tuple[tuple[Part, ...], bool]:
+    disputes = [
+        r for r in facts.records if r.kind is RecordKind.DISPUTE and r.invoice_id == invoice.id and r.protects_on(today)
+    ]
+    for dispute in disputes:
+        parts = _take(parts, dispute, invoice, facts)
+    return parts, bool(disputes)
+
+
+def _take(parts: tuple[Part, ...], dispute: Record, invoice: Invoice, facts: ClientFacts) -> tuple[Part, ...]:
+    """Take the disputed amount off: from the disputed line's part, or (no line) from all of the invoice."""
+    if dispute.line_id is None and dispute.amount is None:
+        return ()
+    target: tuple[Category, ServiceId | None, AddonId | None] | None = None
+    amount = dispute.amount
+    if dispute.line_id is not None:
+        line = next((x for x in invoice.lines if x.id == dispute.line_id), None)
+        if line is None:
+            return parts
+        category = category_of(line)
+        target = (category, *_billed(line, category, facts.services, facts.addons))
+        amount = line.amount if amount is None else amount
+    left = amount or ZERO
+    kept: list[Part] = []
+    for part in parts:
+        if left > 0 and (target is None or (part.category, part.service, part.addon) == target):
+            taken = min(left, part.owed)
+            left -= taken
+            part = Part(part.category, part.service, part.addon, part.owed - taken)
+        if part.owed > 0:
+            kept.append(part)
+    return tuple(kept)
+
+
+# --- which of it counts -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The debt that matters for one service."""
+
+    concerning: tuple[Debt, ...]
+    """What suspends it, oldest first; overdue, not pending."""
+    ending: tuple[Debt, ...]
+    """The part of it that may end the service: an addon never ends its parent."""
+    holding: tuple[Debt, ...]
+    """What keeps it suspended: overdue, pending ones too."""
+    coming: tuple[Debt, ...]
+    """Concerns the service and is not past its last day to pay yet."""
+    pending: tuple[Debt, ...]
+    """Would suspend if its payment were not on the way."""
+    addons: Mapping[AddonId, Debt]
+    """Overdue debt of single addons, where addons answer for themselves."""
+    old: tuple[Debt, ...]
+    """Debt of services that have ended."""
+
+
+NOTHING = Counted((), (), (), (), (), {}, ())
+
+
+def count(book: Ledger, facts: ClientFacts, service: Service, rules: Rules) -> Counted:
+    """Sort the ledger's parts for one service under its rules."""
+    if not book.entries:
+        return NOTHING
+    concerning: list[Debt] = []
+    ending: list[Debt] = []
+    holding: list[Debt] = []
+    coming: list[Debt] = []
+    pending: list[Debt] = []
+    addons: dict[AddonId, Debt] = {}
+    old: list[Debt] = []
+    for entry in book.entries:
+        about = [p for p in entry.parts if _concerns(p, service, rules, facts)]
+        if about:
+            debt = _debt(entry, about, facts.currency)
+            if not entry.overdue:
+                coming.append(debt)
+            elif entry.pending:
+                pending.append(debt)
+            else:
+                concerning.append(debt)
+                ends = [p for p in about if p.category is not Category.ADDON]
+                if ends:
+                    ending.append(_debt(entry, ends, facts.currency))
+        if entry.overdue and not entry.pending and rules.overdue_addon_suspends == "addon":
+            for part in entry.parts:
+                if part.addon is not None and part.service == service.id and part.addon not in addons:
+                    addons[part.addon] = _debt(entry, [part], facts.currency)
+        if entry.overdue:
+            holds = [p for p in entry.parts if _holds(p, service, rules, facts)]
+            if holds:
+                holding.append(_debt(entry, holds, facts.currency))
+            ended = [p for p in entry.parts if _of_ended(p, facts)]
+            if ended:
+                old.append(_debt(entry, ended, facts.currency))
+    return Counted(tuple(concerning), tuple(ending), tuple(holding), tuple(coming), tuple(pending), addons, tuple(old))
+
+
+def _debt(entry: Entry, parts: Collection[Part], currency: str) -> Debt:
+    owed = sum((p.owed for p in parts), ZERO)
+    number = entry.invoice.number or str(entry.invoice.id)
+    return Debt(entry.invoice.id, number, entry.due, entry.clock, Money(owed, currency), entry.invoice.gateway)
+
+
+def _concerns(part: Part, service: Service, rules: Rules, facts: ClientFacts) -> bool:
+    if part.category is Category.NOTHING_KNOWN:
+        return False
+    if part.category is Category.ADDON and rules.overdue_addon_suspends != "parent":
+        return False
+    if part.service == service.id:
+        return part.category in (Category.SERVICE, Category.ADDON, Category.OVERAGE)
+    if rules.scope is Scope.SERVICE or part.category not in rules.release_counts:
+        return False
+    # scope = "client": what would hold no release back suspends nothing either, or services would flap
+    return _is_clients_own(part, facts) and not _of_ended(part, facts)
+
+
+def _holds(part: Part, service: Service, rules: Rules, facts: ClientFacts) -> bool:
+    if part.category is Category.NOTHING_KNOWN or part.category not in rules.release_counts:
+        return False
+    if rules.release is Release.SERVICE_PAID:
+        return _concerns(part, service, rules, facts)
+    if part.category is Category.ADDON and rules.overdue_addon_suspends != "parent" and part.service == service.id:
+        return False
+    if not _is_clients_own(part, facts):
+        return False
+    return rules.old_debt == "hold" or not _of_ended(part, facts)
+
+
+def _is_clients_own(part: Part, facts: ClientFacts) -> bool:
+    """The thing billed is this client's now: a moved or deleted service's debt is nobody's here."""
+    return part.service is not None or part.category in (Category.DOMAIN, Category.FEE)
+
+
+def _of_ended(part: Part, facts: ClientFacts) -> bool:
+    billed = facts.services.get(part.service) if part.service is not None else None
+    return billed is not None and billed.status is not None and billed.status.ended

@@ -1,0 +1,314 @@
+"""Protections: each may withhold kinds of step, with its reason and its end. One function each, in PROTECTIONS."""
+
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+
+from whmcs_bridge.domain.case import Stage
+from whmcs_bridge.domain.money import ZERO
+from whmcs_bridge.domain.records import Record, RecordKind
+from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.policy.decision import Due, Kind, Withheld
+from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING
+from whmcs_bridge.policy.stages import ONE_DAY, View, end_dates, is_about, suspend_on
+
+Protection = Callable[[View, Due], Withheld | None]
+
+TAKES_DOWN = frozenset({Kind.SUSPEND, Kind.SUSPEND_ADDON, Kind.TERMINATE})
+HARMS = TAKES_DOWN | {Kind.DELETE_BACKUPS}
+
+
+def effect_of(step: Due) -> Kind:
+    """Return the kind a protection judges the step by: a final warning is withheld with the end it announces."""
+    if step.kind is Kind.NOTICE and step.message == FINAL_WARNING:
+        return Kind.TERMINATE
+    if step.kind is Kind.NOTICE and step.message == SUSPENSION_WARNING:
+        return Kind.SUSPEND
+    return step.kind
+
+
+def _hold(step: Due, code: str, why: str, until: date | None = None, *, to_staff: bool = False) -> Withheld:
+    return Withheld(step.kind, code, why, until, to_staff)
+
+
+# --- what was read ------------------------------------------------------------------------------
+
+
+def incomplete(view: View, step: Due) -> Withheld | None:
+    """Unknown, partial or stale facts: nothing harmful."""
+    if view.facts.complete or step.kind not in HARMS:
+        return None
+    return _hold(step, "incomplete", "what was read from WHMCS has gaps")
+
+
+def missing(view: View, step: Due) -> Withheld | None:
+    """A service that the last complete list did not have is reported, never acted on."""
+    if not view.facts.missing or step.kind in (Kind.UNSUSPEND_ADDON,):
+        return None
+    return _hold(step, "missing", "WHMCS's list does not have this service any more", to_staff=True)
+
+
+def moved(view: View, step: Due) -> Withheld | None:
+    """The invoice's client is not the service's: no harmful step, and no release by payment."""
+    if view.service.id not in view.facts.client.foreign_owner:
+        return None
+    if step.kind in HARMS or step.kind in (Kind.UNSUSPEND, Kind.NOTICE):
+        return _hold(step, "moved", "an open invoice of another client bills this service", to_staff=True)
+    return None
+
+
+# --- exemptions: the case does not move, and starts afresh when they end -------------------------
+
+
+def override(view: View, step: Due) -> Withheld | None:
+    """WHMCS's own Override Auto-Suspend; its date is the day on which the step may happen again."""
+    if effect_of(step) not in TAKES_DOWN or not view.service.override:
+        return None
+    until = view.service.override_until
+    if until is None:
+        return _hold(step, "override", "WHMCS's override is on without an end")
+    if view.today < until:
+        return _hold(step, "override", f"WHMCS's override holds until {until}", until - ONE_DAY)
+    return None
+
+
+def exempt_group(view: View, step: Due) -> Withheld | None:
+    """A client group that WHMCS exempts from suspension and termination."""
+    group = view.facts.client.group
+    if effect_of(step) not in TAKES_DOWN or group is None or not group.exempt:
+        return None
+    return _hold(step, "exempt-group", f"the client group {group.name} is exempt in WHMCS")
+
+
+def vip_courtesy(view: View, step: Due) -> Withheld | None:
+    """Who was VIP on the due date is not suspended until `exempt_max_days`, or until the debt is too big."""
+    vip = view.policy.vip
+    debts = view.counted.concerning
+    if vip is None or not debts or effect_of(step) not in TAKES_DOWN or view.service.status is not ServiceStatus.ACTIVE:
+        return None
+    clock = debts[0].clock
+    membership = view.facts.client.membership
+    was_member = membership.last_member_on is not None and membership.last_member_on >= clock
+    joined_in_time = membership.member_since is None or membership.member_since <= clock
+    if not was_member or not joined_in_time:
+        return None
+    first = clock + timedelta(days=vip.exempt_max_days)
+    owed = sum((d.amount.amount for d in debts), ZERO)
+    if view.today >= first or (vip.exempt_max_debt is not None and owed > vip.exempt_max_debt):
+        return None
+    return _hold(step, "vip", f"VIP on the due date: not before {first}", first - ONE_DAY)
+
+
+EXEMPTIONS: tuple[Protection, ...] = (override, exempt_group, vip_courtesy)
+
+
+# --- records ------------------------------------------------------------------------------------
+
+
+def _in_force(view: View, kind: RecordKind) -> Iterable[Record]:
+    return (r for r in view.of_service(kind) if r.protects_on(view.today))
+
+
+def hold(view: View, step: Due) -> Withheld | None:
+    """A legal or other hold: nothing harmful, deletion included."""
+    if effect_of(step) not in HARMS:
+        return None
+    for record in _in_force(view, RecordKind.HOLD):
+        return _hold(step, "hold", f"{record.sort or 'legal'} hold by {record.author}: {record.reason}", record.until)
+    return None
+
+
+def promise(view: View, step: Due) -> Withheld | None:
+    """A promised date defers what `defers` names, through its last day. Warnings still go out."""
+    kind = Kind.SUSPEND if step.kind is Kind.SUSPEND_ADDON else effect_of(step)
+    if kind not in view.policy.promises.defers or _is_suspension_warning(step):
+        return None
+    for record in _in_force(view, RecordKind.PROMISE):
+        return _hold(step, "promise", f"promised by {record.author} to be paid by {record.until}", record.until)
+    return None
+
+
+def _is_suspension_warning(step: Due) -> bool:
+    return step.kind is Kind.NOTICE and step.message == SUSPENSION_WARNING
+
+
+def trust_release(view: View, step: Due) -> Withheld | None:
+    """A service released on trust stays up through the release's last day."""
+    if effect_of(step) not in TAKES_DOWN or _is_suspension_warning(step):
+        return None
+    for record in _in_force(view, RecordKind.RELEASE):
+        return _hold(step, "release", f"released on trust until {record.until}", record.until)
+    return None
+
+
+def receipt(view: View, step: Due) -> Withheld | None:
+    """ "It is paid": holds harmful steps until its bank-day deadline, where the gateway's setting lets it."""
+    if effect_of(step) not in HARMS or _is_suspension_warning(step):
+        return None
+    rules = view.policy.receipts
+    debts = view.counted.concerning
+    said: dict[int, Record] = {}
+    for record in view.facts.client.records:
+        if record.kind is RecordKind.RECEIPT and record.invoice_id is not None and record.protects_on(view.today):
+            said[record.invoice_id] = record
+    if not said or not debts:
+        return None
+    open_debts = [
+        d for d in debts if d.invoice not in said or rules.accept.get(d.gateway, rules.accept_default) != "hold"
+    ]
+    if open_debts:
+        return None
+    until = min((r.until for r in said.values() if r.until is not None), default=None)
+    return _hold(step, "receipt", f"a receipt waits to be checked until {until}", until, to_staff=True)
+
+
+def freeze(view: View, step: Due) -> Withheld | None:
+    """An outage freeze: clients cannot pay, the clock stands still."""
+    if effect_of(step) not in HARMS:
+        return None
+    for record in view.facts.client.records:
+        if record.kind is not RecordKind.FREEZE or not record.protects_on(view.today):
+            continue
+        if not record.gateway or all(d.gateway == record.gateway for d in view.counted.concerning):
+            return _hold(step, "freeze", f"frozen until {record.until}: {record.reason}", record.until)
+    return None
+
+
+def recent_contact(view: View, step: Due) -> Withheld | None:
+    """A client in touch holds termination and deletion, for a while, and staff is asked."""
+    days = view.rules.recent_contact_days
+    if not days or effect_of(step) not in (Kind.TERMINATE, Kind.DELETE_BACKUPS):
+        return None
+    seen = _last_contact(view)
+    if seen is None or view.today > seen + timedelta(days=days):
+        return None
+    if _contact_began(view, step) + timedelta(days=view.rules.contact_holds_max_days) < view.today:
+        return None
+    until = seen + timedelta(days=days)
+    return _hold(step, "contact", f"the client was in touch on {seen}", until, to_staff=True)
+
+
+def _last_contact(view: View) -> date | None:
+    signs = view.rules.contact_signs
+    days = [
+        r.since
+        for r in view.of_service(RecordKind.CONTACT)
+        if (r.sort in signs or r.sort in ("", "staff")) and r.since <= view.today
+    ]
+    if "payment" in signs:
+        days.extend(p.paid_on for p in view.facts.client.history if not p.reversed and p.paid_on <= view.today)
+    return max(days, default=None)
+
+
+def _contact_began(view: View, step: Due) -> date:
+    if effect_of(step) is Kind.DELETE_BACKUPS:
+        return view.case.ended_on or view.today
+    oldest = view.counted.ending[0] if view.counted.ending else None
+    after = view.rules.terminate_after_days
+    return oldest.clock + timedelta(days=after) if oldest is not None and after is not None else view.today
+
+
+# --- money on its way ---------------------------------------------------------------------------
+
+
+def credit(view: View, step: Due) -> Withheld | None:
+    """Credit that covers the debt: WHMCS books it, we do not; staff is told."""
+    if effect_of(step) not in TAKES_DOWN or _is_suspension_warning(step):
+        return None
+    have = view.facts.client.credit
+    owed = sum((d.amount.amount for d in view.counted.concerning), ZERO)
+    if have is None or owed <= 0 or have < owed:
+        return None
+    return _hold(step, "credit", f"account credit of {_plain(have)} covers the debt", to_staff=True)
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount:.2f}"
+
+
+# --- days ---------------------------------------------------------------------------------------
+
+
+def quiet_day(view: View, step: Due) -> Withheld | None:
+    """On a quiet day nothing is suspended or terminated; it moves to the next day that is not quiet."""
+    if step.kind not in TAKES_DOWN or not view.calendar.is_quiet(view.today):
+        return None
+    return _hold(step, "quiet-day", "a quiet day", view.calendar.next_active(view.today) - ONE_DAY)
+
+
+def once_a_day(view: View, step: Due) -> Withheld | None:
+    """One suspend-or-terminate per service and house day."""
+    if step.kind not in (Kind.SUSPEND, Kind.TERMINATE) or not view.facts.acted_today:
+        return None
+    return _hold(step, "acted-today", "one suspension or termination a day", view.today)
+
+
+def approval(view: View, step: Due) -> Withheld | None:
+    """A person has to approve it first."""
+    if view.policy.approval.get(step.kind) != "required" or step.kind in view.facts.approved:
+        return None
+    return _hold(step, "approval", f"waits for approval: whmcs-bridge approve {view.service.id}", to_staff=True)
+
+
+PROTECTIONS: tuple[Protection, ...] = (
+    missing,
+    moved,
+    incomplete,
+    hold,
+    *EXEMPTIONS,
+    promise,
+    trust_release,
+    receipt,
+    freeze,
+    credit,
+    recent_contact,
+    quiet_day,
+    once_a_day,
+    approval,
+)
+
+
+def sift(view: View, due: Iterable[Due]) -> tuple[list[Due], list[Withheld]]:
+    """Let each step through, or say who withholds it: every protection that does, the first one first."""
+    passed: list[Due] = []
+    withheld: list[Withheld] = []
+    for step in due:
+        against = [found for protect in PROTECTIONS if (found := protect(view, step)) is not None]
+        if against:
+            withheld.extend(against)
+        else:
+            passed.append(step)
+    return passed, withheld
+
+
+def exempt_today(view: View) -> bool:
+    """An exemption stands, whether or not a step is due: the case does not move, and starts afresh afterwards."""
+    if not (view.counted.concerning or view.counted.pending):
+        return False
+    probe = Due(Kind.SUSPEND if view.service.status is ServiceStatus.ACTIVE else Kind.TERMINATE, "")
+    return any(protect(view, probe) is not None for protect in EXEMPTIONS)
+
+
+def about(record: Record, view: View) -> bool:
+    """The record is about this service or its client."""
+    return is_about(record, view.facts)
+
+
+def changes_on(view: View, stage: Stage) -> set[date]:
+    """Days after today on which a protection ends or a clock strikes: where `next` has to ask again."""
+    days: set[date] = set()
+    for record in view.facts.client.records:
+        if record.until is not None:
+            days.add(record.until + ONE_DAY)
+    if view.service.override_until is not None:
+        days.add(view.service.override_until)
+    vip = view.policy.vip
+    if vip is not None and view.counted.concerning:
+        days.add(view.counted.concerning[0].clock + timedelta(days=vip.exempt_max_days))
+    if stage is Stage.SUSPENDED:
+        days.update(d for d in end_dates(view) if d is not None)
+    else:
+        first = suspend_on(view)
+        if first is not None:
+            days.add(first)
+    return {d for d in days if d > view.today}
