@@ -28,8 +28,10 @@ TRANSPORT: frozenset[str] = frozenset(
         Kind.INCOMPLETE_READ,
     }
 )
-"""Faults that a face plays out by itself; `Answer.trouble` names them."""
+"""Faults that a face plays out by itself; `Answer.trouble` names them. The HTTP face, which has
+accepted the connection by then, drops it where the in-process face refuses it."""
 
+_SLOW = frozenset({Kind.CONNECT_TIMEOUT, Kind.TIMEOUT_BEFORE, Kind.TIMEOUT_AFTER})
 _PAGE = "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
 _PAGES: dict[str, tuple[int, str]] = {
     Kind.HTTP_403: (403, "403 Forbidden"),
@@ -168,7 +170,8 @@ class Front:
         if kind == Kind.LATENCY:
             answer.delay += fault.seconds
         elif kind in TRANSPORT:
-            answer.trouble, answer.delay = kind, fault.seconds
+            answer.trouble = kind
+            answer.delay = fault.seconds if kind in _SLOW else 0.0
         elif kind in _PAGES:
             status, title = _PAGES[kind]
             body = fault.text or _PAGE.format(title=title)

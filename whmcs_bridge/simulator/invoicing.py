@@ -59,6 +59,8 @@ def create_invoice(
     notes: str = "",
     mail: bool = True,
     use_credit: bool = False,
+    taxrate: int = 0,
+    taxrate2: int = 0,
 ) -> Invoice:
     """Make an invoice with its hooks and mail; `source` is adminarea, api or autogen.
 
@@ -76,6 +78,8 @@ def create_invoice(
             lines=lines,
             gateway=gateway or client.gateway or next(iter(world.payment_methods), ""),
             notes=notes,
+            taxrate=taxrate,
+            taxrate2=taxrate2,
         )
         world.add_invoice(invoice)
         variables = _creation_vars(world, invoice, source)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from whmcs_bridge.simulator import endings
 from whmcs_bridge.simulator.actions.base import (
     ApiError,
     Handler,
@@ -19,14 +20,7 @@ from whmcs_bridge.simulator.actions.base import (
 from whmcs_bridge.simulator.actions.stats import client_stats
 from whmcs_bridge.simulator.listing import listing
 from whmcs_bridge.simulator.mail import send_mail
-from whmcs_bridge.simulator.records import (
-    Client,
-    Contact,
-    InvoiceStatus,
-    Note,
-    ServiceStatus,
-    User,
-)
+from whmcs_bridge.simulator.records import Actor, Client, Contact, Note, User
 from whmcs_bridge.simulator.state import World
 
 EMAIL_KINDS = ("general", "invoice", "support", "product", "domain", "affiliate")
@@ -138,7 +132,7 @@ def _details(world: World, client: Client) -> Reply:
     owner = world.users.get(client.owner)
     fields = client.customfields or {}
     users = [world.users[client.owner]] if owner else []
-    users += [u for u in _other_users(world, client) if u.id != client.owner]
+    users += [u for u in _users_of(world, client) if u.id != client.owner]
     return {
         "client_id": client.id,
         "owner_user_id": client.owner,
@@ -193,7 +187,7 @@ def _details(world: World, client: Client) -> Reply:
     }
 
 
-def _other_users(world: World, client: Client) -> list[User]:
+def _users_of(world: World, client: Client) -> list[User]:
     return [world.users[n] for n in world.users_of_client.get(client.id, ()) if n in world.users]
 
 
@@ -349,33 +343,21 @@ def _name_owner(world: World, client: Client, params: Params) -> None:
 
 
 def close_client(world: World, params: Params) -> Reply:
-    """CloseClient: open invoices are cancelled, services end as Cancelled or Terminated, no module runs."""
+    """CloseClient."""
     client = find(world.clients, params.number("clientid"), CLIENT_MISSING)
-    for number in world.services_by_client.get(client.id, ()):
-        service = world.services[number]
-        if service.status in (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED):
-            world.set_service_status(service, ServiceStatus.TERMINATED, recorded=True)
-        elif service.status == ServiceStatus.PENDING:
-            world.set_service_status(service, ServiceStatus.CANCELLED, recorded=True)
-    for number in world.invoices_by_client.get(client.id, ()):
-        if world.invoices[number].status in (InvoiceStatus.UNPAID, InvoiceStatus.DRAFT):
-            world.set_invoice_status(world.invoices[number], InvoiceStatus.CANCELLED)
-    client.status = "Closed"
+    endings.close_client(world, client, Actor.API)
     world.revision += 1
-    world.fire("ClientClose", {"userid": client.id})
     return {"result": "success", "clientid": str(client.id)}
 
 
 def delete_client(world: World, params: Params) -> Reply:
     """DeleteClient: with everything of it; its logins only with `deleteusers`."""
     client = find(world.clients, params.number("clientid"), CLIENT_MISSING)
-    world.fire("PreDeleteClient", {"userid": client.id})
-    users = [user for user in _other_users(world, client) if set(user.clients) == {client.id}]
-    world.delete_client(client)
+    users = [user for user in _users_of(world, client) if set(user.clients) == {client.id}]
+    endings.delete_client(world, client, Actor.API)
     if params.flag("deleteusers"):
         for user in users:
             world.users.pop(user.id, None)
-    world.fire("ClientDelete", {"userid": client.id})
     return {"result": "success", "clientid": str(client.id)}
 
 

@@ -4,14 +4,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from whmcs_bridge.simulator import automation
+from whmcs_bridge.simulator import automation, invoicing
 from whmcs_bridge.simulator.actions.base import (
     ApiError,
     Handler,
     Params,
     Reply,
     day_text,
-    default_gateway,
     find,
     moment_text,
     money,
@@ -22,8 +21,7 @@ from whmcs_bridge.simulator.actions.base import (
 )
 from whmcs_bridge.simulator.actions.payments import transaction_row
 from whmcs_bridge.simulator.listing import listing
-from whmcs_bridge.simulator.mail import send_mail
-from whmcs_bridge.simulator.records import Actor, BillableItem, Client, Invoice, InvoiceLine, InvoiceStatus
+from whmcs_bridge.simulator.records import Actor, BillableItem, Invoice, InvoiceLine, InvoiceStatus
 from whmcs_bridge.simulator.state import CLOSED, World
 
 INVOICE_MISSING = "Invoice ID Not Found"
@@ -176,39 +174,26 @@ def create_invoice(world: World, params: Params) -> Reply:
             "Cannot create and send a draft invoice in a single API request. Please create and send separately."
         )
     given = _status_word(params.text("status").lower())
-    gateway = valid_gateway(world, params) or client.gateway or default_gateway(world)
-    invoice = Invoice(
-        0,
-        client.id,
-        params.day("date") or world.today,
+    gateway = valid_gateway(world, params)
+    status = InvoiceStatus.DRAFT if draft else given or InvoiceStatus.UNPAID
+    auto = params.text("autoapplycredit").lower() not in ("", "0", "false")
+    invoice = invoicing.create_invoice(
+        world,
+        client,
+        _numbered_lines(params),
         params.day("duedate") or world.today,
-        InvoiceStatus.DRAFT if draft else given or InvoiceStatus.UNPAID,
-        lines=_numbered_lines(params),
+        created=params.day("date"),
         gateway=gateway,
+        status=status,
+        source="api",
+        actor=Actor.API,
         notes=params.text("notes"),
+        mail=params.flag("sendinvoice"),
+        use_credit=auto,
         taxrate=_rate(params, "taxrate"),
         taxrate2=_rate(params, "taxrate2"),
     )
-    world.add_invoice(invoice)
-    _announce(world, invoice, client, send=params.flag("sendinvoice"))
-    auto = params.text("autoapplycredit").lower() not in ("", "0", "false")
-    if auto and client.credit > 0 and invoice.status == InvoiceStatus.UNPAID and world.balance(invoice) > 0:
-        automation.apply_credit(world, invoice, actor=Actor.API)
     return {"result": "success", "invoiceid": invoice.id, "status": invoice.status}
-
-
-def _announce(world: World, invoice: Invoice, client: Client, *, send: bool) -> None:
-    variables = {
-        "source": "api",
-        "user": 1,
-        "invoiceid": invoice.id,
-        "status": invoice.status,
-    }
-    world.fire("InvoiceCreation", variables)
-    if invoice.status != InvoiceStatus.DRAFT:
-        if send:
-            send_mail(world, client, "Invoice Created", invoice.id)
-        world.fire("InvoiceCreated", variables)
 
 
 def _numbered_lines(params: Params) -> list[InvoiceLine]:
@@ -249,7 +234,7 @@ def update_invoice(world: World, params: Params) -> Reply:
     if _change_lines(world, invoice, params):
         world.fire("UpdateInvoiceTotal", {"invoiceid": invoice.id})
     if publish:
-        _publish(world, invoice, send=params.flag("publishandsendemail"))
+        invoicing.publish_invoice(world, invoice, Actor.API, mail=params.flag("publishandsendemail"))
     if status and status != invoice.status:
         _set_status(world, invoice, status)
     if params.day("datepaid"):
@@ -317,21 +302,13 @@ def _change_lines(world: World, invoice: Invoice, params: Params) -> bool:
             flag = taxes.get(key, "") not in ("", "0")
             world.add_line(invoice, InvoiceLine(0, "", 0, description, cents, flag))
             changed = True
-    removed = [int(item) for item in params.list("deletelineids") if item.isdigit()]
+    removed = _ids(params, "deletelineids")
     if removed:
         world.remove_lines(invoice, removed)
         changed = True
     if changed:
         world.retotal(invoice)
     return changed
-
-
-def _publish(world: World, invoice: Invoice, *, send: bool) -> None:
-    world.set_invoice_status(invoice, InvoiceStatus.UNPAID)
-    if send:
-        send_mail(world, world.clients[invoice.client], "Invoice Created", invoice.id)
-    variables = {"source": "api", "user": 1, "invoiceid": invoice.id, "status": invoice.status}
-    world.fire("InvoiceCreated", variables)
 
 
 def _set_status(world: World, invoice: Invoice, status: str) -> None:
@@ -381,7 +358,32 @@ def add_billable_item(world: World, params: Params) -> Reply:
     return {"result": "success", "status": "success", "billableid": item.id}
 
 
+def gen_invoices(world: World, params: Params) -> Reply:
+    """GenInvoices: what is due within the configured lead; `latestinvoiceid` only with `clientid`."""
+    client = params.number("clientid")
+    if params.text("clientid"):
+        find(world.clients, client, CLIENT_MISSING)
+    made = invoicing.generate_invoices(
+        world,
+        Actor.API,
+        client=client,
+        services=_ids(params, "serviceids"),
+        addons=_ids(params, "addonids"),
+        domains=_ids(params, "domainids"),
+        mail=not params.flag("noemails"),
+    )
+    reply: Reply = {"result": "success", "numcreated": str(len(made))}
+    if client:
+        reply["latestinvoiceid"] = str(made[-1]) if made else "0"
+    return reply
+
+
+def _ids(params: Params, name: str) -> list[int]:
+    return [int(item) for item in params.list(name) if item.isdigit()]
+
+
 ACTIONS: Mapping[str, Handler] = {
+    "GenInvoices": gen_invoices,
     "GetInvoices": get_invoices,
     "GetInvoice": get_invoice,
     "CreateInvoice": create_invoice,

@@ -1,9 +1,8 @@
 """Services, addons, cancellation requests and the module commands on them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from whmcs_bridge.simulator import modules
+from whmcs_bridge.simulator import endings, modules
 from whmcs_bridge.simulator.actions.base import (
     ApiError,
     Handler,
@@ -18,8 +17,7 @@ from whmcs_bridge.simulator.actions.base import (
     valid_gateway,
 )
 from whmcs_bridge.simulator.listing import listing
-from whmcs_bridge.simulator.mail import send_mail
-from whmcs_bridge.simulator.records import Addon, CancelRequest, Service, ServiceStatus
+from whmcs_bridge.simulator.records import Actor, Addon, CancelRequest, Service, ServiceStatus
 from whmcs_bridge.simulator.state import World
 
 SERVICE_MISSING = "Service ID Not Found"
@@ -380,16 +378,14 @@ def _cancel_row(request: CancelRequest) -> Reply:
 
 
 def add_cancel_request(world: World, params: Params) -> Reply:
-    """AddCancelRequest: End of Billing Period unless Immediate is asked; fires CancellationRequest."""
+    """AddCancelRequest: End of Billing Period unless Immediate is asked."""
     service = find(world.services, params.number("serviceid"), SERVICE_MISSING)
-    if any(request.service == service.id for request in world.cancel_requests.values()):
-        raise ApiError("Existing Cancellation Request Exists")
-    kind = "Immediate" if params.text("type").lower() == "immediate" else "End of Billing Period"
-    world.add_cancel_request(CancelRequest(0, service.id, world.clock, params.text("reason"), kind))
-    world.record("cancel:requested", client=service.client, service=service.id, detail=kind)
-    variables: dict[str, Any] = {"userid": service.client, "relid": service.id}
-    world.fire("CancellationRequest", {**variables, "reason": params.text("reason"), "type": kind})
-    send_mail(world, world.clients[service.client], "Cancellation Request Confirmation", service.id)
+    immediate = params.text("type").lower() == "immediate"
+    kind = endings.IMMEDIATE if immediate else endings.END_OF_PERIOD
+    try:
+        endings.request_cancellation(world, service, kind, params.text("reason"), Actor.API)
+    except ValueError as refusal:
+        raise ApiError(str(refusal)) from refusal
     return {"result": "success", "serviceid": str(service.id), "userid": str(service.client)}
 
 
