@@ -18,6 +18,10 @@ class NotDelivered(WhmcsError):
     """The request never reached WHMCS: repeating it is safe."""
 
 
+class InsecureConnection(NotDelivered):
+    """WHMCS's certificate does not hold, so nothing was sent: repeating it will not help."""
+
+
 class OutcomeUnknown(WhmcsError):
     """WHMCS may have acted before the line dropped: read the panel before trying again."""
 
@@ -32,6 +36,10 @@ class IncompleteList(UnreadableReply):
 
 class Unavailable(WhmcsError):
     """WHMCS or what stands in front of it is out of order for now (5xx, 429, maintenance page)."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Refused(WhmcsError):
