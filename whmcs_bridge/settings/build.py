@@ -33,7 +33,7 @@ from whmcs_bridge.settings.keys import (
     WEEKDAYS,
 )
 from whmcs_bridge.settings.kinds import BAD, WHOLE, read_keys, unknown_key
-from whmcs_bridge.settings.messages import BUILT_IN, find_message, unknown_placeholders
+from whmcs_bridge.settings.messages import BUILT_IN, taken_for_template, unknown_placeholders
 from whmcs_bridge.settings.model import ENFORCE, SHADOW, BackupStoreSettings, Settings, WhmcsSettings
 from whmcs_bridge.settings.report import Place, Report, group_place, or_list, show, table_place
 from whmcs_bridge.settings.secret import Secret
@@ -321,7 +321,8 @@ class Reader:
             for key, bad in unknown_placeholders(message):
                 self.report.refuse(place(name).to(key), bad)
         for at, name in checks.message_names(policy, self.house.prefix):
-            found.setdefault(name, find_message(name, found, at, self.report))
+            if name not in found:
+                found[name] = taken_for_template(name, found, at, self.report)
         return found
 
     def _backup_stores(self) -> tuple[BackupStoreSettings, ...]:

@@ -542,6 +542,8 @@ class Table:
     """[[name]]: any number of them."""
     open: bool = False
     """Takes further keys, which something else than the settings checks."""
+    flag: bool = False
+    """true or false may stand in place of the table."""
 
     @property
     def heading(self) -> str:
@@ -573,7 +575,7 @@ TABLES = (
     Table("trust_release", TRUST_RELEASE, "A suspended service back on for a few days, judged by history."),
     Table("receipts", RECEIPTS, 'What "it is paid" does before the money is booked.'),
     Table("limits", LIMITS, "How much one house day may bring."),
-    Table("sanity", SANITY, "When a run stops to ask."),
+    Table("sanity", SANITY, "When a run stops to ask.", flag=True),
     Table("approval", APPROVAL, "Which steps wait for a person."),
     Table("messages", MESSAGE, "Mails of your own, by name; a built-in name replaces the built-in text.", '"NAME"'),
     Table("backup_store", BACKUP_STORE, "A place that keeps backups.", array=True, open=True),

@@ -98,11 +98,10 @@ class Number:
         return {"type": "number", "minimum": float(self.low), "maximum": float(self.high)}
 
 
-@dataclass(frozen=True, slots=True)
 class Money:
     """An amount in quotes; floats are refused because they cannot hold cents."""
 
-    expected: str = 'an amount in quotes with a dot, such as "5.00"'
+    expected = 'an amount in quotes with a dot, such as "5.00"'
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         if isinstance(value, str) and MONEY.fullmatch(value):
@@ -149,11 +148,10 @@ class Text:
         return {"type": "string"} if self.empty_means else {"type": "string", "minLength": 1}
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """true or false."""
 
-    expected: str = "true or false"
+    expected = "true or false"
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         if isinstance(value, bool):
@@ -387,11 +385,10 @@ def keys_schema(keys: tuple[Key, ...]) -> Schema:
     return made
 
 
-@dataclass(frozen=True, slots=True)
 class SecretRef:
     """A reference to a secret; a plain one is refused and never repeated."""
 
-    expected: str = FORMS
+    expected = FORMS
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         if isinstance(value, str) and value and not value.startswith(("env:", "file:")):
@@ -421,11 +418,10 @@ def _warn_if_readable_by_all(secret: Secret, at: Place, report: Report) -> None:
         report.warn(at, f"{show_text(str(path))} can be read by everyone on this machine; chmod 600 it")
 
 
-@dataclass(frozen=True, slots=True)
 class Url:
     """WHMCS's root; a trailing includes/api.php is taken off, so that it is added once."""
 
-    expected: str = "WHMCS's address, such as https://billing.example.com"
+    expected = "WHMCS's address, such as https://billing.example.com"
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         found = _split_url(value) if isinstance(value, str) and value.isprintable() else None
@@ -500,11 +496,10 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
 class TimeZone:
     """A name of the IANA time zone database."""
 
-    expected: str = "a time zone such as America/Sao_Paulo"
+    expected = "a time zone such as America/Sao_Paulo"
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         from zoneinfo import ZoneInfo, available_timezones
@@ -523,11 +518,10 @@ class TimeZone:
         return {"type": "string", "minLength": 1}
 
 
-@dataclass(frozen=True, slots=True)
 class HolidaysOf:
     """A country, or one of its parts, whose holidays the house keeps."""
 
-    expected: str = 'a country, or country-subdivision, such as "BR-SP"'
+    expected = 'a country, or country-subdivision, such as "BR-SP"'
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         from whmcs_bridge.settings.days import CountryHolidays
@@ -550,11 +544,10 @@ def show_free(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 
 
-@dataclass(frozen=True, slots=True)
 class Hours:
     """A span of the day; None is any hour."""
 
-    expected: str = 'hours of one day such as "09:00-16:00", or "any"'
+    expected = 'hours of one day such as "09:00-16:00", or "any"'
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         if value == "any":
@@ -571,11 +564,10 @@ class Hours:
         return {"type": "string", "pattern": f"^(any|{HOURS.pattern})$"}
 
 
-@dataclass(frozen=True, slots=True)
 class ProductId:
     """A WHMCS product id; scenario files use the labels of their products."""
 
-    expected: str = "a WHMCS product id, 1 or more"
+    expected = "a WHMCS product id, 1 or more"
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
@@ -591,11 +583,10 @@ class ProductId:
         return {"type": "integer", "minimum": 1}
 
 
-@dataclass(frozen=True, slots=True)
 class Anything:
     """A driver's option: the driver knows what it takes. `env:` and `file:` become secrets."""
 
-    expected: str = "a value that the driver takes"
+    expected = "a value that the driver takes"
 
     def read(self, value: object, at: Place, report: Report) -> Any:
         if isinstance(value, str) and value.startswith(("env:", "file:")):

@@ -133,10 +133,8 @@ def unknown_placeholders(message: Message) -> Iterator[tuple[str, str]]:
                 yield key, f"found the placeholder {{{name}}}; {way_out}"
 
 
-def find_message(name: str, known: Mapping[str, Message], at: Place, report: Report) -> Message:
-    """Return the message a rule names; one that is neither built in nor in [messages] is a template of WHMCS."""
-    if name in known:
-        return known[name]
+def taken_for_template(name: str, known: Mapping[str, Message], at: Place, report: Report) -> Message:
+    """Return a message for a name that is neither built in nor in [messages]: a template of WHMCS, with a warning."""
     near = did_you_mean(name, known)
     report.warn(
         at,
