@@ -217,8 +217,8 @@ def test_a_file_that_is_no_toml_is_told_with_the_line(tmp_path: Path, raw: bytes
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bridge.toml").mkdir()
     with pytest.raises(UsageProblem, match=r"bridge\.toml: cannot be read: Is a directory"):
-        (tmp_path / "bridge.toml").mkdir()
         load(tmp_path / "bridge.toml", {})
 
 

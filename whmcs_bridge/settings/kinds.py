@@ -391,14 +391,8 @@ class SecretRef:
     expected = FORMS
 
     def read(self, value: object, at: Place, report: Report) -> Any:
-        if isinstance(value, str) and value and not value.startswith(("env:", "file:")):
-            report.refuse(at, f"found a text that is not a reference (not shown), expected {FORMS}")
-            return BAD
         if not isinstance(value, str) or not (ENV_NAME.fullmatch(value) or FILE_NAME.fullmatch(value)):
-            shown = value if isinstance(value, str) else type(value).__name__
-            report.refuse(
-                at, f"found {show(shown)}, expected {FORMS}" if value else f"found {show(value)}, expected {FORMS}"
-            )
+            report.refuse(at, f"found {_without_secret(value)}, expected {FORMS}")
             return BAD
         secret = Secret(value, f"{report.source}: {at}", report.env, report.base)
         _warn_if_readable_by_all(secret, at, report)
@@ -406,6 +400,15 @@ class SecretRef:
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"}
+
+
+def _without_secret(value: object) -> str:
+    """Show what cannot be a secret, and only name the rest."""
+    if isinstance(value, str) and value and not value.startswith(("env:", "file:")):
+        return "a text that is not a reference (not shown)"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "a number (not shown)"
+    return show(value)
 
 
 def _warn_if_readable_by_all(secret: Secret, at: Place, report: Report) -> None:
