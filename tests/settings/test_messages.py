@@ -39,7 +39,7 @@ def test_values_are_escaped_and_their_braces_are_no_tags_to_whmcs() -> None:
 def test_a_line_that_needs_a_missing_date_is_left_out() -> None:
     """A service that is never terminated must not be told a day on which it will be."""
     _, text = render(BUILT_IN["service-suspended"], {**VALUES, "terminate_on": ""})
-    assert "ended on" not in text
+    assert "deleted" not in text
     assert "comes back" in text
 
 

@@ -282,6 +282,10 @@ CASES = [
     ),
     ('[messages."x"]', '[messages."x"]: found nothing, expected either template, or subject and text'),
     (
+        '[messages."x"]\nsubject = "Hello"\ntext = "<p>"\nabout = "invoice"',
+        '[messages."x"] about: found beside subject and text, expected beside template only',
+    ),
+    (
         '[messages."x"]\nsubject = "Hello"\ntext = "{amout} is due"',
         '[messages."x"] text: found the placeholder {amout}; did you mean {amount}?',
     ),

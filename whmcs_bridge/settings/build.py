@@ -317,6 +317,11 @@ class Reader:
                     "expected either template, or subject and text",
                 )
                 continue
+            if "about" in given and own:
+                self.report.refuse(
+                    place(name).to("about"), "found beside subject and text, expected beside template only"
+                )
+                continue
             message = found[name] = Message(name, **given)
             for key, bad in unknown_placeholders(message):
                 self.report.refuse(place(name).to(key), bad)

@@ -502,9 +502,25 @@ APPROVAL = (
 )
 
 MESSAGE = (
-    Key("template", Text("the name of a WHMCS mail template"), "A mail template of WHMCS; or subject and text."),
-    Key("subject", Text("a subject"), "Subject; placeholders as in the text."),
-    Key("text", Text("a text in HTML", one_line=False), "Text in HTML, with placeholders such as {client}."),
+    Key(
+        "template",
+        Text("the name of a WHMCS mail template"),
+        "A mail template of WHMCS; or subject and text.",
+        example='"Service Suspension Notification"',
+    ),
+    Key(
+        "about",
+        Choice(("product", "invoice", "general")),
+        "What the template is about, as WHMCS files it: it is sent with that thing's id.",
+        '"product"',
+    ),
+    Key("subject", Text("a subject"), "Subject; placeholders as in the text.", example='"Welcome back"'),
+    Key(
+        "text",
+        Text("a text in HTML", one_line=False),
+        "Text in HTML, with placeholders such as {client}.",
+        example='"<p>Dear {client}, thank you.</p>"',
+    ),
 )
 
 BACKUP_STORE = (

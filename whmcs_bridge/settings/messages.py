@@ -40,6 +40,7 @@ _PAY = '<p>You can see and pay your invoices here: <a href="{link}">{link}</a></
 _CLOSE = "<p>If you have just paid, thank you; there is nothing more to do.</p>"
 _SIGN = "<p>{company}</p>"
 
+# One mail may speak of several services, so no sentence says how many.
 BUILT_IN: Mapping[str, Message] = {
     message.name: message
     for message in (
@@ -59,18 +60,18 @@ BUILT_IN: Mapping[str, Message] = {
             _GREETING,
             "<p>{amount} for {services} is open since {due}.</p>",
             "<p>Invoices: {invoices}</p>",
-            "<p><strong>Without payment the service will be suspended on {suspend_on}.</strong></p>",
+            "<p><strong>Without payment, service will be suspended on {suspend_on}.</strong></p>",
             _PAY,
             _CLOSE,
             _SIGN,
         ),
         _built_in(
             FINAL_WARNING,
-            "Final warning: {services} ends on {terminate_on}",
+            "Final warning: {services} will be ended on {terminate_on}",
             _GREETING,
-            "<p>{services} is suspended, because {amount} is open since {due}.</p>",
+            "<p>Still suspended: {services}. {amount} is open since {due}.</p>",
             "<p>Invoices: {invoices}</p>",
-            "<p><strong>Without payment the service will be ended on {terminate_on}, and its data deleted."
+            "<p><strong>Without payment, service will be ended on {terminate_on}, and its data deleted."
             " This cannot be undone.</strong></p>",
             _PAY,
             _CLOSE,
@@ -80,10 +81,10 @@ BUILT_IN: Mapping[str, Message] = {
             SERVICE_SUSPENDED,
             "Suspended: {services}",
             _GREETING,
-            "<p>{services} has been suspended, because {amount} is open since {due}.</p>",
+            "<p>We have suspended {services}, because {amount} is open since {due}.</p>",
             "<p>Invoices: {invoices}</p>",
-            "<p>It comes back as soon as everything overdue is paid.</p>",
-            "<p>Without payment it will be ended on {terminate_on}, and its data deleted.</p>",
+            "<p>Service comes back as soon as everything overdue is paid.</p>",
+            "<p>Without payment, service will be ended on {terminate_on}, and its data deleted.</p>",
             _PAY,
             _SIGN,
         ),
@@ -91,14 +92,14 @@ BUILT_IN: Mapping[str, Message] = {
             SERVICE_RELEASED,
             "Back online: {services}",
             _GREETING,
-            "<p>Thank you. {services} is no longer suspended.</p>",
+            "<p>Thank you. We have put {services} back online.</p>",
             _SIGN,
         ),
         _built_in(
             SERVICE_ENDED,
             "Ended: {services}",
             _GREETING,
-            "<p>{services} has been ended, because {amount} stayed open since {due}.</p>",
+            "<p>We have ended {services}, because {amount} stayed open since {due}.</p>",
             "<p>Invoices: {invoices}</p>",
             _PAY,
             _SIGN,
