@@ -1,0 +1,208 @@
+"""Cases, records, memberships, approvals, plans and other things worth remembering."""
+
+import sqlite3
+import zlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.facts import Membership
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.errors import UnknownId
+from whmcs_bridge.ports import Approval
+
+PLANS_KEPT_DAYS: Final = 30
+_DEFLATE_LEVEL: Final = 3
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+_case: Final = msgspec.json.Decoder(Case).decode
+_record: Final = msgspec.json.Decoder(Record).decode
+_membership: Final = msgspec.json.Decoder(Membership).decode
+
+
+# --- cases ------------------------------------------------------------------------------------
+
+
+def cases(conn: sqlite3.Connection, services: Collection[ServiceId] | None) -> dict[ServiceId, Case]:
+    """Return the cases of these services, or all."""
+    if services is None:
+        rows = conn.execute("SELECT body FROM cases")
+    else:
+        wanted = _encode(list(services)).decode()
+        rows = conn.execute("SELECT body FROM cases WHERE service_id IN (SELECT value FROM json_each(?))", (wanted,))
+    return {case.service_id: case for case in (_case(body) for (body,) in rows)}
+
+
+def save_cases(conn: sqlite3.Connection, changed: Iterable[Case]) -> None:
+    """Add or replace."""
+    conn.executemany(
+        "INSERT OR REPLACE INTO cases VALUES(?,?,?)",
+        [(case.service_id, is_open(case), _encode(case).decode()) for case in changed],
+    )
+
+
+def is_open(case: Case) -> bool:
+    """Something may still have to happen: debt is or was seen, the service is down, or its backups are not gone."""
+    if case.opened_on or case.suspended_on or case.adopted_on:
+        return True
+    return case.ended_on is not None and case.erased_on is None
+
+
+def open_cases(conn: sqlite3.Connection) -> set[ServiceId]:
+    """Services whose case is open."""
+    return {ServiceId(row[0]) for row in conn.execute("SELECT service_id FROM cases WHERE open")}
+
+
+# --- records and memberships --------------------------------------------------------------------
+
+
+def records(
+    conn: sqlite3.Connection, client: ClientId | None, kind: RecordKind | None, *, open_only: bool
+) -> list[Record]:
+    """Records by number; a client's own, not those for everyone."""
+    wanted = {"client_id": client, "kind": kind, "state": RecordState.OPEN if open_only else None}
+    given = {column: value for column, value in wanted.items() if value is not None}
+    where = " AND ".join(f"{column}=?" for column in given) or "1"
+    rows = conn.execute(f"SELECT body FROM records WHERE {where} ORDER BY id", tuple(given.values()))
+    return [_record(body) for (body,) in rows]
+
+
+def add_record(conn: sqlite3.Connection, record: Record) -> Record:
+    """Store a new record; return it with its number."""
+    number = conn.execute("SELECT coalesce(max(id), 0) + 1 FROM records").fetchone()[0]
+    kept = replace(record, id=number)
+    conn.execute(
+        "INSERT INTO records(id, kind, state, client_id, closed_on, body) VALUES(?,?,?,?,?,?)",
+        (number, kept.kind, kept.state, kept.client_id, kept.closed_on and kept.closed_on.isoformat(), _json(kept)),
+    )
+    return kept
+
+
+def close_record(conn: sqlite3.Connection, number: int, state: RecordState, on: date, note: str) -> None:
+    """Close a record; raises UnknownId."""
+    row = conn.execute("SELECT body FROM records WHERE id=?", (number,)).fetchone()
+    if row is None:
+        raise UnknownId(f"no record {number}")
+    closed = replace(_record(row[0]), state=state, closed_on=on)
+    conn.execute(
+        "UPDATE records SET state=?, closed_on=?, note=?, body=? WHERE id=?",
+        (state, on.isoformat(), note, _json(closed), number),
+    )
+
+
+def memberships(conn: sqlite3.Connection) -> dict[ClientId, Membership]:
+    """Every membership known."""
+    return {
+        ClientId(client): _membership(body) for client, body in conn.execute("SELECT client_id, body FROM memberships")
+    }
+
+
+def save_membership(conn: sqlite3.Connection, client: ClientId, membership: Membership) -> None:
+    """Add or replace."""
+    conn.execute("INSERT OR REPLACE INTO memberships VALUES(?,?)", (client, _json(membership)))
+
+
+# --- approvals --------------------------------------------------------------------------------
+
+
+def approvals(conn: sqlite3.Connection) -> dict[ServiceId, frozenset[str]]:
+    """Approved step kinds of each service that has any."""
+    found: dict[ServiceId, set[str]] = {}
+    for service, kind in conn.execute("SELECT service_id, kind FROM approvals"):
+        found.setdefault(ServiceId(service), set()).add(kind)
+    return {service: frozenset(kinds) for service, kinds in found.items()}
+
+
+def approve(conn: sqlite3.Connection, approval: Approval) -> None:
+    """Add or replace."""
+    conn.execute(
+        "INSERT OR REPLACE INTO approvals VALUES(?,?,?,?)",
+        (approval.service, approval.kind, approval.by, approval.on.isoformat()),
+    )
+
+
+def drop_approval(conn: sqlite3.Connection, service: ServiceId, kind: str) -> None:
+    """Take an approval back; none is fine."""
+    conn.execute("DELETE FROM approvals WHERE service_id=? AND kind=?", (service, kind))
+
+
+# --- plans and policies ---------------------------------------------------------------------------
+
+
+def save_plan(conn: sqlite3.Connection, day: date, fingerprint: str, payload: str, digests: Mapping[str, str]) -> None:
+    """Keep a plan; drop those of days more than a month before the last day that had one."""
+    conn.execute(
+        "INSERT OR REPLACE INTO plans(fingerprint, day, payload, digests) VALUES(?,?,?,?)",
+        (fingerprint, day.isoformat(), _deflate(payload.encode()), _deflate(_encode(digests))),
+    )
+    before = conn.execute("SELECT max(day) FROM plans WHERE day < ?", (day.isoformat(),)).fetchone()[0]
+    if before is not None:
+        oldest = date.fromisoformat(before) - timedelta(days=PLANS_KEPT_DAYS)
+        conn.execute("DELETE FROM plans WHERE day < ?", (oldest.isoformat(),))
+
+
+def plan(conn: sqlite3.Connection, fingerprint: str) -> tuple[date, str] | None:
+    """Return a kept plan's day and JSON text."""
+    row = conn.execute(
+        "SELECT day, payload FROM plans WHERE fingerprint=? ORDER BY number DESC LIMIT 1", (fingerprint,)
+    ).fetchone()
+    return None if row is None else (date.fromisoformat(row[0]), zlib.decompress(row[1]).decode())
+
+
+def announced(conn: sqlite3.Connection, day: date) -> dict[str, str]:
+    """See ports.Journal."""
+    row = conn.execute(
+        "SELECT digests FROM plans WHERE day < ? ORDER BY day DESC, number DESC LIMIT 1", (day.isoformat(),)
+    ).fetchone()
+    digests: dict[str, str] = {} if row is None else _decode(zlib.decompress(row[0]))
+    return digests
+
+
+def note_policy(conn: sqlite3.Connection, version: str, text: str, on: date) -> None:
+    """Keep the rules that were in force under their version, with the first and last day of use."""
+    conn.execute(
+        "INSERT INTO policies VALUES(?1,?2,?2,?3) "
+        "ON CONFLICT(version) DO UPDATE SET last_used_on=excluded.last_used_on",
+        (version, on.isoformat(), text),
+    )
+
+
+# --- small values and evidence --------------------------------------------------------------------
+
+
+def get(conn: sqlite3.Connection, key: str, default: Any) -> Any:
+    """See ports.Journal."""
+    row = conn.execute("SELECT value FROM remembered WHERE key=?", (key,)).fetchone()
+    return default if row is None else _decode(row[0])
+
+
+def put(conn: sqlite3.Connection, key: str, value: Any) -> None:
+    """Remember a value that JSON can hold."""
+    conn.execute("INSERT OR REPLACE INTO remembered VALUES(?,?)", (key, _json(value)))
+
+
+def add_evidence(conn: sqlite3.Connection, service: ServiceId, at: datetime, payload: Mapping[str, Any]) -> None:
+    """Add a piece of evidence; none is ever changed."""
+    conn.execute(
+        "INSERT INTO evidence(service_id, at, payload) VALUES(?,?,?)", (service, at.isoformat(), _json(payload))
+    )
+
+
+def evidence(conn: sqlite3.Connection, service: ServiceId) -> list[Mapping[str, Any]]:
+    """The service's evidence, oldest first."""
+    rows = conn.execute("SELECT payload FROM evidence WHERE service_id=? ORDER BY number", (service,))
+    return [_decode(payload) for (payload,) in rows]
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()
+
+
+def _deflate(data: bytes) -> bytes:
+    return zlib.compress(data, _DEFLATE_LEVEL)

@@ -1,0 +1,79 @@
+"""The shape of journal.db. A new shape is a new migration at the end; a shipped one is never edited."""
+
+from typing import Final
+
+from sqlite_utils import Database, Migrations
+
+from whmcs_bridge.storage import JOURNAL_ID, FileKind
+
+migrations: Final = Migrations("journal")
+
+FIRST_SHAPE: Final = (
+    """CREATE TABLE runs (
+        number INTEGER PRIMARY KEY, job TEXT NOT NULL, mode TEXT NOT NULL, today TEXT NOT NULL,
+        started_at TEXT NOT NULL, ended_at TEXT, outcome TEXT NOT NULL, policy_version TEXT NOT NULL,
+        summary TEXT NOT NULL DEFAULT '')""",
+    # `body` is the whole value as JSON, so that a field added to it needs no migration. Columns are what is looked
+    # up, counted or changed.
+    """CREATE TABLE steps (
+        number INTEGER PRIMARY KEY, run INTEGER NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL,
+        client_id INTEGER NOT NULL, service_id INTEGER, announced INTEGER NOT NULL, state TEXT NOT NULL,
+        begun_at TEXT NOT NULL, ended_at TEXT, note TEXT NOT NULL DEFAULT '', policy_version TEXT NOT NULL,
+        actor TEXT NOT NULL, body TEXT NOT NULL)""",
+    """CREATE INDEX steps_by_kind ON steps(kind, day)""",
+    """CREATE INDEX steps_by_day ON steps(day)""",
+    """CREATE INDEX steps_by_run ON steps(run)""",
+    """CREATE INDEX steps_by_client ON steps(client_id)""",
+    """CREATE INDEX steps_by_service ON steps(service_id) WHERE service_id IS NOT NULL""",
+    """CREATE INDEX steps_open ON steps(state) WHERE state IN ('begun','unknown')""",
+    """CREATE TABLE cases (service_id INTEGER PRIMARY KEY, open INTEGER NOT NULL, body TEXT NOT NULL)""",
+    """CREATE INDEX cases_open ON cases(service_id) WHERE open""",
+    """CREATE TABLE records (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, client_id INTEGER, closed_on TEXT,
+        note TEXT NOT NULL DEFAULT '', body TEXT NOT NULL)""",
+    """CREATE INDEX records_by_client ON records(client_id)""",
+    """CREATE TABLE memberships (client_id INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
+    # `raised`: a run that saw everything last raised the cause. `by_hand`: added outside the runs; only staff ends it.
+    """CREATE TABLE tasks (
+        number INTEGER PRIMARY KEY, code TEXT NOT NULL, client_id INTEGER, service_id INTEGER, invoice_id INTEGER,
+        text TEXT NOT NULL, todo TEXT NOT NULL, opened_on TEXT NOT NULL, last_seen_on TEXT NOT NULL, closed_on TEXT,
+        state TEXT NOT NULL, comment TEXT NOT NULL DEFAULT '', raised INTEGER NOT NULL, by_hand INTEGER NOT NULL)""",
+    """CREATE INDEX tasks_raised ON tasks(raised) WHERE raised""",
+    """CREATE INDEX tasks_by_state ON tasks(state)""",
+    """CREATE TABLE approvals (
+        service_id INTEGER NOT NULL, kind TEXT NOT NULL, approved_by TEXT NOT NULL, approved_on TEXT NOT NULL,
+        PRIMARY KEY (service_id, kind))""",
+    # `payload` and `digests` are JSON, deflated.
+    """CREATE TABLE plans (
+        number INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, day TEXT NOT NULL, payload BLOB NOT NULL,
+        digests BLOB NOT NULL, UNIQUE (fingerprint, day))""",
+    """CREATE INDEX plans_by_day ON plans(day)""",
+    """CREATE TABLE policies (
+        version TEXT PRIMARY KEY, first_used_on TEXT NOT NULL, last_used_on TEXT NOT NULL, text TEXT NOT NULL)""",
+    """CREATE TABLE remembered (key TEXT PRIMARY KEY, value TEXT NOT NULL)""",
+    """CREATE TABLE evidence (
+        number INTEGER PRIMARY KEY, service_id INTEGER NOT NULL, at TEXT NOT NULL, payload TEXT NOT NULL)""",
+    """CREATE INDEX evidence_by_service ON evidence(service_id)""",
+    """CREATE TABLE inbox (
+        number INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, hook TEXT NOT NULL, client_id INTEGER,
+        payload TEXT NOT NULL, received_at TEXT NOT NULL, state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+        next_try_at TEXT, handled_at TEXT, error TEXT NOT NULL DEFAULT '')""",
+    """CREATE INDEX inbox_waiting ON inbox(next_try_at) WHERE state = 'waiting'""",
+)
+
+
+@migrations()
+def first_shape(db: Database) -> None:
+    """Create the tables of version 1."""
+    for statement in FIRST_SHAPE:
+        db.execute(statement)
+
+
+JOURNAL: Final = FileKind(
+    application_id=JOURNAL_ID,
+    version=1,
+    migrations=migrations,
+    # A step must be on the disk before it is sent: after a power cut we have to know that it may have happened.
+    synchronous="FULL",
+    when_lost="put the latest backup in its place",
+)

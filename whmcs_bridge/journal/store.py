@@ -1,0 +1,203 @@
+"""The journal on SQLite: the port's methods, each one block under the store's lock."""
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.facts import Membership
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.journal import memory, tasks
+from whmcs_bridge.journal import steps as stepping
+from whmcs_bridge.journal.schema import JOURNAL
+from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy.decision import Note
+from whmcs_bridge.ports import Approval, JournalStep, RunInfo, StepState, Task
+from whmcs_bridge.storage import Store, WriterLock
+
+
+class SqliteJournal:
+    """What we did and what people told us, in one SQLite file. Safe to use from several threads; see ports.Journal.
+
+    Every method that writes is durable when it returns.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open or create the journal; None keeps it in memory. Raises DatabaseTrouble or Locked."""
+        self._store = Store(JOURNAL, path)
+        self._lock = None if path is None else WriterLock(path.with_name(path.name + ".lock"), str(path))
+
+    def writer(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._lock is None else self._lock.hold()
+
+    # --- runs and steps
+
+    def begin_run(self, job: str, mode: str, today: date, at: datetime, policy_version: str) -> int:
+        with self._store.writing as conn:
+            run = stepping.begin_run(conn, job, mode, today, at, policy_version)
+        if self._lock is not None:
+            self._lock.name_job(job)
+        return run
+
+    def end_run(self, run: int, at: datetime, outcome: str, summary: str) -> None:
+        with self._store.writing as conn:
+            stepping.end_run(conn, run, at, outcome, summary)
+
+    def runs(self, limit: int = 20) -> list[RunInfo]:
+        with self._store.looking as conn:
+            return stepping.runs(conn, limit)
+
+    def last_run(self, job: str) -> RunInfo | None:
+        with self._store.looking as conn:
+            return stepping.last_run(conn, job)
+
+    def begin(self, run: int, step: Step, at: datetime, actor: str, policy_version: str) -> int:
+        with self._store.writing as conn:
+            return stepping.begin(conn, run, step, at, actor, policy_version)
+
+    def end(self, number: int, state: StepState, at: datetime, note: str) -> None:
+        with self._store.writing as conn:
+            stepping.end(conn, number, state, at, note)
+
+    def open_steps(self) -> list[JournalStep]:
+        with self._store.looking as conn:
+            return stepping.open_steps(conn)
+
+    def steps(
+        self,
+        *,
+        client: ClientId | None = None,
+        service: ServiceId | None = None,
+        run: int | None = None,
+        kind: str | None = None,
+        day: date | None = None,
+        limit: int = 200,
+    ) -> list[JournalStep]:
+        wanted: dict[str, object] = {"client_id": client, "service_id": service, "run": run, "kind": kind}
+        wanted["day"] = None if day is None else day.isoformat()
+        with self._store.looking as conn:
+            return stepping.steps(conn, wanted, limit)
+
+    def counts(self, day: date) -> Mapping[tuple[str, bool], int]:
+        with self._store.looking as conn:
+            return stepping.counts(conn, day)
+
+    def usual(self, kind: str, before: date, days: int = 30) -> list[int]:
+        with self._store.looking as conn:
+            return stepping.usual(conn, kind, before, days)
+
+    def acted_on(self, day: date) -> set[ServiceId]:
+        with self._store.looking as conn:
+            return stepping.acted_on(conn, day)
+
+    # --- plans
+
+    def save_plan(self, day: date, fingerprint: str, payload: str, digests: Mapping[str, str]) -> None:
+        with self._store.writing as conn:
+            memory.save_plan(conn, day, fingerprint, payload, digests)
+
+    def plan(self, fingerprint: str) -> tuple[date, str] | None:
+        with self._store.looking as conn:
+            return memory.plan(conn, fingerprint)
+
+    def announced(self, day: date) -> Mapping[str, str]:
+        with self._store.looking as conn:
+            return memory.announced(conn, day)
+
+    # --- cases, records, memberships
+
+    def cases(self, services: Collection[ServiceId] | None = None) -> dict[ServiceId, Case]:
+        with self._store.looking as conn:
+            return memory.cases(conn, services)
+
+    def save_cases(self, cases: Iterable[Case]) -> None:
+        with self._store.writing as conn:
+            memory.save_cases(conn, cases)
+
+    def clients_of_open_cases(self) -> set[ServiceId]:
+        with self._store.looking as conn:
+            return memory.open_cases(conn)
+
+    def records(
+        self, *, client: ClientId | None = None, kind: RecordKind | None = None, open_only: bool = False
+    ) -> list[Record]:
+        with self._store.looking as conn:
+            return memory.records(conn, client, kind, open_only=open_only)
+
+    def add_record(self, record: Record) -> Record:
+        with self._store.writing as conn:
+            return memory.add_record(conn, record)
+
+    def close_record(self, number: int, state: RecordState, on: date, note: str = "") -> None:
+        with self._store.writing as conn:
+            memory.close_record(conn, number, state, on, note)
+
+    def memberships(self) -> dict[ClientId, Membership]:
+        with self._store.looking as conn:
+            return memory.memberships(conn)
+
+    def save_membership(self, client: ClientId, membership: Membership) -> None:
+        with self._store.writing as conn:
+            memory.save_membership(conn, client, membership)
+
+    # --- tasks and approvals
+
+    def reconcile_tasks(self, notes: Iterable[Note], today: date, *, complete: bool) -> None:
+        with self._store.writing as conn:
+            tasks.reconcile(conn, notes, today, complete=complete)
+
+    def add_task(self, note: Note, today: date) -> None:
+        with self._store.writing as conn:
+            tasks.add(conn, note, today)
+
+    def tasks(self, *, open_only: bool = True) -> list[Task]:
+        with self._store.looking as conn:
+            return tasks.tasks(conn, open_only=open_only)
+
+    def set_task(self, number: int, state: str, today: date, comment: str = "") -> None:
+        with self._store.writing as conn:
+            tasks.set_state(conn, number, state, today, comment)
+
+    def approvals(self) -> dict[ServiceId, frozenset[str]]:
+        with self._store.looking as conn:
+            return memory.approvals(conn)
+
+    def approve(self, approval: Approval) -> None:
+        with self._store.writing as conn:
+            memory.approve(conn, approval)
+
+    def drop_approval(self, service: ServiceId, kind: str) -> None:
+        with self._store.writing as conn:
+            memory.drop_approval(conn, service, kind)
+
+    # --- the rest
+
+    def note_policy(self, version: str, text: str, on: date) -> None:
+        with self._store.writing as conn:
+            memory.note_policy(conn, version, text, on)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        with self._store.looking as conn:
+            return memory.get(conn, key, default)
+
+    def put(self, key: str, value: Any) -> None:
+        with self._store.writing as conn:
+            memory.put(conn, key, value)
+
+    def add_evidence(self, service: ServiceId, at: datetime, payload: Mapping[str, Any]) -> None:
+        with self._store.writing as conn:
+            memory.add_evidence(conn, service, at, payload)
+
+    def evidence(self, service: ServiceId) -> list[Mapping[str, Any]]:
+        with self._store.looking as conn:
+            return memory.evidence(conn, service)
+
+    def backup(self, to: Path) -> None:
+        """Copy the journal to `to` while it stays in use; raises DatabaseTrouble."""
+        self._store.backup(to)
+
+    def close(self) -> None:
+        self._store.close()

@@ -1,0 +1,75 @@
+"""The shape of mirror.db. A new shape is a new migration at the end; a shipped one is never edited."""
+
+from typing import Final
+
+from sqlite_utils import Database, Migrations
+
+from whmcs_bridge.storage import MIRROR_ID, FileKind
+
+migrations: Final = Migrations("mirror")
+
+FIRST_SHAPE: Final = (
+    # `body` is a whole domain value as JSON: decoding it in one go costs half of building the value from columns,
+    # and a book of a million services is read in every plan. Columns are what is looked up, compared or changed.
+    """CREATE TABLE snapshots (
+        number INTEGER PRIMARY KEY, at TEXT NOT NULL, ended_at TEXT, complete INTEGER, problems TEXT,
+        clients INTEGER, services INTEGER, living_services INTEGER, open_invoices INTEGER, overdue_invoices INTEGER,
+        highest_client INTEGER, highest_service INTEGER,
+        highest_invoice INTEGER NOT NULL DEFAULT 0, highest_settled INTEGER NOT NULL DEFAULT 0)""",
+    """CREATE TABLE client_groups (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL)""",
+    """CREATE TABLE products (id INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
+    """CREATE TABLE clients (
+        id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, missing INTEGER NOT NULL DEFAULT 0,
+        seen INTEGER NOT NULL, body TEXT NOT NULL)""",
+    """CREATE INDEX clients_by_group ON clients(group_id) WHERE group_id <> 0""",
+    # Apart from `clients`, because invoices may arrive before their client does.
+    """CREATE TABLE client_money (
+        client_id INTEGER PRIMARY KEY, currency TEXT NOT NULL DEFAULT '', newest_invoice INTEGER NOT NULL DEFAULT 0,
+        credit TEXT, credit_read_on TEXT)""",
+    """CREATE TABLE live_reads (client_id INTEGER PRIMARY KEY, at TEXT NOT NULL, seen INTEGER NOT NULL)""",
+    """CREATE TABLE services (
+        id INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, status TEXT NOT NULL, missing INTEGER NOT NULL DEFAULT 0,
+        seen INTEGER NOT NULL, ended_seen_on TEXT, body TEXT NOT NULL)""",
+    """CREATE INDEX services_by_client ON services(client_id)""",
+    """CREATE INDEX services_by_status ON services(status, missing, client_id)""",
+    """CREATE INDEX services_by_end ON services(ended_seen_on, client_id) WHERE ended_seen_on IS NOT NULL""",
+    """CREATE TABLE addons (
+        id INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, service_id INTEGER NOT NULL, seen INTEGER NOT NULL,
+        body TEXT NOT NULL)""",
+    """CREATE INDEX addons_by_client ON addons(client_id)""",
+    """CREATE TABLE cancel_requests (
+        id INTEGER PRIMARY KEY, service_id INTEGER NOT NULL, seen INTEGER NOT NULL, body TEXT NOT NULL)""",
+    """CREATE INDEX cancel_requests_by_service ON cancel_requests(service_id)""",
+    # Open invoices, those cancelled while open, and (status '') those closed before anybody read how.
+    """CREATE TABLE invoices (
+        id INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, status TEXT NOT NULL, due TEXT, created_on TEXT,
+        first_seen_on TEXT NOT NULL, pending_since TEXT, cancelled_on TEXT, seen INTEGER NOT NULL,
+        head TEXT NOT NULL DEFAULT '', read_head TEXT, read_on TEXT, body TEXT)""",
+    """CREATE INDEX invoices_by_client ON invoices(client_id, status, due)""",
+    # What the lines in `invoices` bill: a service (addon 0) or an addon (addon 1).
+    """CREATE TABLE bills (
+        addon INTEGER NOT NULL, relid INTEGER NOT NULL, invoice_id INTEGER NOT NULL, client_id INTEGER NOT NULL,
+        PRIMARY KEY (addon, relid, invoice_id)) WITHOUT ROWID""",
+    """CREATE INDEX bills_by_invoice ON bills(invoice_id)""",
+    # Kept side by side per client: twelve months of a client are read with one seek.
+    """CREATE TABLE history (
+        client_id INTEGER NOT NULL, id INTEGER NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (client_id, id)) WITHOUT ROWID""",
+)
+
+
+@migrations()
+def first_shape(db: Database) -> None:
+    """Create the tables of version 1."""
+    for statement in FIRST_SHAPE:
+        db.execute(statement)
+
+
+MIRROR: Final = FileKind(
+    application_id=MIRROR_ID,
+    version=1,
+    migrations=migrations,
+    # A mirror that loses its last seconds with the power is mended by the next sync.
+    synchronous="NORMAL",
+    when_lost="delete it together with its -wal and -shm files, the next sync fills a new one",
+)

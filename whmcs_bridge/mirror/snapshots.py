@@ -1,0 +1,164 @@
+"""Snapshots in the mirror: begun, finished, and what the last one counted."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from whmcs_bridge.domain.ids import ClientId, InvoiceId
+from whmcs_bridge.mirror.saving import OPEN, body_of
+from whmcs_bridge.ports import SnapshotInfo
+
+CANCELLED_KEPT_DAYS: Final = 400
+
+_COLUMNS: Final = (
+    "at, complete, problems, clients, services, living_services, open_invoices, overdue_invoices, "
+    "highest_client, highest_service, highest_invoice"
+)
+
+
+def begin(conn: sqlite3.Connection, at: datetime) -> int:
+    """Open a snapshot; return its number."""
+    number = conn.execute("INSERT INTO snapshots(at) VALUES(?)", (at.isoformat(),)).lastrowid
+    assert number is not None
+    return number
+
+
+def newest(conn: sqlite3.Connection) -> int:
+    """Number of the newest snapshot, finished or not; 0 for none."""
+    number: int = conn.execute("SELECT coalesce(max(number), 0) FROM snapshots").fetchone()[0]
+    return number
+
+
+def day_of(conn: sqlite3.Connection, number: int) -> str:
+    """Day on which the snapshot was begun, Y-m-d."""
+    at: str = conn.execute("SELECT at FROM snapshots WHERE number=?", (number,)).fetchone()[0]
+    return at[:10]
+
+
+def note_highest(conn: sqlite3.Connection, number: int, invoice: int, settled: int) -> None:
+    """Remember the highest ids of a page of heads."""
+    conn.execute(
+        "UPDATE snapshots SET highest_invoice=max(highest_invoice, ?), highest_settled=max(highest_settled, ?) "
+        "WHERE number=?",
+        (invoice, settled, number),
+    )
+
+
+def highest_settled(conn: sqlite3.Connection) -> InvoiceId:
+    """Highest settled id that a complete snapshot saw: everything below it was read, also if a later one broke off."""
+    row = conn.execute("SELECT coalesce(max(highest_settled), 0) FROM snapshots WHERE complete").fetchone()
+    return InvoiceId(row[0])
+
+
+def stale_invoices(
+    conn: sqlite3.Connection, number: int, reread_before: date, reread_clients: Collection[ClientId]
+) -> list[InvoiceId]:
+    """See ports.Mirror."""
+    rows = conn.execute(
+        f"SELECT id FROM invoices WHERE status IN {OPEN} AND seen=? AND read_head IS NOT head "
+        f"UNION SELECT id FROM invoices WHERE client_id IN (SELECT value FROM json_each(?)) AND status IN {OPEN} "
+        "AND seen=? AND read_on < ? ORDER BY 1",
+        (number, body_of(list(reread_clients)), number, reread_before.isoformat()),
+    )
+    return [InvoiceId(row[0]) for row in rows]
+
+
+def vanished_invoices(conn: sqlite3.Connection, number: int) -> list[InvoiceId]:
+    """See ports.Mirror; also those that a live reading found closed without saying how."""
+    rows = conn.execute(
+        f"SELECT id FROM invoices WHERE (status IN {OPEN} AND seen<?) OR status='' ORDER BY id", (number,)
+    )
+    return [InvoiceId(row[0]) for row in rows]
+
+
+def finish(
+    conn: sqlite3.Connection, number: int, at: datetime, complete: bool, problems: Sequence[str], today: date
+) -> None:
+    """Close the snapshot: mark or drop what a complete one did not have, then count."""
+    before = last(conn)
+    if complete:
+        _mark_unseen(conn, number)
+    _forget_old_cancelled(conn, today)
+    clients, highest_client = conn.execute(
+        "SELECT sum(NOT missing), max(iif(seen=?, id, 0)) FROM clients", (number,)
+    ).fetchone()
+    services, living, highest_service = conn.execute(
+        "SELECT sum(NOT missing), sum(status IN ('Active','Suspended') AND NOT missing), max(iif(seen=?, id, 0)) "
+        "FROM services",
+        (number,),
+    ).fetchone()
+    owing, overdue = conn.execute(
+        f"SELECT count(*), sum(due < ? AND status <> 'Payment Pending') FROM invoices WHERE status IN {OPEN}",
+        (today.isoformat(),),
+    ).fetchone()
+    highs = _highest(conn, number, complete, before, highest_client or 0, highest_service or 0)
+    conn.execute(
+        "UPDATE snapshots SET ended_at=?, complete=?, problems=?, clients=?, services=?, living_services=?, "
+        "open_invoices=?, overdue_invoices=?, highest_client=?, highest_service=?, highest_invoice=? WHERE number=?",
+        (
+            at.isoformat(),
+            complete,
+            body_of(list(problems)),
+            clients or 0,
+            services or 0,
+            living or 0,
+            owing or 0,
+            overdue or 0,
+            *highs,
+            number,
+        ),
+    )
+
+
+def last(conn: sqlite3.Connection) -> SnapshotInfo | None:
+    """The newest finished snapshot."""
+    row = conn.execute(
+        f"SELECT {_COLUMNS} FROM snapshots WHERE ended_at IS NOT NULL ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    at, complete, problems, *counts = row
+    return SnapshotInfo(datetime.fromisoformat(at), bool(complete), tuple(msgspec.json.decode(problems)), *counts)
+
+
+def _mark_unseen(conn: sqlite3.Connection, number: int) -> None:
+    """Services and clients stay, marked; what hangs on them goes, and so do invoices that are open no more."""
+    conn.execute("UPDATE clients SET missing=1 WHERE seen<? AND NOT missing", (number,))
+    conn.execute("UPDATE services SET missing=1 WHERE seen<? AND NOT missing", (number,))
+    conn.execute("DELETE FROM addons WHERE seen<?", (number,))
+    conn.execute("DELETE FROM cancel_requests WHERE seen<?", (number,))
+    _forget(conn, f"(status IN {OPEN} AND seen<?) OR status=''", (number,))
+
+
+def _forget_old_cancelled(conn: sqlite3.Connection, today: date) -> None:
+    _forget(conn, "cancelled_on < ?", ((today - timedelta(days=CANCELLED_KEPT_DAYS)).isoformat(),))
+
+
+def _forget(conn: sqlite3.Connection, where: str, arguments: tuple[object, ...]) -> None:
+    gone = conn.execute(f"DELETE FROM invoices WHERE {where} RETURNING id", arguments).fetchall()
+    conn.executemany("DELETE FROM bills WHERE invoice_id=?", gone)
+
+
+def _highest(
+    conn: sqlite3.Connection, number: int, complete: bool, before: SnapshotInfo | None, client: int, service: int
+) -> tuple[int, int, int]:
+    """Highest client, service and invoice id of this snapshot.
+
+    What was not read whole cannot show that WHMCS went back in time: it never lowers the mark. For invoices that
+    is so unless settled ones were read as well, because the newest open invoice is paid every day.
+    """
+    invoice, settled = conn.execute(
+        "SELECT highest_invoice, highest_settled FROM snapshots WHERE number=?", (number,)
+    ).fetchone()
+    kept = conn.execute("SELECT coalesce(max(id), 0) FROM invoices").fetchone()[0]
+    invoice = max(invoice, kept)
+    if before is None:
+        return client, service, invoice
+    if not complete:
+        client, service = max(client, before.highest_client), max(service, before.highest_service)
+    if not complete or not settled:
+        invoice = max(invoice, before.highest_invoice)
+    return client, service, invoice

@@ -1,0 +1,195 @@
+"""The mirror on SQLite: the port's methods, each one block under the store's lock."""
+
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from whmcs_bridge.domain.book import (
+    Addon,
+    CancelRequest,
+    Client,
+    ClientGroup,
+    Invoice,
+    InvoiceHead,
+    Product,
+    Service,
+)
+from whmcs_bridge.domain.ids import ClientId, GroupId, InvoiceId, ServiceId
+from whmcs_bridge.mirror import books as reading
+from whmcs_bridge.mirror import saving, snapshots
+from whmcs_bridge.mirror.books import Catalogue, load_catalogue
+from whmcs_bridge.mirror.schema import MIRROR
+from whmcs_bridge.ports import ClientBook, SnapshotInfo
+from whmcs_bridge.storage import Store
+
+
+class SqliteMirror:
+    """WHMCS's truth in one SQLite file. Safe to use from several threads; see ports.Mirror for each method."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open or create the mirror; None keeps it in memory. Raises DatabaseTrouble or Locked."""
+        self._store = Store(MIRROR, path)
+        self._catalogue: Catalogue | None = None
+        self._version = 0
+        with self._store.looking as conn:
+            conn.execute(reading.WANTED)
+
+    # --- snapshots
+
+    def begin(self, at: datetime) -> int:
+        with self._store.writing as conn:
+            return snapshots.begin(conn, at)
+
+    def save_groups(self, groups: Iterable[ClientGroup]) -> None:
+        with self._store.writing as conn:
+            saving.save_groups(conn, groups)
+            self._catalogue = None
+
+    def save_products(self, products: Iterable[Product]) -> None:
+        with self._store.writing as conn:
+            saving.save_products(conn, products)
+            self._catalogue = None
+
+    def save_clients(self, clients: Iterable[Client], snapshot: int) -> None:
+        with self._store.writing as conn:
+            saving.save_clients(conn, clients, snapshot)
+
+    def save_services(self, services: Iterable[Service], snapshot: int) -> None:
+        with self._store.writing as conn:
+            saving.save_services(conn, services, snapshot, snapshots.day_of(conn, snapshot))
+
+    def save_addons(self, addons: Iterable[Addon], snapshot: int) -> None:
+        with self._store.writing as conn:
+            saving.save_addons(conn, addons, snapshot)
+
+    def save_cancel_requests(self, requests: Iterable[CancelRequest], snapshot: int) -> None:
+        with self._store.writing as conn:
+            saving.save_cancel_requests(conn, requests, snapshot)
+
+    def save_heads(self, heads: Iterable[InvoiceHead], snapshot: int, today: date) -> None:
+        with self._store.writing as conn:
+            highest, settled = saving.save_heads(conn, heads, snapshot, today)
+            snapshots.note_highest(conn, snapshot, highest, settled)
+
+    def save_invoice(self, invoice: Invoice, at: datetime) -> None:
+        with self._store.writing as conn:
+            saving.save_invoice(conn, invoice, at, snapshots.newest(conn))
+
+    def stale_invoices(
+        self, snapshot: int, reread_before: date, reread_clients: Collection[ClientId]
+    ) -> list[InvoiceId]:
+        with self._store.looking as conn:
+            return snapshots.stale_invoices(conn, snapshot, reread_before, reread_clients)
+
+    def vanished_invoices(self, snapshot: int) -> list[InvoiceId]:
+        with self._store.looking as conn:
+            return snapshots.vanished_invoices(conn, snapshot)
+
+    def highest_invoice(self) -> InvoiceId:
+        with self._store.looking as conn:
+            return snapshots.highest_settled(conn)
+
+    def finish(self, snapshot: int, at: datetime, complete: bool, problems: Sequence[str], today: date) -> None:
+        with self._store.writing as conn:
+            snapshots.finish(conn, snapshot, at, complete, problems, today)
+
+    def last(self) -> SnapshotInfo | None:
+        with self._store.looking as conn:
+            return snapshots.last(conn)
+
+    # --- books
+
+    def books(self, today: date, also: Collection[ClientId], *, everyone: bool = False) -> Iterator[ClientBook]:
+        with self._store.reading as conn:
+            moved = reading.all_moved(conn)
+            clients = reading.everyone(conn) if everyone else reading.interesting(conn, today, also, moved)
+        for start in range(0, len(clients), reading.CHUNK_CLIENTS):
+            # The lock is free between chunks: a step may be written down while the plan is still being read.
+            with self._store.reading as conn:
+                chunk = reading.read_books(
+                    conn, clients[start : start + reading.CHUNK_CLIENTS], moved, self._shared(conn)
+                )
+            yield from chunk
+
+    def book(self, client: ClientId) -> ClientBook | None:
+        with self._store.reading as conn:
+            return self._book(conn, client)
+
+    def book_of_service(self, service: ServiceId) -> ClientBook | None:
+        with self._store.reading as conn:
+            row = conn.execute("SELECT client_id FROM services WHERE id=?", (service,)).fetchone()
+            return None if row is None else self._book(conn, row[0])
+
+    def save_book_live(
+        self,
+        client: ClientId,
+        services: Sequence[Service],
+        addons: Sequence[Addon],
+        heads: Sequence[InvoiceHead],
+        invoices: Sequence[Invoice],
+        at: datetime,
+        today: date,
+    ) -> None:
+        with self._store.writing as conn:
+            seen = snapshots.newest(conn)
+            saving.save_services(conn, services, seen, today.isoformat())
+            saving.miss_others(conn, client, {service.id for service in services})
+            conn.execute("DELETE FROM addons WHERE client_id=?", (client,))
+            saving.save_addons(conn, addons, seen)
+            saving.save_heads(conn, heads, seen, today)
+            saving.close_others(conn, client, {head.id for head in heads})
+            for invoice in invoices:
+                saving.save_invoice(conn, invoice, at, seen)
+            conn.execute("INSERT OR REPLACE INTO live_reads VALUES(?,?,?)", (client, at.isoformat(), seen))
+
+    def save_client_group(self, client: ClientId, group: GroupId) -> None:
+        with self._store.writing as conn:
+            conn.execute(
+                "UPDATE clients SET group_id=?1, body=json_set(body, '$.group_id', ?1) WHERE id=?2", (group, client)
+            )
+
+    def save_credit(self, client: ClientId, credit: Decimal, currency: str, today: date) -> None:
+        with self._store.writing as conn:
+            conn.execute(
+                "INSERT INTO client_money(client_id, currency, credit, credit_read_on) VALUES(?,?,?,?) "
+                "ON CONFLICT(client_id) DO UPDATE SET currency=iif(excluded.currency='', currency, excluded.currency), "
+                "credit=excluded.credit, credit_read_on=excluded.credit_read_on",
+                (client, currency, str(credit), today.isoformat()),
+            )
+
+    # --- groups and counts
+
+    def group_named(self, name: str) -> ClientGroup | None:
+        with self._store.reading as conn:
+            return next((group for group in self._shared(conn).groups.values() if group.name == name), None)
+
+    def members(self, group: GroupId) -> list[ClientId]:
+        with self._store.looking as conn:
+            rows = conn.execute("SELECT id FROM clients WHERE group_id=? AND NOT missing ORDER BY id", (group,))
+            return [ClientId(row[0]) for row in rows]
+
+    def client_groups(self) -> Mapping[ClientId, GroupId]:
+        with self._store.looking as conn:
+            return dict(conn.execute("SELECT id, group_id FROM clients WHERE group_id <> 0 AND NOT missing").fetchall())
+
+    def count_living(self) -> int:
+        with self._store.looking as conn:
+            row = conn.execute("SELECT count(*) FROM services WHERE status IN ('Active','Suspended') AND missing=0")
+            count: int = row.fetchone()[0]
+            return count
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _book(self, conn: sqlite3.Connection, client: ClientId) -> ClientBook | None:
+        found = reading.read_books(conn, [client], reading.moved_of(conn, client), self._shared(conn))
+        return found[0] if found else None
+
+    def _shared(self, conn: sqlite3.Connection) -> Catalogue:
+        """Return groups and products, read again when another process has written."""
+        version: int = conn.execute("PRAGMA data_version").fetchone()[0]
+        if self._catalogue is None or version != self._version:
+            self._catalogue, self._version = load_catalogue(conn), version
+        return self._catalogue
