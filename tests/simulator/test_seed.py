@@ -87,6 +87,13 @@ def test_even_a_small_book_has_debtors_and_odd_cases() -> None:
     assert {client.group for client in book.clients.values()} >= {0, VIP}
 
 
+@pytest.mark.parametrize("clients", [0, 1, 2, 5])
+def test_the_smallest_companies_can_be_made_and_lived_in(clients: int) -> None:
+    book = generate(clients, 9, TODAY)
+    assert len(book.clients) == clients
+    live(book, 40)
+
+
 def test_the_indexes_of_a_book_are_whole(book: World) -> None:
     for number, invoice in book.invoices.items():
         assert invoice.id == number

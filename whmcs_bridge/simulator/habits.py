@@ -137,8 +137,7 @@ def _pay(world: World, invoice: Invoice, rng: Random, said: list[str]) -> None:
         return
     overdue = (world.today - invoice.due).days
     record_payment(world, invoice, None, transid=_transid(world))
-    when = "on time" if overdue == 0 else f"{overdue} days late" if overdue > 0 else f"{-overdue} days early"
-    said.append(f"{_who(invoice)} pays {what}, {when}.")
+    said.append(f"{_who(invoice)} pays {what}, {_when(overdue)}.")
 
 
 def _grumble(world: World, invoice: Invoice, rng: Random, said: list[str]) -> None:
@@ -185,6 +184,13 @@ def _living_service(world: World, client: Client) -> Service | None:
     services = (world.services[number] for number in world.services_by_client.get(client.id, ()))
     living = (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED)
     return next((service for service in services if service.status in living), None)
+
+
+def _when(overdue: int) -> str:
+    if not overdue:
+        return "on time"
+    days = "1 day" if abs(overdue) == 1 else f"{abs(overdue)} days"
+    return f"{days} {'late' if overdue > 0 else 'early'}"
 
 
 def _who(invoice: Invoice) -> str:
