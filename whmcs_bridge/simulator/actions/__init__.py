@@ -3,24 +3,42 @@
 from collections.abc import Mapping
 
 from whmcs_bridge.simulator.actions import (
+    attachments,
     catalogue,
     clients,
+    domains,
     invoices,
     mail,
+    office,
+    orders,
     payments,
+    paymethods,
+    projects,
+    quotes,
     services,
     system,
+    tickets,
+    users,
 )
 from whmcs_bridge.simulator.actions.base import Handler
 
 NAMES: Mapping[str, Handler] = {
-    **clients.ACTIONS,
-    **services.ACTIONS,
-    **invoices.ACTIONS,
-    **payments.ACTIONS,
+    **attachments.ACTIONS,
     **catalogue.ACTIONS,
+    **clients.ACTIONS,
+    **domains.ACTIONS,
+    **invoices.ACTIONS,
     **mail.ACTIONS,
+    **office.ACTIONS,
+    **orders.ACTIONS,
+    **payments.ACTIONS,
+    **paymethods.ACTIONS,
+    **projects.ACTIONS,
+    **quotes.ACTIONS,
+    **services.ACTIONS,
     **system.ACTIONS,
+    **tickets.ACTIONS,
+    **users.ACTIONS,
 }
 """Handlers under the documented spelling of the action."""
 
