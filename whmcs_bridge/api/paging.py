@@ -8,12 +8,10 @@ without being short, a row that moves) shows in the count against `totalresults`
 """
 
 import threading
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Generic, TypeVar
 
 from whmcs_bridge.api.parse import Page
@@ -116,8 +114,6 @@ class _Reading(Generic[T]):
     limit: int
     page: Page[T]
     ids: frozenset[int]
-    counted: bool
-    """Some page of this list came with a count, so this one must too."""
 
     @property
     def end(self) -> int:
@@ -133,8 +129,6 @@ class _Reading(Generic[T]):
         rows, total = len(self.page.ids), self.page.total
         if len(self.ids) != rows:
             return "repeats rows"
-        if total is None and self.counted:
-            return "does not say totalresults"
         if total is None:
             returned = self.page.returned
             return "" if returned is None or returned == rows else f"says {returned} rows and has {rows}"
@@ -161,9 +155,8 @@ class _Sweep(Generic[T]):
         self.complete = False
         self.problems: list[str] = []
         self._seen = _IdSet()
-        self._readings: dict[int, tuple[array[int], int | None]] = {}
-        """Offset -> ids and total of its latest reading."""
-        self._ascending = self._descending = True
+        self._readings: dict[int, tuple[int, int | None]] = {}
+        """Offset -> rows and total of its latest reading."""
         self._broken = False
         self._failed = 0
         self._fresh = 0
@@ -258,8 +251,7 @@ class _Sweep(Generic[T]):
         with self._lock:
             if page.total is not None:
                 self.total = page.total
-            counted = self.total is not None
-        return _Reading(offset, limit, page, frozenset(page.ids), counted)
+        return _Reading(offset, limit, page, frozenset(page.ids))
 
     def _submit(self, offset: int) -> "Future[_Reading[T]]":
         return self._executor.submit(self._fetch, offset)
@@ -285,11 +277,8 @@ class _Sweep(Generic[T]):
     # --- taking and linking ---------------------------------------------------------------------
 
     def _take(self, reading: _Reading[T]) -> list[T]:
-        """Return the rows not handed out yet; remember what this page had."""
-        ids = reading.page.ids
-        self._readings[reading.offset] = (array("q", ids), reading.page.total)
-        self._ascending = self._ascending and all(a < b for a, b in pairwise(ids))
-        self._descending = self._descending and all(a > b for a, b in pairwise(ids))
+        """Return the rows not handed out yet; remember what this page promised."""
+        self._readings[reading.offset] = (len(reading.page.ids), reading.page.total)
         rows = self._new_rows(reading)
         self._fresh = len(rows)
         return rows
@@ -362,22 +351,14 @@ class _Sweep(Generic[T]):
             )
 
     def _settled(self) -> bool:
-        """Ids in order prove the chain; in any other order rows may move, so there one moment's count must come out."""
-        counts = {said for _, said in self._readings.values()}
-        if self.total is None or any(said is None or said > self._seen.size for said in counts):
-            return False
-        if self._ascending or self._descending:
-            return True
-        return counts == {self.total} and self._alive() >= self.total
-
-    def _alive(self) -> int:
-        """Rows in the latest reading of every page: those seen before and gone since do not count."""
-        return len({number for ids, _ in self._readings.values() for number in ids})
+        """No page promised more rows than came. A row that moved, or was left out, shows here."""
+        counts = [said for _, said in self._readings.values()]
+        return all(said is not None and said <= self._seen.size for said in [self.total, *counts])
 
     def _doubtful(self, round_: int) -> list[int]:
         """Both ends first, where new rows appear; then pages read under another count; then everything."""
         offsets = sorted(self._readings)
-        if round_ == 0 and (self._ascending or self._descending):
+        if round_ == 0:
             return sorted({offsets[0], offsets[-1]})
         stale = [offset for offset in offsets if self._readings[offset][1] != self.total]
         return stale if stale and round_ < MAX_ROUNDS - 1 else offsets
@@ -396,9 +377,11 @@ class _Sweep(Generic[T]):
         while not self._broken:
             offset = max(self._readings)
             following = offset + self._limit - 1
-            if len(self._readings[offset][0]) < self._limit or following + 1 >= (self.total or 0):
+            if self._readings[offset][0] < self._limit or following + 1 >= (self.total or 0):
                 return
             yield from self._read_again([following])
+            if not self._fresh:
+                return
 
 
 class _IdSet:

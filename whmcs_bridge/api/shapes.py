@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -119,15 +119,22 @@ def shaped(kind: type[R], row: Row) -> R:
     """Return the row as a `kind`, tolerant of every spelling. Raises UnreadableReply naming field and value."""
     folded = {key.casefold(): value for key, value in row.items()}
     folded.update(row)
-    optional = OPTIONAL.get(kind, frozenset())
-    values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
-        name = field.encode_name
+    values: list[Any] = []
+    for name, type_, optional in _fields(kind):
         place = name if name in folded else name.casefold()
-        if place not in folded and name not in optional:
+        if place not in folded and not optional:
             raise UnreadableReply(f"{name}: missing")
-        values[field.name] = _coerced(field.type, folded.get(place), name, name in optional)
-    return kind(**values)
+        values.append(_coerced(type_, folded.get(place), name, optional))
+    return kind(*values)
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object, bool], ...]:
+    """Return (name, type, optional) in the order of the struct's arguments."""
+    optional = OPTIONAL.get(kind, frozenset())
+    return tuple(
+        (field.encode_name, field.type, field.encode_name in optional) for field in msgspec.structs.fields(kind)
+    )
 
 
 def _coerced(kind: object, value: object, field: str, optional: bool) -> object:
