@@ -134,6 +134,10 @@ class UnknownId(UsageProblem):
     """No such client, service, invoice, plan or task."""
 
 
+class RecordRefused(UsageProblem):
+    """A promise, release or receipt that the rules do not admit; the message says why."""
+
+
 class SettingsProblem(UsageProblem):
     """The settings are wrong; `problems` lists every mistake, one line each."""
 

@@ -107,6 +107,14 @@ class Panel(Protocol):
         """Send our own text; `kind` is WHMCS's customtype (general, product, invoice), `related` its id."""
         ...
 
+    def debt_mail_subjects(self) -> Sequence[str]:
+        """Subjects of WHMCS's own reminders and overdue notices, merge fields and all; empty if they cannot be read."""
+        ...
+
+    def template_subjects(self, name: str) -> Sequence[str]:
+        """Subjects of the mail template of this name, in every language; empty if they cannot be read."""
+        ...
+
     def log(self, text: str, client: ClientId | None) -> None: ...
     def calls(self) -> Mapping[str, int]:
         """Calls made so far, by API action."""
@@ -211,6 +219,10 @@ class Mirror(Protocol):
 
     def book(self, client: ClientId) -> ClientBook | None: ...
     def book_of_service(self, service: ServiceId) -> ClientBook | None: ...
+    def services_with_account(self, server: int, username: str) -> Sequence[Service]:
+        """Every service that WHMCS has under this account name on this server."""
+        ...
+
     def save_book_live(
         self,
         client: ClientId,
@@ -230,6 +242,10 @@ class Mirror(Protocol):
     def members(self, group: GroupId) -> list[ClientId]: ...
     def client_groups(self) -> Mapping[ClientId, GroupId]:
         """Group of every client in a group (those in none left out)."""
+        ...
+
+    def clients_of(self, services: Collection[ServiceId]) -> set[ClientId]:
+        """Owners of these services, as far as the mirror knows them."""
         ...
 
     def count_living(self) -> int: ...
@@ -318,8 +334,8 @@ class Journal(Protocol):
         """The newest ended run of this job, whatever its outcome."""
         ...
 
-    def begin(self, run: int, step: Step, at: datetime, actor: str, policy_version: str) -> int:
-        """Write the step down, durably, before it is sent; return its number."""
+    def begin(self, run: int, step: Step, at: datetime, actor: str, policy_version: str, note: str = "") -> int:
+        """Write the step down, durably, before it is sent; return its number. `note`: how to recognise its effect."""
         ...
 
     def end(self, number: int, state: StepState, at: datetime, note: str) -> None: ...

@@ -50,12 +50,14 @@ def last_run(conn: sqlite3.Connection, job: str) -> RunInfo | None:
     return None if row is None else _run(row)
 
 
-def begin(conn: sqlite3.Connection, run: int, step: Step, at: datetime, actor: str, policy_version: str) -> int:
+def begin(
+    conn: sqlite3.Connection, run: int, step: Step, at: datetime, actor: str, policy_version: str, note: str
+) -> int:
     """Write a step down; it counts on the house day of its run, also when midnight passes meanwhile."""
     number = conn.execute(
         "INSERT INTO steps(run, day, kind, client_id, service_id, announced, state, begun_at, policy_version, actor, "
-        "body) VALUES(?1, coalesce((SELECT today FROM runs WHERE number=?1), ?2), ?3, ?4, ?5, ?6, 'begun', ?7, ?8, ?9, "
-        "?10)",
+        "body, note) VALUES(?1, coalesce((SELECT today FROM runs WHERE number=?1), ?2), ?3, ?4, ?5, ?6, 'begun', ?7, "
+        "?8, ?9, ?10, ?11)",
         (
             run,
             at.date().isoformat(),
@@ -67,6 +69,7 @@ def begin(conn: sqlite3.Connection, run: int, step: Step, at: datetime, actor: s
             policy_version,
             actor,
             _encode(step).decode(),
+            note,
         ),
     ).lastrowid
     assert number is not None

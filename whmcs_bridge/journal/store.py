@@ -54,9 +54,9 @@ class SqliteJournal:
         with self._store.looking as conn:
             return stepping.last_run(conn, job)
 
-    def begin(self, run: int, step: Step, at: datetime, actor: str, policy_version: str) -> int:
+    def begin(self, run: int, step: Step, at: datetime, actor: str, policy_version: str, note: str = "") -> int:
         with self._store.writing as conn:
-            return stepping.begin(conn, run, step, at, actor, policy_version)
+            return stepping.begin(conn, run, step, at, actor, policy_version, note)
 
     def end(self, number: int, state: StepState, at: datetime, note: str) -> None:
         with self._store.writing as conn:

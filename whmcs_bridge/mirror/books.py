@@ -25,7 +25,7 @@ from whmcs_bridge.domain.book import (
 from whmcs_bridge.domain.facts import PaidInvoice
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.status import InvoiceStatus
-from whmcs_bridge.mirror.saving import BILLS, OPEN, body_of
+from whmcs_bridge.mirror.saving import BILLS, OPEN, body_of, of_client
 from whmcs_bridge.ports import ClientBook
 
 CHUNK_CLIENTS: Final = 500
@@ -39,6 +39,7 @@ WANTED: Final = "CREATE TEMP TABLE wanted (client_id INTEGER PRIMARY KEY)"
 
 _clients: Final = msgspec.json.Decoder(Client).decode
 _services: Final = msgspec.json.Decoder(tuple[Service, ...]).decode
+service_of: Final = msgspec.json.Decoder(Service).decode
 _addons: Final = msgspec.json.Decoder(tuple[Addon, ...]).decode
 _invoice: Final = msgspec.json.Decoder(Invoice).decode
 _history: Final = msgspec.json.Decoder(tuple[PaidInvoice, ...]).decode
@@ -47,19 +48,19 @@ _group: Final = msgspec.json.Decoder(ClientGroup).decode
 _product: Final = msgspec.json.Decoder(Product).decode
 
 # One row a client: SQLite strings the bodies together, and one call decodes them all.
-_SERVICES: Final = """
+_SERVICES: Final = f"""
     SELECT w.client_id, '[' || group_concat(s.body) || ']', group_concat(iif(s.missing, s.id, NULL)),
         min(iif(s.missing, NULL, s.seen)), group_concat(s.id || ' ' || s.ended_seen_on)
-    FROM wanted w CROSS JOIN services s ON s.client_id = w.client_id GROUP BY w.client_id"""
-_ADDONS: Final = """
+    FROM wanted w CROSS JOIN services s ON {of_client("w.client_id", "s")} GROUP BY w.client_id"""
+_ADDONS: Final = f"""
     SELECT w.client_id, '[' || group_concat(a.body) || ']'
-    FROM wanted w CROSS JOIN addons a ON a.client_id = w.client_id GROUP BY w.client_id"""
-_HISTORY: Final = """
+    FROM wanted w CROSS JOIN addons a ON {of_client("w.client_id", "a")} GROUP BY w.client_id"""
+_HISTORY: Final = f"""
     SELECT w.client_id, '[' || group_concat(h.body) || ']'
-    FROM wanted w CROSS JOIN history h ON h.client_id = w.client_id GROUP BY w.client_id"""
-_REQUESTS: Final = """
+    FROM wanted w CROSS JOIN history h ON {of_client("w.client_id", "h")} GROUP BY w.client_id"""
+_REQUESTS: Final = f"""
     SELECT w.client_id, r.body
-    FROM wanted w CROSS JOIN services s ON s.client_id = w.client_id
+    FROM wanted w CROSS JOIN services s ON {of_client("w.client_id", "s")}
     JOIN cancel_requests r ON r.service_id = s.id"""
 _CLIENTS: Final = """
     SELECT w.client_id, c.body, c.seen, m.currency, m.credit, m.credit_read_on, l.at, l.seen
@@ -71,7 +72,7 @@ _INVOICE_COLUMNS: Final = """
     i.seen"""
 _INVOICES: Final = f"""
     SELECT w.client_id, {_INVOICE_COLUMNS}
-    FROM wanted w CROSS JOIN invoices i ON i.client_id = w.client_id WHERE i.status <> ''"""
+    FROM wanted w CROSS JOIN invoices i ON {of_client("w.client_id", "i")} WHERE i.status <> ''"""
 
 _INVOICES_BY_ID: Final = f"""
     SELECT i.client_id, {_INVOICE_COLUMNS}
@@ -79,26 +80,27 @@ _INVOICES_BY_ID: Final = f"""
 
 # Invoices that bill a service which another client owns (a moved service), by the service's owner.
 _MOVED: Final = """
-    SELECT s.client_id, b.invoice_id FROM bills b JOIN services s ON s.id = b.relid
-        WHERE b.addon = 0 AND s.client_id <> b.client_id
+    SELECT s.key >> 32, b.invoice_id FROM bills b JOIN services s ON s.id = b.relid
+        WHERE b.addon = 0 AND s.key >> 32 <> b.client_id
     UNION
-    SELECT s.client_id, b.invoice_id FROM bills b JOIN addons a ON a.id = b.relid JOIN services s ON s.id = a.service_id
-        WHERE b.addon = 1 AND s.client_id <> b.client_id"""
-_MOVED_OF: Final = """
+    SELECT s.key >> 32, b.invoice_id FROM bills b JOIN addons a ON a.id = b.relid JOIN services s ON s.id = a.service_id
+        WHERE b.addon = 1 AND s.key >> 32 <> b.client_id"""
+_MOVED_OF: Final = f"""
     SELECT s.client_id, b.invoice_id FROM services s CROSS JOIN bills b ON b.addon = 0 AND b.relid = s.id
-        WHERE s.client_id = :client AND b.client_id <> s.client_id
+        WHERE {of_client("?1", "s")} AND b.client_id <> ?1
     UNION
-    SELECT s.client_id, b.invoice_id FROM services s CROSS JOIN addons a ON a.client_id = s.client_id
-        AND a.service_id = s.id CROSS JOIN bills b ON b.addon = 1 AND b.relid = a.id
-        WHERE s.client_id = :client AND b.client_id <> s.client_id"""
+    SELECT s.client_id, b.invoice_id FROM addons a CROSS JOIN bills b ON b.addon = 1 AND b.relid = a.id
+        CROSS JOIN services s ON s.id = a.service_id
+        WHERE {of_client("?1", "a")} AND b.client_id <> ?1 AND s.client_id = ?1"""
 
 _INTERESTING: Final = f"""
-    SELECT client_id FROM invoices WHERE status IN {OPEN} AND (due IS NULL OR due < ?)
-    UNION SELECT client_id FROM services WHERE status = 'Suspended'
-    UNION SELECT client_id FROM services WHERE ended_seen_on >= ?
+    SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due < ?
+    UNION SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due IS NULL
+    UNION SELECT key >> 32 FROM services WHERE status = 'Suspended'
+    UNION SELECT key >> 32 FROM services WHERE ended_seen_on >= ?
     UNION SELECT value FROM json_each(?)"""
 _EVERYONE: Final = """
-    SELECT id FROM clients UNION SELECT client_id FROM services UNION SELECT client_id FROM invoices"""
+    SELECT id FROM clients UNION SELECT key >> 32 FROM services UNION SELECT key >> 32 FROM invoices"""
 
 
 class _Days(dict[str, date]):
@@ -153,7 +155,7 @@ def all_moved(conn: sqlite3.Connection) -> Moved:
 
 def moved_of(conn: sqlite3.Connection, client: ClientId) -> Moved:
     """Return the same for one owner."""
-    return _grouped(conn.execute(_MOVED_OF, {"client": client}))
+    return _grouped(conn.execute(_MOVED_OF, (client,)))
 
 
 def interesting(conn: sqlite3.Connection, today: date, also: Iterable[ClientId], moved: Moved) -> list[int]:

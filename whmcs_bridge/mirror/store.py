@@ -136,7 +136,7 @@ class SqliteMirror:
             seen = snapshots.newest(conn)
             saving.save_services(conn, services, seen, today.isoformat())
             saving.miss_others(conn, client, {service.id for service in services})
-            conn.execute("DELETE FROM addons WHERE client_id=?", (client,))
+            conn.execute(f"DELETE FROM addons WHERE {saving.of_client('?1')}", (client,))
             saving.save_addons(conn, addons, seen)
             saving.save_heads(conn, heads, seen, today)
             saving.close_others(conn, client, {head.id for head in heads})
@@ -174,9 +174,22 @@ class SqliteMirror:
         with self._store.looking as conn:
             return dict(conn.execute("SELECT id, group_id FROM clients WHERE group_id <> 0 AND NOT missing").fetchall())
 
+    def clients_of(self, services: Collection[ServiceId]) -> set[ClientId]:
+        with self._store.looking as conn:
+            find = "SELECT client_id FROM services WHERE id=?"
+            found = (conn.execute(find, (service,)).fetchone() for service in services)
+            return {ClientId(row[0]) for row in found if row is not None}
+
+    def services_with_account(self, server: int, username: str) -> Sequence[Service]:
+        # Not indexed: asked once a deletion, of a name that every sync would otherwise have to index.
+        with self._store.looking as conn:
+            rows = conn.execute("SELECT body FROM services WHERE json_extract(body, '$.username') = ?", (username,))
+            found = [reading.service_of(row[0]) for row in rows]
+            return [service for service in found if int(service.server_id) == server]
+
     def count_living(self) -> int:
         with self._store.looking as conn:
-            row = conn.execute("SELECT count(*) FROM services WHERE status IN ('Active','Suspended') AND missing=0")
+            row = conn.execute("SELECT count(*) FROM services WHERE status IN ('Active','Suspended') AND missing = 0")
             count: int = row.fetchone()[0]
             return count
 

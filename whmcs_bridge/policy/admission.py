@@ -51,7 +51,7 @@ def _days(record: Record) -> int:
 
 
 def _in_this_case(record: Record, book: Ledger) -> bool:
-    """Made since the oldest open debt's clock began (some days early counts too: promises may come before the due date)."""
+    """Made since the oldest open debt began, or shortly before: promises may come before the due date."""
     return bool(book.entries) and record.since >= book.entries[0].clock - timedelta(days=31)
 
 

@@ -14,7 +14,7 @@ REMEMBER_NOTICES_DAYS = 90
 
 
 def observe(view: View, decision: Decision, today: date) -> Case:
-    """Return the case after an enforced run has looked at it, before it acts; equal to the old one if nothing changed."""
+    """Return the case after an enforced run has looked at it, before it acts; the old one if nothing changed."""
     case = view.case
     status = view.service.status
     if status is not None and status.ended:

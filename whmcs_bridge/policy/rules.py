@@ -223,6 +223,8 @@ class Message:
     template: str = ""
     subject: str = ""
     text: str = ""
+    about: str = "product"
+    """What WHMCS's template is about, and so whose id it is sent with: product, invoice, general."""
 
 
 @dataclass(frozen=True, slots=True)

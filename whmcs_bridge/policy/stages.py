@@ -270,11 +270,23 @@ def clocks(view: View) -> Clocks:
     suspend = terminate = warn = delete = None
     if status is ServiceStatus.ACTIVE:
         suspend = _suspend_on(view, view.counted.concerning or view.counted.coming)
+        terminate = _end_foreseen(view, suspend)
     elif is_ours(view):
         terminate, warn = end_dates(view)
     if status is not None and status.ended:
         delete = delete_on(view)
     return Clocks(suspend, terminate, warn, delete, tuple(_notice_dates(view)))
+
+
+def _end_foreseen(view: View, suspended: date | None) -> date | None:
+    """Day on which a service that is still up would end if nobody paid; None is never or no debt."""
+    waiting = view.rules.waiting_days
+    debts = view.counted.ending or view.counted.coming
+    if suspended is None or waiting is None or view.rules.terminate_after_days is None or not debts:
+        return None
+    down = max(suspended, view.today)
+    floor = max(add_days(debts[0].clock, view.rules.terminate_after_days, view.frozen), down + timedelta(days=waiting))
+    return view.calendar.next_active(floor)
 
 
 def end_dates(view: View) -> tuple[date | None, date | None]:

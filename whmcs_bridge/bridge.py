@@ -1,0 +1,174 @@
+"""Bridge: the ports bundled, one short method a job; all that hooks and commands hold."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from types import TracebackType
+from typing import Self
+
+from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.errors import BridgeError, UnknownId, UsageProblem
+from whmcs_bridge.jobs import explain, records
+from whmcs_bridge.jobs.ask import Verdict, may
+from whmcs_bridge.jobs.context import Ports, Progress
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.reevaluate import reevaluate
+from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.jobs.sync import apply, plan_only, read_book, sync
+from whmcs_bridge.plan.model import Plan
+from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.ports import Approval, BackupStore, Clock, Journal, Mirror, Panel, SnapshotInfo
+from whmcs_bridge.settings.model import Settings
+
+
+@dataclass(slots=True)
+class Bridge:
+    """Everything wired. Use as a context manager: it closes files and connections."""
+
+    ports: Ports
+    on_close: Sequence[Callable[[], None]] = ()
+    _running: bool = False
+    _waiting: dict[ClientId, str] = field(default_factory=dict)
+
+    # --- what it holds ------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        return self.ports.settings
+
+    @property
+    def panel(self) -> Panel:
+        return self.ports.panel
+
+    @property
+    def mirror(self) -> Mirror:
+        return self.ports.mirror
+
+    @property
+    def journal(self) -> Journal:
+        return self.ports.journal
+
+    @property
+    def stores(self) -> Sequence[BackupStore]:
+        return self.ports.stores
+
+    @property
+    def clock(self) -> Clock:
+        return self.ports.clock
+
+    @property
+    def progress(self) -> Progress:
+        return self.ports.progress
+
+    def today(self) -> date:
+        """The house day."""
+        return self.ports.today()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for close in self.on_close:
+            close()
+
+    # --- runs ---------------------------------------------------------------------------------
+
+    def snapshot(self) -> SnapshotInfo:
+        """Read WHMCS into the mirror and decide nothing."""
+        with self.journal.writer():
+            read_book(self.ports, Memory(self.journal, self.today()))
+        info = self.mirror.last()
+        if info is None:
+            raise BridgeError("the snapshot left nothing in the mirror")
+        return info
+
+    def plan(self, *, offline: bool = False, allow: Mapping[str, int] | None = None) -> Plan:
+        """Return what a sync would do now; changes nothing in WHMCS. `offline`: from the mirror only."""
+        return plan_only(self.ports, offline=offline, allow=allow)
+
+    def sync(
+        self,
+        *,
+        allow: Mapping[str, int] | None = None,
+        accept_sanity: Collection[str] = (),
+        on_planned: Callable[[Plan], None] | None = None,
+    ) -> RunReport:
+        """Read, plan, and in enforce mode carry out; then look again at clients that hooks told of meanwhile."""
+        self._running = True
+        try:
+            return sync(self.ports, allow=allow, accept_sanity=accept_sanity, on_planned=on_planned)
+        finally:
+            self._running = False
+            self._catch_up()
+
+    def apply(self, fingerprint: str, *, allow: Mapping[str, int] | None = None) -> RunReport:
+        """Carry out the plan that was reviewed and nothing else."""
+        self._running = True
+        try:
+            return apply(self.ports, fingerprint, allow=allow)
+        finally:
+            self._running = False
+            self._catch_up()
+
+    def reevaluate(self, client: ClientId, cause: str) -> RunReport | None:
+        """Look at one client again and do what lifts; while a run is under way it waits until that has ended."""
+        if self._running:
+            self._waiting.setdefault(client, cause)
+            return None
+        self._running = True
+        try:
+            return reevaluate(self.ports, client, cause)
+        finally:
+            self._running = False
+
+    def _catch_up(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for client, cause in waiting.items():
+            self.reevaluate(client, cause)
+
+    def may(self, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, cause: str = "") -> Verdict:
+        """Answer WHMCS: may this be done to the service now? `paying` is the invoice that is being paid right now."""
+        return may(self.ports, kind, service, paying=paying, cause=cause)
+
+    # --- what people ask and tell -------------------------------------------------------------
+
+    def explain_service(self, service: ServiceId) -> explain.Explanation:
+        """Explain one service; raises UnknownId."""
+        return explain.explain_service(self.ports, service)
+
+    def explain_client(self, client: ClientId) -> explain.ClientExplanation:
+        """Explain one client and all of its services; raises UnknownId."""
+        return explain.explain_client(self.ports, client)
+
+    def approve(self, service: ServiceId, kind: str, by: str) -> None:
+        """Record that a person approves this kind of step for the service; raises UnknownId, UsageProblem."""
+        if kind not in (Kind.TERMINATE, Kind.DELETE_BACKUPS):
+            raise UsageProblem(f"{kind} needs no approval; only terminate and delete_backups can")
+        if self.mirror.book_of_service(service) is None:
+            raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
+        with self.journal.writer():
+            self.journal.approve(Approval(kind, service, by, self.today()))
+
+    def record(self, record: Record, *, override: bool = False) -> Record:
+        """Admit and store a record; raises RecordRefused. One that lifts something does so at once."""
+        with self.journal.writer():
+            kept = records.add_record(self.ports, record, override=override)
+        if records.KINDS_THAT_LIFT.get(kept.kind) and kept.client_id is not None:
+            self.reevaluate(kept.client_id, f"{kept.kind} {kept.id}")
+        return kept
+
+    def close_record(self, number: int, state: RecordState, note: str = "") -> None:
+        """Close a record today; raises UnknownId."""
+        found = next((r for r in self.journal.records() if r.id == number), None)
+        if found is None:
+            raise UnknownId(f"no record {number}")
+        with self.journal.writer():
+            self.journal.close_record(number, state, self.today(), note)
+        if found.client_id is not None and found.kind is RecordKind.RECEIPT:
+            self.reevaluate(found.client_id, f"{found.kind} {number} {state}")

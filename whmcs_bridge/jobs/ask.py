@@ -1,0 +1,90 @@
+"""Answer WHMCS before it acts: may this service be suspended, released, ended now?"""
+
+from dataclasses import dataclass, replace
+
+from whmcs_bridge.domain.ids import InvoiceId, ServiceId
+from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.errors import UnknownId
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.explain import facts_for
+from whmcs_bridge.policy import Ledgers, View, decide, view_of
+from whmcs_bridge.policy.decision import Decision, Kind
+from whmcs_bridge.policy.stages import is_ours
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to an ask, and why in one line."""
+
+    allowed: bool
+    why: str
+    ours: bool = False
+    """The bridge's own call, known by its open step."""
+
+
+def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, cause: str = "") -> Verdict:
+    """Judge from mirror and journal; the invoice being paid right now is not held against the client.
+
+    A service that the mirror does not know is let through for a release and refused for harm: it returns tomorrow.
+    """
+    if any(e.step.service == service and e.step.kind is kind for e in ports.journal.open_steps()):
+        return Verdict(True, "the bridge's own step", ours=True)
+    try:
+        facts = facts_for(ports, service)
+    except UnknownId as unknown:
+        return Verdict(kind is Kind.UNSUSPEND, str(unknown))
+    if paying is not None:
+        client = replace(facts.client, invoices=tuple(i for i in facts.client.invoices if i.id != paying))
+        facts = replace(facts, client=client)
+    policy, today = ports.settings.policy, ports.today()
+    ledgers = Ledgers(facts.client, policy, today)
+    view, resolved = view_of(facts, policy, today, ledgers)
+    if not resolved.class_name:
+        return Verdict(True, "no class takes the product: not ours to judge")
+    decision = decide(facts, policy, today, ledgers)
+    match kind:
+        case Kind.UNSUSPEND:
+            return _may_unsuspend(view, decision)
+        case Kind.SUSPEND:
+            return _may_suspend(view, decision)
+        case Kind.TERMINATE:
+            return _may_terminate(view, decision)
+        case _:
+            return Verdict(True, "not ours to judge")
+
+
+def _may_unsuspend(view: View, decision: Decision) -> Verdict:
+    owed = decision.holding or decision.debts
+    if view.service.status is not ServiceStatus.SUSPENDED:
+        return Verdict(True, "not suspended as far as we know")
+    if any(d.kind is Kind.UNSUSPEND for d in decision.due):
+        return Verdict(True, "nothing that counts is owed")
+    if owed:
+        numbers = ", ".join(str(d.invoice) for d in owed)
+        return Verdict(False, f"invoice {numbers} is still open")
+    if not is_ours(view):
+        return Verdict(True, "not our suspension, and nothing that counts is owed")
+    return Verdict(False, "its debt was not paid")
+
+
+def _may_suspend(view: View, decision: Decision) -> Verdict:
+    if any(d.kind is Kind.SUSPEND for d in decision.due):
+        return Verdict(True, "overdue by the house's rules")
+    if not decision.debts:
+        return Verdict(False, "no debt: is the next due date behind?")
+    for held in decision.withheld:
+        if held.kind is Kind.SUSPEND:
+            return Verdict(False, held.why)
+    return Verdict(False, f"not due before {decision.clocks.suspend_on or 'ever'}")
+
+
+def _may_terminate(view: View, decision: Decision) -> Verdict:
+    if view.facts.cancel_request is not None:
+        return Verdict(True, "a cancellation request")
+    if any(d.kind is Kind.TERMINATE for d in decision.due):
+        return Verdict(True, "due by the house's rules")
+    for held in decision.withheld:
+        if held.kind is Kind.TERMINATE:
+            return Verdict(False, held.why)
+    when = decision.clocks.terminate_on
+    return Verdict(False, f"not due before {when}" if when else "nothing in the house's rules ends it")

@@ -1,0 +1,243 @@
+"""Carry out one step: look again, write it down, do it, read it back, write down how it went."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
+
+from whmcs_bridge.domain.book import Service
+from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.facts import Membership, ServiceFacts
+from whmcs_bridge.domain.ids import AddonId, GroupId, InvoiceId, ServiceId
+from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
+from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, ModuleFailed, MovedOn, NoModule, OutcomeUnknown
+from whmcs_bridge.jobs import erase
+from whmcs_bridge.jobs.hand import Hand, Now, still_due
+from whmcs_bridge.jobs.notices import message_with
+from whmcs_bridge.jobs.report import StepResult
+from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy.cases import after_end, after_release, after_suspension
+from whmcs_bridge.policy.decision import HARMFUL_SET, Due, Kind, Note
+from whmcs_bridge.policy.stages import carries_our_reason, reason_for
+from whmcs_bridge.ports import StepState
+
+
+def carry_out(hand: Hand, step: Step) -> StepResult:
+    """Carry out one step that is not a notice. Errors become results; only a broken database is raised."""
+    try:
+        now = hand.look(step.client, credit=step.kind in HARMFUL_SET)
+        due = still_due(step, now)
+    except MovedOn as moved:
+        return hand.finish(hand.begin(step), step, StepState.SKIPPED, str(moved))
+    except (DatabaseTrouble, Locked):
+        raise
+    except BridgeError as error:
+        return hand.finish(hand.begin(step), step, StepState.FAILED, f"could not look again: {error}")
+    number = hand.begin(step)
+    try:
+        note = DOERS[step.kind](hand, step, due, now)
+    except OutcomeUnknown as error:
+        return hand.finish(number, step, StepState.UNKNOWN, str(error))
+    except MovedOn as moved:
+        return hand.finish(number, step, StepState.SKIPPED, str(moved))
+    except (DatabaseTrouble, Locked):
+        raise
+    except BridgeError as error:
+        if step.service is not None and isinstance(error, ModuleFailed):
+            text = f"{step.kind} of service {step.service} failed: {error}"
+            code = f"module-failed:{step.kind}"
+            todo = "mend the module or the server; it is tried again by the next run"
+            hand.tell_staff(Note(code, text, todo, step.client, step.service))
+        return hand.finish(number, step, StepState.FAILED, str(error))
+    return hand.finish(number, step, StepState.DONE, note)
+
+
+# --- one function a kind; each returns its evidence ----------------------------------------------
+
+
+def _read_back(hand: Hand, service: ServiceId, wanted: Callable[[Service], bool], what: str) -> Service:
+    """Read the service and make sure that what we asked for is what there is."""
+    found = hand.ports.panel.service(service)
+    if found is None:
+        raise BridgeError(f"{what}: WHMCS does not list the service any more")
+    if not wanted(found):
+        raise BridgeError(f"{what}: WHMCS said success, but the service is {found.status} ({found.suspension_reason})")
+    return found
+
+
+def _suspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
+    assert step.service is not None
+    facts = now.facts[step.service]
+    reason = reason_for(due.invoices)
+    by_status = _without_module(facts)
+    if not by_status:
+        try:
+            hand.ports.panel.suspend(step.service, reason)
+        except NoModule:
+            by_status = True
+    if by_status:
+        hand.ports.panel.set_service_status(step.service, ServiceStatus.SUSPENDED, reason)
+        text = f"service {step.service} ({facts.service.name}) has no module: only its status was set to Suspended"
+        note = Note("no-module", text, "switch it off by hand", step.client, step.service)
+        hand.tell_staff(note)
+    found = _read_back(
+        hand,
+        step.service,
+        lambda s: s.status is ServiceStatus.SUSPENDED and carries_our_reason(s.suspension_reason),
+        "suspend",
+    )
+    hand.memory.keep(after_suspension(hand.memory.case(step.service), facts, step.date))
+    message_with(hand, step, due.message, facts, now)
+    return f"{found.status}: {found.suspension_reason}" + (" (by status, no module)" if by_status else "")
+
+
+def _without_module(facts: ServiceFacts) -> bool:
+    return facts.product is not None and not facts.product.module
+
+
+def _unsuspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
+    assert step.service is not None
+    facts = now.facts[step.service]
+    by_status = _without_module(facts)
+    if not by_status:
+        try:
+            hand.ports.panel.unsuspend(step.service)
+        except NoModule:
+            by_status = True
+    if by_status:
+        hand.ports.panel.set_service_status(step.service, ServiceStatus.ACTIVE, "")
+        text = f"service {step.service} ({facts.service.name}) has no module: only its status was set to Active"
+        hand.tell_staff(Note("no-module", text, "switch it on by hand", step.client, step.service))
+    _read_back(hand, step.service, lambda s: s.status is ServiceStatus.ACTIVE, "unsuspend")
+    on_trust = any(
+        r.kind is RecordKind.RELEASE and r.service_id == step.service and r.protects_on(step.date)
+        for r in facts.client.records
+    )
+    hand.memory.keep(after_release(hand.memory.case(step.service), step.date, on_trust=on_trust))
+    message_with(hand, step, due.message, facts, now)
+    return "Active"
+
+
+def _terminate(hand: Hand, step: Step, due: Due, now: Now) -> str:
+    assert step.service is not None
+    facts = now.facts[step.service]
+    erase.remember(hand.ports, facts)
+    by_status = _without_module(facts)
+    if not by_status:
+        try:
+            hand.ports.panel.terminate(step.service)
+        except NoModule:
+            by_status = True
+    if by_status:
+        hand.ports.panel.set_service_status(step.service, ServiceStatus.TERMINATED)
+        text = f"service {step.service} ({facts.service.name}) has no module: only its status was set to Terminated"
+        hand.tell_staff(Note("no-module", text, "remove it by hand", step.client, step.service))
+    found = _read_back(hand, step.service, lambda s: s.status is not None and s.status.ended, "terminate")
+    hand.memory.keep(after_end(hand.memory.case(step.service), step.date))
+    hand.ports.journal.drop_approval(step.service, Kind.TERMINATE)
+    closed = [_close(hand, a.id) for a in facts.client.addons.values() if _closes_with(a.service_id, a.status, step)]
+    message_with(hand, step, due.message, facts, now)
+    return f"{found.status}" + (f", addons {', '.join(closed)}" if closed else "")
+
+
+def _closes_with(service: ServiceId, status: ServiceStatus | None, step: Step) -> bool:
+    return service == step.service and status is not None and status.living
+
+
+def _close(hand: Hand, addon: AddonId) -> str:
+    """Close an addon of an ended service; what fails is left to the next run, which sees it still open."""
+    try:
+        hand.ports.panel.set_addon_status(addon, ServiceStatus.TERMINATED)
+    except BridgeError as error:
+        return f"{addon} not closed ({error})"
+    return f"{addon} closed"
+
+
+def _addon_status(status: ServiceStatus) -> Callable[[Hand, Step, Due, Now], str]:
+    def act(hand: Hand, step: Step, due: Due, now: Now) -> str:
+        hand.ports.panel.set_addon_status(AddonId(step.target), status)
+        found = next((a for a in hand.ports.panel.addons_of(step.client) if a.id == step.target), None)
+        if found is None or found.status is not status:
+            raise BridgeError(f"addon {step.target}: WHMCS said success, but it is {found.status if found else 'gone'}")
+        assert step.service is not None
+        case = hand.memory.case(step.service)
+        hand.memory.keep(_addons_after(case, step.target, status))
+        return str(status)
+
+    return act
+
+
+def _addons_after(case: Case, addon: int, status: ServiceStatus) -> Case:
+    others = tuple(a for a in case.addons_down if a != addon)
+    return replace(case, addons_down=(*others, addon) if status is ServiceStatus.SUSPENDED else others)
+
+
+def _cancel_invoice(hand: Hand, step: Step, due: Due, now: Now) -> str:
+    hand.ports.panel.cancel_invoice(InvoiceId(step.target))
+    for _, found in hand.ports.panel.invoices([InvoiceId(step.target)]):
+        if isinstance(found, BridgeError):
+            raise found
+        if found.status is not InvoiceStatus.CANCELLED:
+            raise BridgeError(f"invoice {step.target}: WHMCS said success, but it is {found.status}")
+        hand.ports.mirror.save_invoice(found, hand.ports.now())
+    return "Cancelled"
+
+
+def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
+    def act(hand: Hand, step: Step, due: Due, now: Now) -> str:
+        ports = hand.ports
+        vip = ports.settings.policy.vip
+        group = ports.mirror.group_named(vip.group) if vip else None
+        assert vip is not None
+        assert group is not None
+        membership = hand.memory.memberships.get(step.client, Membership())
+        before = ports.panel.client(step.client).group_id
+        if before != now.book.client.group_id:
+            ports.mirror.save_client_group(step.client, before)
+            raise MovedOn(f"the client's group changed from {now.book.client.group_id} to {before}")
+        target = group.id if joins else GroupId(_group_to_go_back_to(membership, int(group.id)))
+        ports.panel.set_group(step.client, target)
+        after = ports.panel.client(step.client).group_id
+        if after != target:
+            raise BridgeError(f"group: WHMCS said success, but the client is in group {after}")
+        ports.mirror.save_client_group(step.client, after)
+        moved = moved_membership(membership, joins=joins, before=int(before), today=step.date)
+        hand.memory.memberships[step.client] = moved
+        ports.journal.save_membership(step.client, moved)
+        return f"group {before} -> {after}"
+
+    return act
+
+
+def _group_to_go_back_to(membership: Membership, vip_group: int) -> int:
+    previous = membership.previous_group
+    return previous if previous is not None and previous != vip_group else 0
+
+
+def moved_membership(membership: Membership, *, joins: bool, before: int, today: date) -> Membership:
+    """Return the membership after we moved the client."""
+    if joins:
+        by_hand = membership.set_by_hand_on if membership.removed_by_us_on is not None else None
+        return Membership(today, today, None, before, by_hand)
+    return Membership(None, today, today, membership.previous_group, membership.set_by_hand_on)
+
+
+def _delete_backups(hand: Hand, step: Step, due: Due, now: Now) -> str:
+    assert step.service is not None
+    note = erase.delete_for(hand.ports, now.facts[step.service], step)
+    hand.memory.keep(replace(hand.memory.case(step.service), erased_on=step.date))
+    return note
+
+
+DOERS: Mapping[Kind, Callable[[Hand, Step, Due, Now], str]] = {
+    Kind.SUSPEND: _suspend,
+    Kind.UNSUSPEND: _unsuspend,
+    Kind.TERMINATE: _terminate,
+    Kind.SUSPEND_ADDON: _addon_status(ServiceStatus.SUSPENDED),
+    Kind.UNSUSPEND_ADDON: _addon_status(ServiceStatus.ACTIVE),
+    Kind.CLOSE_ADDON: _addon_status(ServiceStatus.TERMINATED),
+    Kind.CANCEL_INVOICE: _cancel_invoice,
+    Kind.VIP_ADD: _vip(True),
+    Kind.VIP_REMOVE: _vip(False),
+    Kind.DELETE_BACKUPS: _delete_backups,
+}

@@ -1,0 +1,59 @@
+"""The ports a job gets, bundled, with the house's clock read once."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+from whmcs_bridge.ports import BackupStore, Clock, Journal, Mirror, Panel
+from whmcs_bridge.settings.model import Settings
+
+
+class Bar(Protocol):
+    def advance(self, count: int = 1) -> None: ...
+
+
+class Progress(Protocol):
+    """Shows long work to a person; silent elsewhere."""
+
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Bar]: ...
+
+
+class _SilentBar:
+    def advance(self, count: int = 1) -> None: ...
+
+
+class Silent:
+    """No progress: not a terminal."""
+
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Bar]:
+        return nullcontext(_SilentBar())
+
+
+@dataclass(slots=True)
+class Ports:
+    """Everything a job may touch. `workers` clients are worked on side by side."""
+
+    settings: Settings
+    panel: Panel
+    mirror: Mirror
+    journal: Journal
+    clock: Clock
+    stores: Sequence[BackupStore] = ()
+    progress: Progress = field(default_factory=Silent)
+    workers: int = 1
+    actor: str = "bridge"
+    """Who asks: the timer, or the name of a person."""
+    debt_mail_subjects: Sequence[str] | None = None
+    """Subjects of WHMCS's own debt mails, read once a run where needed."""
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def today(self) -> date:
+        """The house day."""
+        return self.clock.now().date()
+
+
+Announce = Callable[[str], None]

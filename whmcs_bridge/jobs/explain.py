@@ -1,0 +1,171 @@
+"""Why a service stands where it stands, what comes next and when, and what would change it."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import UnknownId
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.hand import Now, judge
+from whmcs_bridge.policy import next_step, view_of
+from whmcs_bridge.policy.decision import ClientDecision, Debt, Decision, Due, Kind
+from whmcs_bridge.policy.rules import Rules
+from whmcs_bridge.policy.stages import is_ours
+from whmcs_bridge.ports import ClientBook
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One service, explained."""
+
+    facts: ServiceFacts
+    decision: Decision
+    rules: Rules
+    next: tuple[Due, date] | None
+    ours: bool
+    """The present suspension is ours."""
+    would_change: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `explain --json`."""
+        facts, decision = self.facts, self.decision
+        service = facts.service
+        return {
+            "service": service.id,
+            "stage": decision.stage.value,
+            "facts": {
+                "client": service.client_id,
+                "product": service.name,
+                "domain": service.domain,
+                "status": service.status.value if service.status else None,
+                "suspension_reason": service.suspension_reason,
+                "suspension_is_ours": self.ours,
+                "standing": decision.standing.value,
+                "group": facts.client.group.name if facts.client.group else None,
+                "debts": [_debt_json(d) for d in decision.debts],
+                "holding": [_debt_json(d) for d in decision.holding],
+                "case_opened": _iso(facts.case.opened_on),
+                "suspended_on": _iso(facts.case.suspended_on),
+                "adopted_on": _iso(facts.case.adopted_on),
+                "ended_on": _iso(facts.case.ended_on),
+                "notices": [
+                    {"message": n.message, "date": n.on.isoformat(), "delivered": n.delivered}
+                    for n in facts.case.notices
+                ],
+                "as_of": facts.as_of.isoformat() if facts.as_of else None,
+                "complete": facts.complete,
+            },
+            "rule": decision.class_name,
+            "layers": dict(decision.layers),
+            "due": [{"kind": d.kind.value, "reason": d.reason, "message": d.message} for d in decision.due],
+            "withheld": [
+                {"kind": w.kind.value, "code": w.code, "why": w.why, "until": _iso(w.until)} for w in decision.withheld
+            ],
+            "next": {"step": self.next[0].kind.value, "date": self.next[1].isoformat()} if self.next else None,
+            "would_change": list(self.would_change),
+        }
+
+
+def _debt_json(debt: Debt) -> dict[str, Any]:
+    return {
+        "invoice": debt.invoice,
+        "due": debt.due.isoformat(),
+        "amount": str(debt.amount.amount),
+        "currency": debt.amount.currency,
+    }
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day is not None and day != date.min else None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientExplanation:
+    """One client, explained, with every service."""
+
+    book: ClientBook
+    standing: str
+    membership: ClientDecision | None
+    services: tuple[Explanation, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        client = self.book.client
+        vip = self.membership
+        return {
+            "client": client.id,
+            "name": client.name,
+            "since": _iso(client.since),
+            "group": self.book.group.name if self.book.group else None,
+            "standing": self.standing,
+            "vip": {"eligible": vip.eligible, "why": vip.why} if vip else None,
+            "invoices": [
+                {
+                    "id": i.id,
+                    "due": _iso(i.due),
+                    "status": i.status.value if i.status else None,
+                    "balance": str(i.balance),
+                }
+                for i in self.book.invoices
+            ],
+            "services": [s.to_json() for s in self.services],
+        }
+
+
+def explain_service(ports: Ports, service: ServiceId) -> Explanation:
+    """Explain one service from the mirror; raises UnknownId."""
+    book = ports.mirror.book_of_service(service)
+    if book is None:
+        raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
+    return next(e for e in explain_client(ports, book.client.id).services if e.facts.service.id == service)
+
+
+def explain_client(ports: Ports, client: ClientId) -> ClientExplanation:
+    """Explain one client and all of its services from the mirror; raises UnknownId."""
+    book = ports.mirror.book(client)
+    if book is None:
+        raise UnknownId(f"no client {client} in the mirror; check the number, or run a sync first")
+    memory = Memory(ports.journal, ports.today())
+    info = ports.mirror.last()
+    now = judge(ports, memory, book, complete=info is not None and info.complete)
+    services = tuple(_explain(ports, now, s.id) for s in book.services)
+    standing = next((d.standing.value for d in now.decisions.values()), "paid-up")
+    if now.membership is not None:
+        standing = now.membership.standing.value
+    return ClientExplanation(book, standing, now.membership, services)
+
+
+def _explain(ports: Ports, now: Now, service: ServiceId) -> Explanation:
+    facts, decision = now.facts[service], now.decisions[service]
+    policy, today = ports.settings.policy, ports.today()
+    view, _ = view_of(facts, policy, today)
+    following = next_step(facts, policy, today)
+    return Explanation(facts, decision, view.rules, following, is_ours(view), tuple(_would_change(decision, following)))
+
+
+def _would_change(decision: Decision, following: tuple[Due, date] | None) -> list[str]:
+    said: list[str] = []
+    if decision.debts:
+        numbers = ", ".join(str(d.invoice) for d in decision.debts)
+        said.append(f"payment of invoice {numbers} ends the case")
+    if decision.holding and decision.stage == "suspended":
+        numbers = ", ".join(str(d.invoice) for d in decision.holding)
+        said.append(f"the service comes back when invoice {numbers} is paid")
+    if following is not None and following[0].kind in (Kind.SUSPEND, Kind.TERMINATE):
+        said.append("a promise, a hold, or WHMCS's override would defer it")
+    for held in decision.withheld:
+        if held.until is not None:
+            said.append(f"{held.code} ends after {held.until}")
+    return said
+
+
+def facts_for(ports: Ports, service: ServiceId) -> ServiceFacts:
+    """Return the facts of one service from mirror and journal; raises UnknownId."""
+    book = ports.mirror.book_of_service(service)
+    if book is None:
+        raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
+    info = ports.mirror.last()
+    _, services = facts_of(book, Memory(ports.journal, ports.today()), complete=info is not None and info.complete)
+    return next(f for f in services if f.service.id == service)

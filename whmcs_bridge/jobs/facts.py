@@ -1,0 +1,111 @@
+"""Mirror and journal -> facts: one client's book joined with what we remember and what people told us."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.facts import ClientFacts, Membership, ServiceFacts
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.records import Record
+from whmcs_bridge.domain.status import LineType
+from whmcs_bridge.ports import ClientBook, Journal
+
+
+class Memory:
+    """The journal's side of the facts, read once a run; `refresh` reads one client's part again."""
+
+    def __init__(self, journal: Journal, today: date) -> None:
+        self.journal, self.today = journal, today
+        self.cases: dict[ServiceId, Case] = journal.cases()
+        self.memberships: dict[ClientId, Membership] = journal.memberships()
+        self.approvals: Mapping[ServiceId, frozenset[str]] = journal.approvals()
+        self.acted: set[ServiceId] = journal.acted_on(today)
+        self._for_all: list[Record] = []
+        self._records: dict[ClientId, list[Record]] = {}
+        self.reread_records()
+
+    def reread_records(self) -> None:
+        """Read what people told us again: a run closes promises before it plans."""
+        self._for_all, records = [], defaultdict(list)
+        for record in self.journal.records():
+            if record.client_id is None:
+                self._for_all.append(record)
+            else:
+                records[record.client_id].append(record)
+        self._records = dict(records)
+
+    def records_of(self, client: ClientId) -> tuple[Record, ...]:
+        """Records of the client, and those for everyone."""
+        own = self._records.get(client)
+        if own is None:
+            return tuple(self._for_all) if self._for_all else ()
+        return (*own, *self._for_all)
+
+    def clients_with_records(self) -> set[ClientId]:
+        return {c for c, records in self._records.items() if records}
+
+    def case(self, service: ServiceId) -> Case:
+        return self.cases.get(service) or Case(service)
+
+    def keep(self, case: Case) -> None:
+        """Remember a changed case here and in the journal."""
+        self.cases[case.service_id] = case
+        self.journal.save_cases((case,))
+
+
+def client_facts(book: ClientBook, memory: Memory) -> ClientFacts:
+    """Join one client's book with what was recorded about it."""
+    services = {s.id: s for s in book.services}
+    foreign: frozenset[ServiceId] = frozenset()
+    if any(i.client_id != book.client.id for i in book.invoices):
+        foreign = frozenset(
+            ServiceId(line.relid)
+            for invoice in book.invoices
+            if invoice.client_id != book.client.id
+            for line in invoice.lines
+            if line.type is LineType.HOSTING and line.relid in services
+        )
+    return ClientFacts(
+        client=book.client,
+        group=book.group,
+        currency=book.currency,
+        services=services,
+        addons={a.id: a for a in book.addons},
+        invoices=book.invoices,
+        created_on=book.created_on,
+        pending_since=book.pending_since,
+        cancelled=book.cancelled,
+        history=book.history,
+        records=memory.records_of(book.client.id),
+        membership=memory.memberships.get(book.client.id, NO_MEMBERSHIP),
+        credit=book.credit if book.credit_read_on == memory.today else None,
+        foreign_owner=foreign,
+    )
+
+
+NO_MEMBERSHIP = Membership()
+
+
+def facts_of(book: ClientBook, memory: Memory, *, complete: bool) -> tuple[ClientFacts, list[ServiceFacts]]:
+    """Return the client's facts and those of each of its services."""
+    client = client_facts(book, memory)
+    return client, list(_services(book, client, memory, complete=complete and not book.unread))
+
+
+def _services(book: ClientBook, client: ClientFacts, memory: Memory, *, complete: bool) -> Iterator[ServiceFacts]:
+    nobody: frozenset[str] = frozenset()
+    for service in book.services:
+        yield ServiceFacts(
+            service=service,
+            product=book.products.get(service.product_id),
+            client=client,
+            case=memory.cases.get(service.id) or Case(service.id),
+            cancel_request=book.cancel_requests.get(service.id),
+            approved=memory.approvals.get(service.id, nobody),
+            ended_seen=book.ended_seen.get(service.id),
+            missing=service.id in book.missing,
+            as_of=book.as_of,
+            complete=complete,
+            acted_today=service.id in memory.acted,
+        )

@@ -1,0 +1,104 @@
+"""What carries steps out in one run: the client as it is this moment, and how each step ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import MovedOn
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.live import read_client
+from whmcs_bridge.jobs.report import StepResult
+from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy import Ledgers, decide, view_of
+from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind, Note
+from whmcs_bridge.policy.vip import decide_client
+from whmcs_bridge.ports import ClientBook, StepState
+
+
+@dataclass(slots=True)
+class Now:
+    """One client as it is this moment, judged."""
+
+    book: ClientBook
+    facts: Mapping[ServiceId, ServiceFacts]
+    decisions: Mapping[ServiceId, Decision]
+    membership: ClientDecision | None
+
+
+@dataclass(slots=True)
+class Hand:
+    """What carries steps out in one run."""
+
+    ports: Ports
+    memory: Memory
+    run: int
+    results: list[StepResult] = field(default_factory=list)
+    complete: bool = True
+    """The snapshot behind the plan was whole."""
+
+    def look(self, client: ClientId, *, credit: bool = False) -> Now:
+        """Read the client live and judge it again; raises WhmcsError."""
+        return judge(self.ports, self.memory, read_client(self.ports, client, credit=credit), complete=self.complete)
+
+    def ended(self, step: Step, state: StepState, note: str = "") -> StepResult:
+        result = StepResult(step, state, note)
+        self.results.append(result)
+        return result
+
+    def begin(self, step: Step, note: str = "") -> int:
+        """Write the step down before it is sent; from here on its outcome has to be known."""
+        ports = self.ports
+        number = ports.journal.begin(self.run, step, ports.now(), ports.actor, ports.settings.policy.version, note)
+        if step.kind in (Kind.SUSPEND, Kind.TERMINATE) and step.service is not None:
+            self.memory.acted.add(step.service)
+        return number
+
+    def finish(self, number: int, step: Step, state: StepState, note: str) -> StepResult:
+        self.ports.journal.end(number, state, self.ports.now(), note)
+        if state in (StepState.FAILED, StepState.SKIPPED) and step.service is not None:
+            self.memory.acted.discard(step.service)
+        return self.ended(step, state, note)
+
+    def whmcs_notices_count(self, facts: ServiceFacts) -> bool:
+        """WHMCS's own debt mails count as ours for this service (`whmcs_notices`)."""
+        view, _ = view_of(facts, self.ports.settings.policy, self.ports.today())
+        return view.rules.whmcs_notices == "count"
+
+    def tell_staff(self, note: Note) -> None:
+        self.ports.journal.add_task(note, self.ports.today())
+
+
+def judge(ports: Ports, memory: Memory, book: ClientBook, *, complete: bool) -> Now:
+    """Judge a client's book for today."""
+    policy, today = ports.settings.policy, ports.today()
+    client, services = facts_of(book, memory, complete=complete)
+    ledgers = Ledgers(client, policy, today)
+    decisions = {f.service.id: decide(f, policy, today, ledgers) for f in services}
+    membership = None
+    if policy.vip is not None:
+        group = ports.mirror.group_named(policy.vip.group)
+        membership = decide_client(client, policy, group, today, ledgers)
+    return Now(book, {f.service.id: f for f in services}, decisions, membership)
+
+
+def still_due(step: Step, now: Now) -> Due:
+    """Return today's due step that this planned one stands for; raises MovedOn saying what has changed."""
+    if step.service is None:
+        wanted = now.membership.due if now.membership else ()
+        for due in wanted:
+            if due.kind is step.kind:
+                return due
+        raise MovedOn(now.membership.why if now.membership else "no [vip] rules any more")
+    decision = now.decisions.get(step.service)
+    if decision is None:
+        raise MovedOn("WHMCS does not have the service any more")
+    for due in decision.due:
+        if due.kind is step.kind and due.target == step.target and due.message == step.message:
+            return due
+    for held in decision.withheld:
+        if held.kind is step.kind:
+            raise MovedOn(held.why)
+    status = now.facts[step.service].service.status
+    raise MovedOn(f"not due any more: {status}, {len(decision.debts)} debts concern it, standing {decision.standing}")

@@ -1,0 +1,35 @@
+"""Read one client live: what every harmful step looks at last."""
+
+from whmcs_bridge.domain.book import Invoice
+from whmcs_bridge.domain.ids import ClientId
+from whmcs_bridge.errors import BridgeError, UnreadableReply
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.ports import ClientBook
+
+
+def read_client(ports: Ports, client: ClientId, *, credit: bool = False) -> ClientBook:
+    """Read services, addons, open invoices with lines, and those that are not open any more; keep it in the mirror.
+
+    Raises WhmcsError if any part cannot be read: half a client is no client.
+    """
+    panel, mirror, today = ports.panel, ports.mirror, ports.today()
+    known = mirror.book(client)
+    services = panel.services_of(client)
+    addons = panel.addons_of(client)
+    heads = panel.invoice_heads_of(client)
+    open_now = {head.id for head in heads}
+    gone = [i.id for i in known.invoices if i.client_id == client and i.id not in open_now] if known else []
+    invoices: list[Invoice] = []
+    for number, found in panel.invoices([*open_now, *gone]):
+        if isinstance(found, BridgeError):
+            raise UnreadableReply(f"invoice {number} of client {client}: {found}") from found
+        invoices.append(found)
+    if credit:
+        details = panel.client(client)
+        mirror.save_credit(client, details.credit, details.currency, today)
+        mirror.save_client_group(client, details.group_id)
+    mirror.save_book_live(client, services, addons, heads, invoices, ports.now(), today)
+    book = mirror.book(client)
+    if book is None:
+        raise UnreadableReply(f"client {client} is not in the mirror: run a sync first")
+    return book

@@ -1,0 +1,222 @@
+"""Mirror and journal -> plan: judge every client about whom something may have to be decided."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.facts import Membership
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.sanity import sanity_stops
+from whmcs_bridge.plan.build import ANNOUNCING, build, client_step, digest, digests, step_of
+from whmcs_bridge.plan.limits import GROUPS, stopped, stops_for
+from whmcs_bridge.plan.model import Held, Plan, Step, Stop
+from whmcs_bridge.policy import Ledgers, decide, view_of
+from whmcs_bridge.policy.cases import observe
+from whmcs_bridge.policy.decision import HARMFUL, ClientDecision, Decision, Due, Kind, Note
+from whmcs_bridge.policy.rules import SUSPENSION_WARNING, resolve
+from whmcs_bridge.policy.vip import decide_client
+from whmcs_bridge.ports import ClientBook
+
+HARMFUL_DUE = frozenset({Kind.SUSPEND, Kind.TERMINATE})
+
+
+@dataclass(slots=True)
+class Judged:
+    """What came out of judging the whole book for one day."""
+
+    steps: list[Step] = field(default_factory=list)
+    withheld: list[Held] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+    """Cases that an enforced run has to remember."""
+    marks: dict[ServiceId, str] = field(default_factory=dict)
+    """Digest of the debt behind what only the day withholds."""
+    memberships: dict[ClientId, Membership] = field(default_factory=dict)
+    foreseen_deletions: int = 0
+    clients: int = 0
+    services: int = 0
+
+
+def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_credit: bool, observing: bool = True) -> Judged:
+    """Judge every client of interest. With `read_credit`, those with a harmful step due have their credit read live."""
+    policy, today, mirror = ports.settings.policy, ports.today(), ports.mirror
+    vip_group = mirror.group_named(policy.vip.group) if policy.vip else None
+    announced = ports.journal.announced(today)
+    judged = Judged()
+    also = clients_of_interest(ports, memory)
+    with ports.progress.task("judging") as bar:
+        for book in mirror.books(today, also, everyone=policy.vip is not None):
+            bar.advance()
+            judged.clients += 1
+            client, services = facts_of(book, memory, complete=complete)
+            ledgers = Ledgers(client, policy, today)
+            decisions = [decide(f, policy, today, ledgers) for f in services]
+            if read_credit and client.credit is None and any(_harms(d) for d in decisions):
+                book = _with_credit(ports, book)
+                client, services = facts_of(book, memory, complete=complete)
+                ledgers = Ledgers(client, policy, today)
+                decisions = [decide(f, policy, today, ledgers) for f in services]
+            for facts, decision in zip(services, decisions, strict=True):
+                judged.services += 1
+                if observing and _worth_remembering(decision, facts.case, facts.service.status):
+                    view, _ = view_of(facts, policy, today, ledgers)
+                    case = observe(view, decision, today)
+                    if case != facts.case:
+                        judged.cases.append(case)
+                _collect(judged, decision, facts.case, announced, ports)
+            if policy.vip is not None:
+                membership = decide_client(client, policy, vip_group, today, ledgers)
+                _collect_membership(
+                    judged, membership, client.membership, book, vip_group.id if vip_group else None, ports
+                )
+    return judged
+
+
+def clients_of_interest(ports: Ports, memory: Memory) -> set[ClientId]:
+    """Clients with an open case, a record or an approval, beside those the mirror finds by itself."""
+    found = memory.clients_with_records()
+    services = {c.service_id for c in memory.cases.values() if c.erased_on is None}
+    found.update(ports.mirror.clients_of(services))
+    return found
+
+
+def _harms(decision: Decision) -> bool:
+    return any(d.kind in HARMFUL_DUE for d in decision.due)
+
+
+def _with_credit(ports: Ports, book: ClientBook) -> ClientBook:
+    try:
+        details = ports.panel.client(book.client.id)
+    except BridgeError:
+        return book  # the look before the act reads it again, and lets nothing happen if it cannot
+    ports.mirror.save_credit(book.client.id, details.credit, details.currency, ports.today())
+    return replace(book, credit=details.credit, credit_read_on=ports.today())
+
+
+def _worth_remembering(decision: Decision, case: Case, status: object) -> bool:
+    return bool(decision.debts or decision.holding or case.opened_on or case.adoption or case.ended_on) or (
+        decision.stage not in ("clear",) or bool(case.notices)
+    )
+
+
+def _collect(judged: Judged, decision: Decision, case: Case, announced: Mapping[str, str], ports: Ports) -> None:
+    judged.notes.extend(decision.notes)
+    today = ports.today()
+    for due in decision.due:
+        if due.kind is Kind.DELETE_BACKUPS and not ports.stores:
+            continue
+        warned = due.kind is Kind.SUSPEND and any(
+            n.message == SUSPENSION_WARNING and n.delivered and n.on < today for n in case.notices
+        )
+        judged.steps.append(step_of(due, decision, today, announced, warned=warned))
+        if due.kind is Kind.TERMINATE and ports.stores:
+            _foresee_deletion(judged, decision, ports, announced)
+    for held in decision.withheld:
+        judged.withheld.append(Held(decision.client, decision.service, held))
+        if held.code in ANNOUNCING:
+            judged.marks[decision.service] = digest(decision.debts)
+
+
+def _foresee_deletion(judged: Judged, decision: Decision, ports: Ports, announced: Mapping[str, str]) -> None:
+    """With 0 days the deletion follows the read-back termination in the same run: it belongs in the plan."""
+    policy = ports.settings.policy
+    book = ports.mirror.book_of_service(decision.service)
+    service = next((s for s in book.services if s.id == decision.service), None) if book else None
+    if book is None or service is None or policy.approval.get(Kind.DELETE_BACKUPS) == "required":
+        return
+    rules = resolve(policy, service, book.products.get(service.product_id), book.client, book.group).rules
+    if rules.delete_backups_after_days == 0:
+        due = Due(Kind.DELETE_BACKUPS, "with the end of the service")
+        judged.steps.append(step_of(due, decision, ports.today(), announced, warned=False))
+
+
+def _collect_membership(
+    judged: Judged,
+    decision: ClientDecision,
+    known: Membership,
+    book: ClientBook,
+    vip_group: int | None,
+    ports: Ports,
+) -> None:
+    today = ports.today()
+    judged.notes.extend(n for n in decision.notes if n not in judged.notes)
+    judged.steps.extend(client_step(due, decision, today) for due in decision.due)
+    if vip_group is None:
+        return
+    seen = seen_membership(known, member=book.client.group_id == vip_group, today=today)
+    if seen != known:
+        judged.memberships[book.client.id] = seen
+
+
+def seen_membership(known: Membership, *, member: bool, today: date) -> Membership:
+    """Return the membership after seeing the client in (or out of) the VIP group today."""
+    if member:
+        if known.member_since is not None:
+            return replace(known, last_member_on=today)
+        first_sight = known == Membership()
+        since = date.min if first_sight else today
+        by_hand = None if first_sight else today
+        return Membership(since, today, None, known.previous_group, by_hand)
+    if known.member_since is not None:
+        # was a member at the last run and is not any more, though we did not move the client
+        return Membership(None, known.last_member_on, None, None, today)
+    return known
+
+
+def make_plan(
+    ports: Ports,
+    memory: Memory,
+    judged: Judged,
+    *,
+    complete: bool,
+    problems: Sequence[str],
+    allow: Mapping[str, int],
+    accept_sanity: Collection[str] = (),
+) -> Plan:
+    """Order, limit and fingerprint what was judged; keep the plan in the journal."""
+    today, journal = ports.today(), ports.journal
+    version = ports.settings.policy.version
+    plan = build(
+        today,
+        version,
+        judged.steps,
+        judged.withheld,
+        complete=complete,
+        problems=problems,
+        services_seen=ports.mirror.count_living(),
+    )
+    stops = list(house_stops(ports))
+    stops.extend(sanity_stops(ports, judged, accept_sanity))
+    usual = {name: journal.usual(name if name != "vip" else "vip_remove", today) for name in GROUPS}
+    limits = ports.settings.policy.limits
+    if limits.by_kind:
+        stops.extend(stops_for(plan, limits, journal.counts(today), usual, allow))
+    plan = stopped(plan, stops)
+    journal.save_plan(today, plan.fingerprint, _payload(plan), digests(plan, judged.marks))
+    return plan
+
+
+def house_stops(ports: Ports) -> Iterator[Stop]:
+    """A PAUSE file, a pause in the journal, and the hours in which harmful steps may be taken."""
+    settings, now = ports.settings, ports.now()
+    if settings.pause_file.exists():
+        yield Stop("paused", HARMFUL, f"{settings.pause_file} exists", f"rm {settings.pause_file}")
+    hours = settings.policy.calendar.act_hours
+    if hours is not None and not hours[0] <= now.time().replace(tzinfo=None) <= hours[1]:
+        why = f"harmful steps only from {hours[0]:%H:%M} to {hours[1]:%H:%M}; it is {now:%H:%M}"
+        yield Stop("act-hours", HARMFUL, why, "run the sync within [calendar] act_hours")
+
+
+def _payload(plan: Plan) -> str:
+    return json.dumps({"policy": plan.policy_version, "steps": [step.id for step in (*plan.steps, *plan.refused)]})
+
+
+def plan_content(payload: str) -> tuple[str, frozenset[str]]:
+    """Return the policy version and the step ids of a kept plan."""
+    content = json.loads(payload)
+    return str(content["policy"]), frozenset(content["steps"])

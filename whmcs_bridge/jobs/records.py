@@ -1,0 +1,144 @@
+"""Promises, releases, disputes, receipts, holds, freezes: admitted, settled, closed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.errors import RecordRefused, UnknownId
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.policy import Ledgers, view_of
+from whmcs_bridge.policy.admission import (
+    promise_refusal,
+    receipt_refusal,
+    release_refusal,
+    tier_for,
+    verdict_on_promise,
+)
+from whmcs_bridge.policy.debt import Ledger
+from whmcs_bridge.policy.rules import Rules
+from whmcs_bridge.policy.vip import tenure_months
+from whmcs_bridge.ports import ClientBook
+
+
+def add_record(ports: Ports, wanted: Record, *, override: bool = False) -> Record:
+    """Judge and store a record; return it with its number. `override`: staff takes it on itself, with a reason.
+
+    Raises RecordRefused with one line why not, UnknownId for a client or service that the mirror does not have.
+    """
+    if wanted.kind is RecordKind.FREEZE and wanted.client_id is None:
+        return ports.journal.add_record(wanted)
+    memory = Memory(ports.journal, ports.today())
+    book = _book_for(ports, wanted)
+    wanted = replace(wanted, client_id=book.client.id)
+    wanted = _with_defaults(ports, wanted, book, memory)
+    if not override:
+        refusal = _refusal(ports, wanted, book, memory)
+        if refusal:
+            raise RecordRefused(refusal)
+    return ports.journal.add_record(wanted)
+
+
+def _book_for(ports: Ports, wanted: Record) -> ClientBook:
+    book = None
+    if wanted.service_id is not None:
+        book = ports.mirror.book_of_service(wanted.service_id)
+    elif wanted.client_id is not None:
+        book = ports.mirror.book(wanted.client_id)
+    if book is None:
+        what = f"service {wanted.service_id}" if wanted.service_id is not None else f"client {wanted.client_id}"
+        raise UnknownId(f"{what} is not in the mirror; check the number, or run a sync first")
+    return book
+
+
+def _with_defaults(ports: Ports, wanted: Record, book: ClientBook, memory: Memory) -> Record:
+    policy, today = ports.settings.policy, ports.today()
+    if wanted.until is not None:
+        return wanted
+    if wanted.kind is RecordKind.RELEASE:
+        tier = tier_for(policy.trust_release.tiers, tenure_months(book.client.since, today))
+        return replace(wanted, until=today + timedelta(days=tier.days if tier else 0))
+    if wanted.kind is RecordKind.RECEIPT:
+        return replace(wanted, until=policy.calendar.add_bank_days(today, policy.receipts.hold_bank_days))
+    return wanted
+
+
+def _refusal(ports: Ports, wanted: Record, book: ClientBook, memory: Memory) -> str:
+    policy, today = ports.settings.policy, ports.today()
+    client, services = facts_of(book, memory, complete=True)
+    match wanted.kind:
+        case RecordKind.PROMISE:
+            return promise_refusal(wanted, client, _ledger(ports, services, wanted), policy, today)
+        case RecordKind.RELEASE:
+            facts = next((f for f in services if f.service.id == wanted.service_id), None)
+            if facts is None:
+                return "a trust release is for one service"
+            return release_refusal(wanted, view_of(facts, policy, today)[0], today)
+        case RecordKind.RECEIPT:
+            return receipt_refusal(wanted, client)
+        case _:
+            return ""
+
+
+def _ledger(ports: Ports, services: list[ServiceFacts], wanted: Record) -> Ledger:
+    policy, today = ports.settings.policy, ports.today()
+    facts = next((f for f in services if f.service.id == wanted.service_id), None)
+    if facts is not None:
+        return view_of(facts, policy, today)[0].ledger
+    if services:
+        return Ledgers(services[0].client, policy, today).under(Rules(**policy.defaults))
+    raise RecordRefused("the client has no services")
+
+
+def settle_records(ports: Ports, memory: Memory) -> None:
+    """Find out which promises were kept or broken by now, and close what has run out."""
+    today, journal = ports.today(), ports.journal
+    changed: set[ClientId] = set()
+    for record in journal.records(open_only=True):
+        state: RecordState | None = None
+        if record.kind is RecordKind.PROMISE and record.client_id is not None:
+            state = verdict_on_promise(record, _still_owes(ports, memory, record), today)
+        elif record.kind in (RecordKind.RELEASE, RecordKind.RECEIPT) and record.until is not None:
+            state = RecordState.RESOLVED if record.until < today else None
+        if state is not None:
+            closed = record.until + timedelta(days=1) if record.until is not None and record.until < today else today
+            journal.close_record(record.id, state, closed)
+            if record.client_id is not None:
+                changed.add(record.client_id)
+    if changed:
+        memory.reread_records()
+
+
+def _still_owes(ports: Ports, memory: Memory, promise: Record) -> bool:
+    """Something overdue that the promise is about is still open."""
+    assert promise.client_id is not None
+    book = ports.mirror.book(promise.client_id)
+    if book is None:
+        return True
+    _, services = facts_of(book, memory, complete=True)
+    for facts in services:
+        if promise.service_id is not None and facts.service.id != promise.service_id:
+            continue
+        counted = view_of(facts, ports.settings.policy, ports.today())[0].counted
+        last = promise.until or ports.today()
+        if counted.concerning or counted.pending or any(d.clock <= last for d in counted.coming):
+            return True
+    return False
+
+
+def end_promises(ports: Ports, service: ServiceId, why: str) -> None:
+    """A cancellation request under a promise or release ends it as broken."""
+    book = ports.mirror.book_of_service(service)
+    if book is None:
+        return
+    for record in ports.journal.records(client=book.client.id, open_only=True):
+        about = record.service_id in (None, service)
+        if about and record.kind in (RecordKind.PROMISE, RecordKind.RELEASE) and record.protects_on(ports.today()):
+            ports.journal.close_record(record.id, RecordState.BROKEN, ports.today(), why)
+
+
+KINDS_THAT_LIFT: Mapping[RecordKind, bool] = {RecordKind.RELEASE: True, RecordKind.DISPUTE: True}
+"""Records that may bring a suspended service back at once."""

@@ -1,0 +1,88 @@
+"""Look at one client again because something happened: releases and VIP moves at once, nothing harmful ever."""
+
+from dataclasses import replace
+
+from whmcs_bridge.domain.ids import ClientId
+from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
+from whmcs_bridge.jobs.carry import carry_out
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.hand import Hand, Now
+from whmcs_bridge.jobs.plan import seen_membership
+from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.plan.build import build, client_step, step_of
+from whmcs_bridge.plan.model import Plan, Step
+from whmcs_bridge.policy import view_of
+from whmcs_bridge.policy.cases import observe
+from whmcs_bridge.policy.decision import Kind
+
+PROMPT = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON, Kind.VIP_ADD, Kind.VIP_REMOVE})
+"""What may happen between two runs: it lifts, or moves a client's group. Harm begins in a sync only."""
+
+
+def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
+    """Read the client live and do what lifts; in shadow mode nothing is done.
+
+    What cannot be read is a problem of the report: the next sync makes it true.
+    """
+    with ports.journal.writer():
+        today, settings = ports.today(), ports.settings
+        run = ports.journal.begin_run("hook", settings.mode, today, ports.now(), settings.policy.version)
+        plan = Plan(today, settings.policy.version, ())
+        report = RunReport(run, "hook", settings.mode, today, plan)
+        try:
+            memory = Memory(ports.journal, today)
+            hand = Hand(ports, memory, run, report.results)
+            now = hand.look(client, credit=settings.policy.vip is not None)
+            if settings.enforcing:
+                remember(ports, memory, now)
+            report.plan = _prompt_plan(ports, now)
+            if settings.enforcing:
+                for step in report.plan.steps:
+                    carry_out(hand, step)
+        except (DatabaseTrouble, Locked):
+            raise
+        except BridgeError as error:
+            report.problems.append(f"client {client} after {cause}: {error}")
+        finally:
+            ports.journal.end_run(run, ports.now(), report.outcome, f"{cause}: {report.summary()}")
+        return report
+
+
+def remember(ports: Ports, memory: Memory, now: Now) -> None:
+    """Keep what a look at a client shows: an ending, an adoption, a membership. No stage moves forward by it."""
+    policy, today = ports.settings.policy, ports.today()
+    for service, facts in now.facts.items():
+        view, _ = view_of(facts, policy, today)
+        case = observe(view, now.decisions[service], today)
+        if case != facts.case:
+            memory.keep(case)
+    group = ports.mirror.group_named(policy.vip.group) if policy.vip else None
+    if group is not None:
+        client = now.book.client
+        known = memory.memberships.get(client.id)
+        if known is None:
+            return  # the sync sees members for the first time, and since when
+        seen = seen_membership(known, member=client.group_id == group.id, today=today)
+        if seen != known:
+            memory.memberships[client.id] = seen
+            ports.journal.save_membership(client.id, seen)
+
+
+def _prompt_plan(ports: Ports, now: Now) -> Plan:
+    today = ports.today()
+    steps: list[Step] = []
+    for decision in now.decisions.values():
+        steps.extend(step_of(d, decision, today, {}, warned=False) for d in decision.due if d.kind in PROMPT)
+    if now.membership is not None:
+        steps.extend(client_step(due, now.membership, today) for due in now.membership.due)
+    plan = build(
+        today,
+        ports.settings.policy.version,
+        steps,
+        (),
+        complete=True,
+        problems=(),
+        services_seen=len(now.facts),
+    )
+    return replace(plan, steps=tuple(s for s in plan.steps if s.kind in PROMPT))

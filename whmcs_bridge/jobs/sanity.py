@@ -1,0 +1,81 @@
+"""Checks that hold every harmful step until a person has looked: something about the whole book is not plausible."""
+
+from collections.abc import Collection, Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.plan.model import Stop
+from whmcs_bridge.policy.decision import HARMFUL, Kind
+
+if TYPE_CHECKING:
+    from whmcs_bridge.jobs.plan import Judged
+
+SEEN = "sanity:seen"
+SMALL_BOOK = 20
+"""Under so many suspensions due, or so many overdue invoices, shares and factors mean nothing."""
+
+
+def sanity_stops(ports: Ports, judged: "Judged", accepted: Collection[str]) -> Iterator[Stop]:
+    """Yield a stop for each implausible thing that nobody has accepted for this run."""
+    if not ports.settings.policy.sanity.enabled:
+        return
+    for code, why in _findings(ports, judged):
+        if code not in accepted:
+            yield Stop(f"sanity:{code}", HARMFUL, why, f"whmcs-bridge sync --accept-sanity {code}")
+
+
+def _findings(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
+    rules, today = ports.settings.policy.sanity, ports.today()
+    seen = ports.journal.get(SEEN) or {}
+    if seen.get("day"):
+        last = date.fromisoformat(seen["day"])
+        if today < last:
+            yield "clock-back", f"today is {today}, the last run was on {last}: the clock went backwards"
+        elif (today - last).days > rules.max_days_since_run:
+            yield (
+                "long-gap",
+                f"the last run was {(today - last).days} days ago ({last}), {rules.max_days_since_run} allowed",
+            )
+    info = ports.mirror.last()
+    if info is not None and seen:
+        for what, now in (
+            ("client", info.highest_client),
+            ("service", info.highest_service),
+            ("invoice", info.highest_invoice),
+        ):
+            before = int(seen.get(what, 0))
+            if now < before:
+                yield f"ids-back-{what}", f"the highest {what} id was {before} and is {now}: WHMCS was restored?"
+        overdue = int(seen.get("overdue", 0))
+        if info.overdue_invoices > SMALL_BOOK and info.overdue_invoices > rules.new_overdue_factor * max(overdue, 1):
+            yield "new-overdue", f"{info.overdue_invoices} invoices are overdue, {overdue} at the last run"
+    panel = ports.journal.get("panel") or {}
+    if panel.get("system_url_differs"):
+        yield "system-url", f"WHMCS calls itself {panel['system_url_differs']}: a copy of the installation?"
+    if panel.get("maintenance"):
+        yield "maintenance", "WHMCS is in maintenance mode"
+    yield from _same_age(ports, judged)
+
+
+def _same_age(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
+    due = [s for s in judged.steps if s.kind is Kind.SUSPEND and not s.announced]
+    living = ports.mirror.count_living()
+    share = ports.settings.policy.sanity.same_age_percent
+    if len(due) > SMALL_BOOK and living and len(due) * 100 > share * living:
+        yield "same-age", f"{len(due)} of {living} services became due for suspension at once, {share} % allowed"
+
+
+def remember(ports: Ports) -> None:
+    """Keep what the next run compares with."""
+    info = ports.mirror.last()
+    if info is None:
+        return
+    seen = {
+        "day": ports.today().isoformat(),
+        "client": info.highest_client,
+        "service": info.highest_service,
+        "invoice": info.highest_invoice,
+        "overdue": info.overdue_invoices,
+    }
+    ports.journal.put(SEEN, seen)

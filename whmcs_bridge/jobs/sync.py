@@ -1,0 +1,285 @@
+"""Plan and apply, unattended: settle, read, judge, limit, carry out, remember."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from threading import Lock
+
+from whmcs_bridge.domain.ids import ClientId
+from whmcs_bridge.errors import BridgeError, StalePlan
+from whmcs_bridge.jobs import records, sanity
+from whmcs_bridge.jobs.carry import carry_out
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.hand import Hand
+from whmcs_bridge.jobs.mails import look_up_deliveries
+from whmcs_bridge.jobs.notices import send_notices
+from whmcs_bridge.jobs.plan import Judged, house_stops, judge_book, make_plan, plan_content
+from whmcs_bridge.jobs.report import RunReport, StepResult
+from whmcs_bridge.jobs.settle import settle
+from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
+from whmcs_bridge.plan.build import ORDER, key_of
+from whmcs_bridge.plan.model import Plan, Step
+from whmcs_bridge.policy.decision import HARMFUL_SET, Kind, Note
+from whmcs_bridge.ports import StepState
+
+BREAKER_LOOKS_BACK = 20
+BREAKER_FAILURES = 8
+"""So many failed or unknown steps among the last BREAKER_LOOKS_BACK end the run."""
+
+
+def sync(
+    ports: Ports,
+    *,
+    allow: Mapping[str, int] | None = None,
+    accept_sanity: Collection[str] = (),
+    on_planned: Callable[[Plan], None] | None = None,
+) -> RunReport:
+    """Read WHMCS, plan, and (in enforce mode) carry the plan out inside the limits.
+
+    Raises Locked when another run is under way, DatabaseTrouble when the journal cannot be written.
+    """
+    with ports.journal.writer():
+        return _run(ports, "sync", allow or {}, accept_sanity, on_planned, reviewed=None)
+
+
+def apply(ports: Ports, fingerprint: str, *, allow: Mapping[str, int] | None = None) -> RunReport:
+    """Carry out the steps of a reviewed plan and no others.
+
+    Raises StalePlan when the plan is unknown, of another house day, or of another policy.
+    """
+    kept = ports.journal.plan(fingerprint)
+    today = ports.today()
+    if kept is None:
+        raise StalePlan(f"no plan has the fingerprint {fingerprint}; run: whmcs-bridge plan")
+    day, payload = kept
+    if day != today:
+        raise StalePlan(f"plan {fingerprint} is of {day}, today is {today}; run: whmcs-bridge plan")
+    policy, steps = plan_content(payload)
+    if policy != ports.settings.policy.version:
+        raise StalePlan(f"the policy has changed since plan {fingerprint}; run: whmcs-bridge plan")
+    with ports.journal.writer():
+        return _run(ports, "apply", allow or {}, (), None, reviewed=steps)
+
+
+def plan_only(ports: Ports, *, offline: bool, allow: Mapping[str, int] | None = None) -> Plan:
+    """Plan and change nothing in WHMCS; `offline` reads nothing either."""
+    with ports.journal.writer():
+        memory = Memory(ports.journal, ports.today())
+        reading = None if offline else read_book(ports, memory)
+        return _plan(ports, memory, reading, allow or {}, (), read_credit=not offline)[0]
+
+
+def _run(
+    ports: Ports,
+    job: str,
+    allow: Mapping[str, int],
+    accept_sanity: Collection[str],
+    on_planned: Callable[[Plan], None] | None,
+    *,
+    reviewed: frozenset[str] | None,
+) -> RunReport:
+    today, journal, settings = ports.today(), ports.journal, ports.settings
+    enforcing = settings.enforcing or job == "apply"
+    run = journal.begin_run(job, settings.mode, today, ports.now(), settings.policy.version)
+    report: RunReport | None = None
+    try:
+        memory = Memory(journal, today)
+        problems = settle(ports, memory)
+        reading = read_book(ports, memory)
+        problems += reading.problems
+        if enforcing:
+            problems += look_up_deliveries(ports, memory)
+            records.settle_records(ports, memory)
+        plan, judged = _plan(ports, memory, reading, allow, accept_sanity, read_credit=True, problems=problems)
+        report = RunReport(run, job, "enforce" if enforcing else settings.mode, today, plan, problems=problems)
+        if enforcing:
+            _remember(ports, memory, judged)
+        if on_planned is not None:
+            on_planned(plan)
+        if enforcing:
+            _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
+        journal.reconcile_tasks(judged.notes, today, complete=reading.complete)
+        _tell_of_failures(ports, report)
+        if reading.complete:
+            sanity.remember(ports)
+        report.calls = ports.panel.calls()
+        return report
+    finally:
+        outcome = report.outcome if report is not None else "failed"
+        journal.end_run(run, ports.now(), outcome, report.summary() if report is not None else "did not finish")
+
+
+def read_book(ports: Ports, memory: Memory) -> Reading:
+    """Take a snapshot; an unreachable WHMCS is a snapshot with a problem, one that refuses us is an error."""
+    ours = {c.service_id for c in memory.cases.values() if c.suspended_on or c.adopted_on}
+    held_down = ports.mirror.clients_of(ours)
+    with ports.progress.task("reading WHMCS") as bar:
+        reading = take_snapshot(
+            ports.panel,
+            ports.mirror,
+            ports.today(),
+            ports.now(),
+            held_down=held_down,
+            progress=lambda _what, rows: bar.advance(rows),
+        )
+    _note_panel(ports)
+    return reading
+
+
+def _note_panel(ports: Ports) -> None:
+    """Keep what WHMCS says about itself, for the sanity checks."""
+    if not ports.settings.policy.sanity.enabled:
+        return
+    try:
+        state = ports.panel.state()
+    except BridgeError:
+        return
+    ours = ports.settings.whmcs.url.rstrip("/").casefold()
+    theirs = state.system_url.rstrip("/").casefold()
+    differs = theirs if theirs and theirs.split("://")[-1] != ours.split("://")[-1] else ""
+    known = {"version": state.version, "system_url_differs": differs, "maintenance": bool(state.maintenance)}
+    ports.journal.put("panel", known)
+
+
+def _plan(
+    ports: Ports,
+    memory: Memory,
+    reading: Reading | None,
+    allow: Mapping[str, int],
+    accept_sanity: Collection[str],
+    *,
+    read_credit: bool,
+    problems: Sequence[str] = (),
+) -> tuple[Plan, Judged]:
+    info = ports.mirror.last()
+    complete = reading.complete if reading is not None else info is not None and info.complete
+    said = list(problems or (reading.problems if reading is not None else (info.problems if info else ())))
+    if info is None:
+        said.append("the mirror is empty: run a sync first")
+    judged = judge_book(ports, memory, complete=complete, read_credit=read_credit)
+    plan = make_plan(ports, memory, judged, complete=complete, problems=said, allow=allow, accept_sanity=accept_sanity)
+    return plan, judged
+
+
+def _remember(ports: Ports, memory: Memory, judged: Judged) -> None:
+    """Save what the cases and memberships have come to, before anything is done about them."""
+    if judged.cases:
+        ports.journal.save_cases(judged.cases)
+        memory.cases.update({c.service_id: c for c in judged.cases})
+    for client, membership in judged.memberships.items():
+        memory.memberships[client] = membership
+        ports.journal.save_membership(client, membership)
+
+
+# --- carrying out -------------------------------------------------------------------------------
+
+
+class Breaker:
+    """Ends the run when too many of its last steps failed."""
+
+    def __init__(self) -> None:
+        self._last: list[bool] = []
+        self._lock = Lock()
+        self.open = ""
+
+    def tripped(self) -> bool:
+        return bool(self.open)
+
+    def saw(self, result: StepResult) -> None:
+        with self._lock:
+            self._last.append(result.state in (StepState.FAILED, StepState.UNKNOWN))
+            del self._last[:-BREAKER_LOOKS_BACK]
+            if sum(self._last) >= BREAKER_FAILURES:
+                self.open = f"broke off: {sum(self._last)} of the last {len(self._last)} steps failed"
+
+
+def _carry_out_all(
+    ports: Ports,
+    memory: Memory,
+    report: RunReport,
+    plan: Plan,
+    reviewed: frozenset[str] | None,
+    *,
+    complete: bool,
+) -> None:
+    steps = plan.steps
+    if reviewed is not None:
+        steps = tuple(s for s in steps if s.id in reviewed)
+    hand = Hand(ports, memory, report.run, report.results, complete)
+    if reviewed is not None:
+        report.gone = _no_longer_due(plan, reviewed)
+    breaker = Breaker()
+    with ports.progress.task("carrying out", len(steps)) as bar:
+        for _, phase in groupby(steps, key=lambda s: ORDER[s.kind]):
+            _carry_out_phase(hand, list(phase), breaker, bar.advance)
+            if breaker.open:
+                report.broken_off = breaker.open
+                return
+
+
+def _no_longer_due(plan: Plan, reviewed: frozenset[str]) -> dict[str, str]:
+    """Say of each reviewed step that today's plan does not have any more why it is skipped."""
+    due = {s.id for s in plan.steps}
+    refused = {s.id for s in plan.refused}
+    withheld = {
+        key_of(h.withheld.kind, h.service, h.client): h.withheld.why for h in plan.withheld if h.service is not None
+    }
+    return {
+        gone: "refused by a limit" if gone in refused else withheld.get(gone.rsplit("@", 1)[0], "not due any more")
+        for gone in sorted(reviewed - due)
+    }
+
+
+def _tell_of_failures(ports: Ports, report: RunReport) -> None:
+    """What could not be read or done goes to staff once, and closes itself when a run goes well."""
+    notes = [Note("run-problem", problem, "see: whmcs-bridge doctor") for problem in report.problems[:5]]
+    for stop in report.plan.stops:
+        notes.append(Note(stop.code, stop.why, stop.way_past))
+    if notes:
+        for note in notes:
+            ports.journal.add_task(note, ports.today())
+
+
+def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: Callable[[int], None]) -> None:
+    """One kind of step: clients side by side, each client's own in order."""
+    batches = [list(group) for _, group in groupby(steps, key=_batch_of)]
+
+    def work(batch: list[Step]) -> None:
+        if breaker.tripped() or _paused(hand, batch):
+            return
+        if batch[0].kind is Kind.NOTICE:
+            for result in send_notices(hand, batch):
+                breaker.saw(result)
+        else:
+            for step in batch:
+                if breaker.tripped():
+                    return
+                breaker.saw(carry_out(hand, step))
+        advance(len(batch))
+
+    def in_order(own: list[list[Step]]) -> None:
+        for batch in own:
+            work(batch)
+
+    workers = min(hand.ports.workers, len({b[0].client for b in batches}))
+    if workers <= 1:
+        for batch in batches:
+            work(batch)
+        return
+    by_client: dict[ClientId, list[list[Step]]] = {}
+    for batch in batches:
+        by_client.setdefault(batch[0].client, []).append(batch)
+    with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
+        for done in [pool.submit(in_order, own) for own in by_client.values()]:
+            done.result()
+
+
+def _batch_of(step: Step) -> tuple[object, ...]:
+    """Notices of one client and message share a mail; everything else is a batch of one client."""
+    return (step.client, step.message) if step.kind is Kind.NOTICE else (step.client,)
+
+
+def _paused(hand: Hand, batch: Sequence[Step]) -> bool:
+    """A PAUSE that came while the run was under way stops harmful steps where they are."""
+    return any(s.kind in HARMFUL_SET for s in batch) and any(s.code == "paused" for s in house_stops(hand.ports))

@@ -1,0 +1,96 @@
+"""Settings -> Bridge: the one place that picks real adapters."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from requests.adapters import BaseAdapter
+
+from whmcs_bridge.api.client import WhmcsApi
+from whmcs_bridge.api.panel import LivePanel
+from whmcs_bridge.api.transport import Timeouts
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.errors import DatabaseTrouble
+from whmcs_bridge.jobs.context import Ports, Progress, Silent
+from whmcs_bridge.journal import SqliteJournal
+from whmcs_bridge.mirror import SqliteMirror
+from whmcs_bridge.ports import BackupStore, Clock
+from whmcs_bridge.settings.model import Settings
+
+
+class HouseClock:
+    """The machine's clock in the house's time zone."""
+
+    def __init__(self, timezone: str) -> None:
+        self._zone = ZoneInfo(timezone)
+
+    def now(self) -> datetime:
+        return datetime.now(self._zone)
+
+
+def open_api(
+    settings: Settings, *, adapter: BaseAdapter | None = None, sleep: Callable[[float], None] | None = None
+) -> WhmcsApi:
+    """Return the API client of these settings; raises SettingsProblem for a secret that is not there."""
+    whmcs = settings.whmcs
+    more = {"sleep": sleep} if sleep is not None else {}
+    return WhmcsApi(
+        whmcs.url,
+        whmcs.identifier.reveal(),
+        whmcs.secret.reveal(),
+        whmcs.access_key.reveal() if whmcs.access_key else None,
+        connections=whmcs.connections,
+        page_size=whmcs.page_size,
+        adapter=adapter,
+        timeouts=Timeouts(
+            connect_seconds=whmcs.connect_timeout_seconds,
+            read_seconds=whmcs.read_timeout_seconds,
+            module_seconds=whmcs.module_timeout_seconds,
+        ),
+        ca_bundle=str(whmcs.ca_bundle) if whmcs.ca_bundle else None,
+        **more,
+    )
+
+
+def open_bridge(
+    settings: Settings,
+    *,
+    adapter: BaseAdapter | None = None,
+    clock: Clock | None = None,
+    in_memory: bool = False,
+    stores: Sequence[BackupStore] | None = None,
+    progress: Progress | None = None,
+    actor: str = "bridge",
+    sleep: Callable[[float], None] | None = None,
+) -> Bridge:
+    """Wire everything. `adapter` replaces the network (the simulator); `in_memory` keeps both databases off the disk.
+
+    Raises SettingsProblem, DatabaseTrouble, Locked.
+    """
+    journal_file: Path | None = None if in_memory else settings.journal
+    mirror_file: Path | None = None if in_memory else settings.mirror
+    if journal_file is not None:
+        _make_folder(settings.folder)
+    api = open_api(settings, adapter=adapter, sleep=sleep)
+    journal = SqliteJournal(journal_file)
+    mirror = SqliteMirror(mirror_file)
+    ports = Ports(
+        settings=settings,
+        panel=LivePanel(api),
+        mirror=mirror,
+        journal=journal,
+        clock=clock or HouseClock(settings.policy.calendar.timezone),
+        stores=tuple(stores) if stores is not None else (),
+        progress=progress or Silent(),
+        workers=1 if adapter is not None else settings.whmcs.connections,
+        actor=actor,
+    )
+    return Bridge(ports, (api.close, mirror.close, journal.close))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseTrouble(f"{folder}: cannot be made ({error.strerror}); set [storage] folder") from error
