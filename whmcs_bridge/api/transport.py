@@ -1,5 +1,6 @@
 """One POST to includes/api.php, and what it means when it does not come back."""
 
+import os
 import ssl
 import threading
 import time
@@ -187,7 +188,7 @@ class Transport:
             return self._tls_failure(action, causes)
         if any(isinstance(cause, _NEVER_CONNECTED) for cause in causes):
             return NotDelivered(
-                f"{self._host} cannot be reached ({_why(causes)}); {action} was not sent: "
+                f"{self._host} cannot be reached ({self._why(causes)}); {action} was not sent: "
                 "check the address, the network, and that WHMCS is up"
             )
         if isinstance(error, requests.exceptions.ContentDecodingError):
@@ -200,7 +201,7 @@ class Transport:
                 "read it back before trying again"
             )
         return OutcomeUnknown(
-            f"the connection to {self._host} broke before {action} was answered ({_why(causes)}); "
+            f"the connection to {self._host} broke before {action} was answered ({self._why(causes)}); "
             "it may have been carried out: read it back before trying again"
         )
 
@@ -211,7 +212,7 @@ class Transport:
                 f"the certificate of {self._host} does not hold ({refused.verify_message or refused.reason}); "
                 f"{action} was not sent: install a valid one, or name your own authority in whmcs.ca_bundle"
             )
-        text = _why(causes)
+        text = self._why(causes)
         if any(word in text.upper() for word in _HANDSHAKE):
             return InsecureConnection(
                 f"{self._host} speaks no TLS that can be trusted ({text}); {action} was not sent: "
@@ -221,6 +222,12 @@ class Transport:
             f"the secure connection to {self._host} broke ({text}); {action} may have been carried out: "
             "read it back before trying again"
         )
+
+    def _why(self, causes: tuple[BaseException, ...]) -> str:
+        """Return the innermost layer's own words on one line."""
+        texts = [str(cause).strip() for cause in causes if not isinstance(cause, requests.RequestException)]
+        text = next((text for text in reversed(texts) if text), type(causes[0]).__name__)
+        return self._credentials.scrub(" ".join(text.split()))[:200]
 
 
 _HEADERS = {
@@ -259,8 +266,6 @@ def _read_body(response: requests.Response, deadline: float) -> bytes:
 
 def _authorities_from_environment() -> str | None:
     """Return the bundle that requests itself would take from the environment."""
-    import os
-
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if path := os.environ.get(name):
             return path
@@ -279,13 +284,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield layer
         queue += [*layer.args, getattr(layer, "reason", None), getattr(layer, "original_error", None)]
         queue += [layer.__cause__, layer.__context__]
-
-
-def _why(causes: tuple[BaseException, ...]) -> str:
-    """Return the innermost layer's own words on one line."""
-    texts = [str(cause).strip() for cause in causes if not isinstance(cause, requests.RequestException)]
-    text = next((text for text in reversed(texts) if text), type(causes[0]).__name__)
-    return " ".join(text.split())[:200]
 
 
 def _without_login(url: str) -> str:
