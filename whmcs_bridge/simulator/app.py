@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
@@ -230,9 +231,11 @@ class Server:
             self._thread.join(0.5)
 
     def close(self) -> None:
-        """Stop serving; requests still waiting are cut short."""
-        self._stopping.set()
-        self._server.pull_trigger()
+        """Stop serving; requests still waiting are cut short. A second call does nothing."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            with suppress(OSError):  # the loop may have ended by itself in between
+                self._server.pull_trigger()
         self._thread.join(5)
 
     def __enter__(self) -> "Server":
