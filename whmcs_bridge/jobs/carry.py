@@ -47,7 +47,7 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
             text = f"{step.kind} of service {step.service} failed: {error}"
             code = f"module-failed:{step.kind}"
             todo = "mend the module or the server; it is tried again by the next run"
-            hand.tell_staff(Note(code, text, todo, step.client, step.service))
+            hand.notes.append(Note(code, text, todo, step.client, step.service))
         return hand.finish(number, step, StepState.FAILED, str(error))
     return hand.finish(number, step, StepState.DONE, note)
 

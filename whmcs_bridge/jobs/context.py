@@ -32,6 +32,14 @@ class Silent:
 
 
 @dataclass(slots=True)
+class Stopping:
+    """How a signal ends a run after the step in hand: the handler sets `asked`, the run says when it is `acting`."""
+
+    asked: bool = False
+    acting: bool = False
+
+
+@dataclass(slots=True)
 class Ports:
     """Everything a job may touch. `workers` clients are worked on side by side."""
 
@@ -43,6 +51,7 @@ class Ports:
     stores: Sequence[BackupStore] = ()
     progress: Progress = field(default_factory=Silent)
     workers: int = 1
+    stopping: Stopping = field(default_factory=Stopping)
     actor: str = "bridge"
     """Who asks: the timer, or the name of a person."""
     debt_mail_subjects: Sequence[str] | None = None

@@ -35,6 +35,8 @@ class Hand:
     memory: Memory
     run: int
     results: list[StepResult] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    """What staff should know as long as it goes on; joins the run's other notes."""
     complete: bool = True
     """The snapshot behind the plan was whole."""
 
@@ -67,6 +69,7 @@ class Hand:
         return view.rules.whmcs_notices == "count"
 
     def tell_staff(self, note: Note) -> None:
+        """Ask for something that no later run can see done: it stays until staff is done with it."""
         self.ports.journal.add_task(note, self.ports.today())
 
 

@@ -97,7 +97,7 @@ def remember_notice(memory: Memory, step: Step) -> None:
 def _tell_unsendable(hand: Hand, step: Step, error: BridgeError) -> None:
     text = f"{step.message} for service {step.service} could not be sent: {error}"
     todo = "reach the client another way or mend the mail; the step that needs it waits"
-    hand.tell_staff(Note(f"mail-failed:{step.message}", text, todo, step.client, step.service))
+    hand.notes.append(Note(f"mail-failed:{step.message}", text, todo, step.client, step.service))
 
 
 def message_with(hand: Hand, step: Step, name: str, facts: ServiceFacts, now: Now) -> None:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 
 from whmcs_bridge.domain.case import Case
-from whmcs_bridge.domain.facts import Membership
+from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.jobs.context import Ports
@@ -18,10 +18,14 @@ from whmcs_bridge.plan.model import Held, Plan, Step, Stop
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.cases import observe
 from whmcs_bridge.policy.decision import HARMFUL, ClientDecision, Decision, Due, Kind, Note
-from whmcs_bridge.policy.rules import SUSPENSION_WARNING, resolve
+from whmcs_bridge.policy.rules import SUSPENSION_WARNING
 from whmcs_bridge.policy.vip import decide_client
 from whmcs_bridge.ports import ClientBook
 
+VIP_SEEN = "vip:first-run"
+"""Journal key: the house day on which an enforced run first looked at memberships."""
+KEEP_ENDED_DAYS = 800
+"""An ended service's backups may wait so long for their day; after that its case is history."""
 HARMFUL_DUE = frozenset({Kind.SUSPEND, Kind.TERMINATE})
 
 
@@ -37,7 +41,7 @@ class Judged:
     marks: dict[ServiceId, str] = field(default_factory=dict)
     """Digest of the debt behind what only the day withholds."""
     memberships: dict[ClientId, Membership] = field(default_factory=dict)
-    foreseen_deletions: int = 0
+    first_vip_run: bool = False
     clients: int = 0
     services: int = 0
 
@@ -47,7 +51,7 @@ def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_credit: boo
     policy, today, mirror = ports.settings.policy, ports.today(), ports.mirror
     vip_group = mirror.group_named(policy.vip.group) if policy.vip else None
     announced = ports.journal.announced(today)
-    judged = Judged()
+    judged = Judged(first_vip_run=not ports.journal.get(VIP_SEEN))
     also = clients_of_interest(ports, memory)
     with ports.progress.task("judging") as bar:
         for book in mirror.books(today, also, everyone=policy.vip is not None):
@@ -68,7 +72,7 @@ def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_credit: boo
                     case = observe(view, decision, today)
                     if case != facts.case:
                         judged.cases.append(case)
-                _collect(judged, decision, facts.case, announced, ports)
+                _collect(judged, decision, facts, announced, ports)
             if policy.vip is not None:
                 membership = decide_client(client, policy, vip_group, today, ledgers)
                 _collect_membership(
@@ -80,7 +84,10 @@ def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_credit: boo
 def clients_of_interest(ports: Ports, memory: Memory) -> set[ClientId]:
     """Clients with an open case, a record or an approval, beside those the mirror finds by itself."""
     found = memory.clients_with_records()
-    services = {c.service_id for c in memory.cases.values() if c.erased_on is None}
+    long_ago = ports.today() - timedelta(days=KEEP_ENDED_DAYS)
+    services = {
+        c.service_id for c in memory.cases.values() if c.erased_on is None and (c.ended_on or date.max) > long_ago
+    }
     found.update(ports.mirror.clients_of(services))
     return found
 
@@ -104,35 +111,34 @@ def _worth_remembering(decision: Decision, case: Case, status: object) -> bool:
     )
 
 
-def _collect(judged: Judged, decision: Decision, case: Case, announced: Mapping[str, str], ports: Ports) -> None:
+def _collect(
+    judged: Judged, decision: Decision, facts: ServiceFacts, announced: Mapping[str, str], ports: Ports
+) -> None:
     judged.notes.extend(decision.notes)
     today = ports.today()
     for due in decision.due:
         if due.kind is Kind.DELETE_BACKUPS and not ports.stores:
             continue
         warned = due.kind is Kind.SUSPEND and any(
-            n.message == SUSPENSION_WARNING and n.delivered and n.on < today for n in case.notices
+            n.message == SUSPENSION_WARNING and n.delivered and n.on < today for n in facts.case.notices
         )
         judged.steps.append(step_of(due, decision, today, announced, warned=warned))
         if due.kind is Kind.TERMINATE and ports.stores:
-            _foresee_deletion(judged, decision, ports, announced)
+            _foresee_deletion(judged, decision, facts, ports)
     for held in decision.withheld:
         judged.withheld.append(Held(decision.client, decision.service, held))
         if held.code in ANNOUNCING:
             judged.marks[decision.service] = digest(decision.debts)
 
 
-def _foresee_deletion(judged: Judged, decision: Decision, ports: Ports, announced: Mapping[str, str]) -> None:
+def _foresee_deletion(judged: Judged, decision: Decision, facts: ServiceFacts, ports: Ports) -> None:
     """With 0 days the deletion follows the read-back termination in the same run: it belongs in the plan."""
-    policy = ports.settings.policy
-    book = ports.mirror.book_of_service(decision.service)
-    service = next((s for s in book.services if s.id == decision.service), None) if book else None
-    if book is None or service is None or policy.approval.get(Kind.DELETE_BACKUPS) == "required":
+    policy, today = ports.settings.policy, ports.today()
+    if policy.approval.get(Kind.DELETE_BACKUPS) == "required" and Kind.DELETE_BACKUPS not in facts.approved:
         return
-    rules = resolve(policy, service, book.products.get(service.product_id), book.client, book.group).rules
-    if rules.delete_backups_after_days == 0:
+    if view_of(facts, policy, today)[0].rules.delete_backups_after_days == 0:
         due = Due(Kind.DELETE_BACKUPS, "with the end of the service")
-        judged.steps.append(step_of(due, decision, ports.today(), announced, warned=False))
+        judged.steps.append(step_of(due, decision, today, {}, warned=False))
 
 
 def _collect_membership(
@@ -148,19 +154,22 @@ def _collect_membership(
     judged.steps.extend(client_step(due, decision, today) for due in decision.due)
     if vip_group is None:
         return
-    seen = seen_membership(known, member=book.client.group_id == vip_group, today=today)
+    seen = seen_membership(known, member=book.client.group_id == vip_group, today=today, first_run=judged.first_vip_run)
     if seen != known:
         judged.memberships[book.client.id] = seen
 
 
-def seen_membership(known: Membership, *, member: bool, today: date) -> Membership:
-    """Return the membership after seeing the client in (or out of) the VIP group today."""
+def seen_membership(known: Membership, *, member: bool, today: date, first_run: bool) -> Membership:
+    """Return the membership after seeing the client in (or out of) the VIP group today.
+
+    On the first run that looks, members have been members since before we came; later, who is in or out without our
+    doing was moved by hand.
+    """
     if member:
         if known.member_since is not None:
             return replace(known, last_member_on=today)
-        first_sight = known == Membership()
-        since = date.min if first_sight else today
-        by_hand = None if first_sight else today
+        since = date.min if first_run else today
+        by_hand = None if first_run else today
         return Membership(since, today, None, known.previous_group, by_hand)
     if known.member_since is not None:
         # was a member at the last run and is not any more, though we did not move the client

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand, Now
-from whmcs_bridge.jobs.plan import seen_membership
+from whmcs_bridge.jobs.plan import VIP_SEEN, seen_membership
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.plan.build import build, client_step, step_of
 from whmcs_bridge.plan.model import Plan, Step
@@ -60,10 +61,10 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
     group = ports.mirror.group_named(policy.vip.group) if policy.vip else None
     if group is not None:
         client = now.book.client
-        known = memory.memberships.get(client.id)
-        if known is None:
-            return  # the sync sees members for the first time, and since when
-        seen = seen_membership(known, member=client.group_id == group.id, today=today)
+        if not ports.journal.get(VIP_SEEN):
+            return  # the first run notes who was a member before we came
+        known = memory.memberships.get(client.id, Membership())
+        seen = seen_membership(known, member=client.group_id == group.id, today=today, first_run=False)
         if seen != known:
             memory.memberships[client.id] = seen
             ports.journal.save_membership(client.id, seen)

@@ -53,6 +53,8 @@ class RunReport:
     def outcome(self) -> str:
         if self.mode == "shadow":
             return "shadow" if not self.problems else "failed"
+        if self.broken_off.startswith("interrupted"):
+            return "interrupted"
         if self.exit_code == FAILED:
             return "failed"
         return "refused" if self.exit_code == REFUSED else "ok"

@@ -8,7 +8,15 @@ from typing import TypeVar
 from whmcs_bridge.domain.book import InvoiceHead
 from whmcs_bridge.domain.ids import ClientId, InvoiceId
 from whmcs_bridge.domain.status import InvoiceStatus
-from whmcs_bridge.errors import AccessRefused, BridgeError, DatabaseTrouble
+from whmcs_bridge.errors import (
+    AccessRefused,
+    BridgeError,
+    DatabaseTrouble,
+    Locked,
+    NotDelivered,
+    OutcomeUnknown,
+    Unavailable,
+)
 from whmcs_bridge.ports import Mirror, Panel, Sweep
 
 OPEN_STATUSES = (InvoiceStatus.UNPAID, InvoiceStatus.PAYMENT_PENDING, InvoiceStatus.COLLECTIONS)
@@ -22,6 +30,11 @@ class Reading:
 
     number: int
     problems: list[str] = field(default_factory=list)
+    """What is missing of a whole list: with any of these the snapshot is incomplete."""
+    gaps: list[str] = field(default_factory=list)
+    """Single invoices that could not be read: nothing harmful follows for their clients, the others go on."""
+    unreachable: bool = False
+    """WHMCS did not answer at all: no further list was tried."""
     rows: int = 0
     lines_read: int = 0
     history_rows: int = 0
@@ -30,8 +43,18 @@ class Reading:
     def complete(self) -> bool:
         return not self.problems
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: BridgeError) -> None:
+        """Note a list that could not be read. Raises Away when it is no use to try the next one."""
         self.problems.append(f"{what}: {error}")
+        if isinstance(error, AccessRefused):
+            raise error
+        if isinstance(error, (NotDelivered, Unavailable, OutcomeUnknown)):
+            self.unreachable = True
+            raise Away
+
+
+class Away(Exception):
+    """WHMCS does not answer: reading further lists would only take time."""
 
 
 def take_snapshot(
@@ -58,12 +81,10 @@ def take_snapshot(
                 save(page)
                 reading.rows += len(page)
                 progress(what, len(page))
-        except DatabaseTrouble:
+        except (DatabaseTrouble, Locked):
             raise
         except BridgeError as error:
             reading.failed(what, error)
-            if isinstance(error, AccessRefused):
-                raise
             return False
         if not pages.end.complete:
             reading.problems.extend(f"{what}: {problem}" for problem in pages.end.problems or ("incomplete",))
@@ -74,8 +95,6 @@ def take_snapshot(
             rows = read()
         except BridgeError as error:
             reading.failed(what, error)
-            if isinstance(error, AccessRefused):
-                raise
             return
         save(rows)
         progress(what, len(rows))
@@ -102,6 +121,8 @@ def take_snapshot(
     except AccessRefused:
         mirror.finish(number, at, False, reading.problems, today)
         raise
+    except Away:
+        pass
     mirror.finish(number, at, reading.complete, reading.problems, today)
     return reading
 
@@ -126,6 +147,8 @@ def _read_history(
             mirror.save_heads(page, reading.number, today)
             reading.history_rows += len(page)
     except BridgeError as error:
+        if isinstance(error, (DatabaseTrouble, Locked)):
+            raise
         reading.failed("payment history", error)
 
 
@@ -150,7 +173,7 @@ def _read_lines(
 ) -> None:
     for invoice_id, found in panel.invoices(wanted):
         if isinstance(found, BridgeError):
-            reading.failed(f"invoice {invoice_id}", found)
+            reading.gaps.append(f"invoice {invoice_id}: {found}")
             continue
         mirror.save_invoice(found, at)
         reading.lines_read += 1

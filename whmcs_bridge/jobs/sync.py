@@ -9,12 +9,12 @@ from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, StalePlan
 from whmcs_bridge.jobs import records, sanity
 from whmcs_bridge.jobs.carry import carry_out
-from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand
 from whmcs_bridge.jobs.mails import look_up_deliveries
 from whmcs_bridge.jobs.notices import send_notices
-from whmcs_bridge.jobs.plan import Judged, house_stops, judge_book, make_plan, plan_content
+from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, house_stops, judge_book, make_plan, plan_content
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
@@ -67,7 +67,7 @@ def plan_only(ports: Ports, *, offline: bool, allow: Mapping[str, int] | None = 
     with ports.journal.writer():
         memory = Memory(ports.journal, ports.today())
         reading = None if offline else read_book(ports, memory)
-        return _plan(ports, memory, reading, allow or {}, (), read_credit=not offline)[0]
+        return _plan(ports, memory, reading, allow or {}, (), read_credit=not offline, observing=False)[0]
 
 
 def _run(
@@ -87,20 +87,22 @@ def _run(
         memory = Memory(journal, today)
         problems = settle(ports, memory)
         reading = read_book(ports, memory)
-        problems += reading.problems
-        if enforcing:
+        problems += [*reading.problems, *reading.gaps]
+        if enforcing and not reading.unreachable:
             problems += look_up_deliveries(ports, memory)
             records.settle_records(ports, memory)
-        plan, judged = _plan(ports, memory, reading, allow, accept_sanity, read_credit=True, problems=problems)
+        plan, judged = _plan(
+            ports, memory, reading, allow, accept_sanity, read_credit=True, observing=enforcing, problems=problems
+        )
         report = RunReport(run, job, "enforce" if enforcing else settings.mode, today, plan, problems=problems)
         if enforcing:
             _remember(ports, memory, judged)
         if on_planned is not None:
             on_planned(plan)
-        if enforcing:
-            _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
-        journal.reconcile_tasks(judged.notes, today, complete=reading.complete)
-        _tell_of_failures(ports, report)
+        raised: list[Note] = []
+        if enforcing and not reading.unreachable:
+            raised = _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
+        journal.reconcile_tasks([*judged.notes, *raised, *_troubles(report)], today, complete=reading.complete)
         if reading.complete:
             sanity.remember(ports)
         report.calls = ports.panel.calls()
@@ -150,6 +152,7 @@ def _plan(
     accept_sanity: Collection[str],
     *,
     read_credit: bool,
+    observing: bool,
     problems: Sequence[str] = (),
 ) -> tuple[Plan, Judged]:
     info = ports.mirror.last()
@@ -157,7 +160,7 @@ def _plan(
     said = list(problems or (reading.problems if reading is not None else (info.problems if info else ())))
     if info is None:
         said.append("the mirror is empty: run a sync first")
-    judged = judge_book(ports, memory, complete=complete, read_credit=read_credit)
+    judged = judge_book(ports, memory, complete=complete, read_credit=read_credit, observing=observing)
     plan = make_plan(ports, memory, judged, complete=complete, problems=said, allow=allow, accept_sanity=accept_sanity)
     return plan, judged
 
@@ -167,6 +170,8 @@ def _remember(ports: Ports, memory: Memory, judged: Judged) -> None:
     if judged.cases:
         ports.journal.save_cases(judged.cases)
         memory.cases.update({c.service_id: c for c in judged.cases})
+    if ports.settings.policy.vip is not None and judged.first_vip_run:
+        ports.journal.put(VIP_SEEN, ports.today().isoformat())
     for client, membership in judged.memberships.items():
         memory.memberships[client] = membership
         ports.journal.save_membership(client, membership)
@@ -175,15 +180,21 @@ def _remember(ports: Ports, memory: Memory, judged: Judged) -> None:
 # --- carrying out -------------------------------------------------------------------------------
 
 
-class Breaker:
-    """Ends the run when too many of its last steps failed."""
+INTERRUPTED = "interrupted: ended after the step in hand"
 
-    def __init__(self) -> None:
+
+class Breaker:
+    """Ends the run when too many of its last steps failed, or a signal asks for it."""
+
+    def __init__(self, stopping: Stopping) -> None:
+        self._stopping = stopping
         self._last: list[bool] = []
         self._lock = Lock()
         self.open = ""
 
     def tripped(self) -> bool:
+        if self._stopping.asked and not self.open:
+            self.open = INTERRUPTED
         return bool(self.open)
 
     def saw(self, result: StepResult) -> None:
@@ -202,20 +213,22 @@ def _carry_out_all(
     reviewed: frozenset[str] | None,
     *,
     complete: bool,
-) -> None:
+) -> list[Note]:
+    """Carry out the plan (or its reviewed part); return what staff should know of it."""
     steps = plan.steps
     if reviewed is not None:
         steps = tuple(s for s in steps if s.id in reviewed)
-    hand = Hand(ports, memory, report.run, report.results, complete)
+    hand = Hand(ports, memory, report.run, report.results, complete=complete)
     if reviewed is not None:
         report.gone = _no_longer_due(plan, reviewed)
-    breaker = Breaker()
+    breaker = Breaker(ports.stopping)
     with ports.progress.task("carrying out", len(steps)) as bar:
         for _, phase in groupby(steps, key=lambda s: ORDER[s.kind]):
             _carry_out_phase(hand, list(phase), breaker, bar.advance)
-            if breaker.open:
+            if breaker.tripped():
                 report.broken_off = breaker.open
-                return
+                break
+    return hand.notes
 
 
 def _no_longer_due(plan: Plan, reviewed: frozenset[str]) -> dict[str, str]:
@@ -231,14 +244,20 @@ def _no_longer_due(plan: Plan, reviewed: frozenset[str]) -> dict[str, str]:
     }
 
 
-def _tell_of_failures(ports: Ports, report: RunReport) -> None:
-    """What could not be read or done goes to staff once, and closes itself when a run goes well."""
-    notes = [Note("run-problem", problem, "see: whmcs-bridge doctor") for problem in report.problems[:5]]
-    for stop in report.plan.stops:
-        notes.append(Note(stop.code, stop.why, stop.way_past))
-    if notes:
-        for note in notes:
-            ports.journal.add_task(note, ports.today())
+def _troubles(report: RunReport) -> list[Note]:
+    """What could not be read, and what a limit refused: tasks that close themselves when a run goes well."""
+    notes = [
+        Note(f"run-problem:{place}", problem, "see: whmcs-bridge doctor")
+        for place, problem in enumerate(report.problems[:MOST_PROBLEMS])
+    ]
+    notes.extend(Note(stop.code, stop.why, stop.way_past) for stop in report.plan.stops if stop.code != "act-hours")
+    if report.broken_off:
+        notes.append(Note("broken-off", report.broken_off, "see: whmcs-bridge journal"))
+    return notes
+
+
+MOST_PROBLEMS = 5
+"""So many problems of a run become tasks; the rest is in its report."""
 
 
 def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: Callable[[int], None]) -> None:

@@ -32,6 +32,8 @@ class Step:
     """Hash of the facts it rests on; an announced step keeps it from one day to the next."""
     announced: bool = False
     """It stood in an earlier day's plan with the same digest, and its warning was delivered."""
+    since: date | None = None
+    """Due date of the oldest debt behind it."""
 
     @property
     def subject(self) -> str:

@@ -88,7 +88,9 @@ def vip_courtesy(view: View, step: Due) -> Withheld | None:
         return None
     clock = debts[0].clock
     membership = view.facts.client.membership
-    was_member = membership.last_member_on is not None and membership.last_member_on >= clock
+    group = view.facts.client.group
+    is_member = group is not None and group.name == vip.group
+    was_member = is_member or (membership.last_member_on is not None and membership.last_member_on >= clock)
     joined_in_time = membership.member_since is None or membership.member_since <= clock
     if not was_member or not joined_in_time:
         return None
