@@ -35,6 +35,8 @@ class FileKind:
     """Number of migrations; the file carries it as `user_version`."""
     migrations: Migrations
     synchronous: Literal["FULL", "NORMAL"]
+    checkpoint_pages: int
+    """Size of the write-ahead log at which it is folded into the file; larger is faster for long writing."""
     when_lost: str
     """The way out of a damaged file, as half a sentence."""
 
@@ -200,6 +202,7 @@ def _prepare(store: Store) -> None:
     if conn.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         conn.execute("PRAGMA journal_mode=WAL")
     conn.execute(f"PRAGMA synchronous={kind.synchronous}")
+    conn.execute(f"PRAGMA wal_autocheckpoint={kind.checkpoint_pages}")
     if _number(conn, "user_version") != kind.version:
         _migrate(store)
 
@@ -275,6 +278,8 @@ def _translate(error: Exception, label: str, kind: FileKind) -> Exception:
         return DatabaseTrouble(f"reading or writing {label} failed ({error}); check the disk")
     if code == sqlite3.SQLITE_NOTADB:
         return DatabaseTrouble(f"{label} is not an SQLite database, or is damaged; {kind.when_lost}")
+    if isinstance(error, sqlite3.IntegrityError | OverflowError):
+        return DatabaseTrouble(f"{label} cannot hold what was read ({error}); nothing of it was kept")
     if code in _DAMAGED or (isinstance(error, sqlite3.OperationalError) and any(m in str(error) for m in _MISSHAPEN)):
         return DatabaseTrouble(f"{label} is damaged ({error}); {kind.when_lost}")
     return error

@@ -75,5 +75,6 @@ JOURNAL: Final = FileKind(
     migrations=migrations,
     # A step must be on the disk before it is sent: after a power cut we have to know that it may have happened.
     synchronous="FULL",
+    checkpoint_pages=1_000,
     when_lost="put the latest backup in its place",
 )

@@ -86,8 +86,8 @@ def set_state(conn: sqlite3.Connection, number: int, state: str, today: date, co
     closed_on = today.isoformat() if state in ("done", "closed") else None
     found = conn.execute(
         "UPDATE tasks SET state=?1, closed_on=?2, comment=iif(?3='', comment, ?3), "
-        "raised=CASE ?1 WHEN 'open' THEN 1 WHEN 'closed' THEN 0 WHEN 'done' THEN raised AND NOT by_hand ELSE raised END "
-        "WHERE number=?4",
+        "raised=CASE ?1 WHEN 'open' THEN 1 WHEN 'closed' THEN 0 WHEN 'done' THEN raised AND NOT by_hand "
+        "ELSE raised END WHERE number=?4",
         (state, closed_on, comment, number),
     ).rowcount
     if not found:

@@ -18,6 +18,13 @@ OPEN: Final = "('Unpaid','Collections','Payment Pending')"
 BILLS: Final = {LineType.HOSTING: 0, LineType.ADDON: 1}
 """Line types whose relid is a service (0) or an addon (1)."""
 
+
+def of_client(client: str, table: str = "") -> str:
+    """Return the SQL condition for the rows of one client; keys hold the client's id in their upper half."""
+    key = f"{table}.key" if table else "key"
+    return f"{key} >= {client} << 32 AND {key} < ({client} + 1) << 32"
+
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -46,27 +53,31 @@ def save_clients(conn: sqlite3.Connection, clients: Iterable[Client], seen: int)
 
 
 _UPSERT_SERVICE: Final = """
-    INSERT INTO services(id, client_id, status, seen, body, ended_seen_on) VALUES(?,?,?,?,?,NULL)
+    INSERT INTO services(key, id, client_id, status, seen, body) VALUES(?,?,?,?,?,?)
     ON CONFLICT(id) DO UPDATE SET
         ended_seen_on=CASE
             WHEN excluded.status NOT IN ('Terminated','Cancelled','Fraud') THEN NULL
             WHEN status IN ('Active','Suspended') THEN ? ELSE ended_seen_on END,
-        client_id=excluded.client_id, status=excluded.status, missing=0, seen=excluded.seen, body=excluded.body"""
+        key=excluded.key, client_id=excluded.client_id, status=excluded.status, missing=0, seen=excluded.seen,
+        body=excluded.body"""
 
 
 def save_services(conn: sqlite3.Connection, services: Iterable[Service], seen: int, day: str) -> None:
     """Add or replace; one that was living and has ended is noted with the day."""
     conn.executemany(
         _UPSERT_SERVICE,
-        [(s.id, s.client_id, s.status or "", seen, _encode(s).decode(), day) for s in services],
+        [
+            (s.client_id << 32 | s.id, s.id, s.client_id, s.status or "", seen, _encode(s).decode(), day)
+            for s in services
+        ],
     )
 
 
 def save_addons(conn: sqlite3.Connection, addons: Iterable[Addon], seen: int) -> None:
     """Add or replace."""
     conn.executemany(
-        "INSERT OR REPLACE INTO addons VALUES(?,?,?,?,?)",
-        [(a.id, a.client_id, a.service_id, seen, _encode(a).decode()) for a in addons],
+        "INSERT OR REPLACE INTO addons VALUES(?,?,?,?,?,?)",
+        [(a.client_id << 32 | a.id, a.id, a.client_id, a.service_id, seen, _encode(a).decode()) for a in addons],
     )
 
 
@@ -81,32 +92,33 @@ def save_cancel_requests(conn: sqlite3.Connection, requests: Iterable[CancelRequ
 # --- invoices ---------------------------------------------------------------------------------
 
 _UPSERT_HEAD: Final = """
-    INSERT INTO invoices(id, client_id, status, due, created_on, first_seen_on, pending_since, seen, head)
-    VALUES(?,?,?,?,?,?,?,?,?)
+    INSERT INTO invoices(key, id, client_id, status, due, created_on, first_seen_on, pending_since, seen, head)
+    VALUES(?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT(id) DO UPDATE SET
-        client_id=excluded.client_id, status=excluded.status, due=excluded.due, created_on=excluded.created_on,
+        key=excluded.key, client_id=excluded.client_id, status=excluded.status, due=excluded.due,
+        created_on=excluded.created_on,
         pending_since=iif(excluded.pending_since IS NULL, NULL, coalesce(pending_since, excluded.pending_since)),
         cancelled_on=NULL, seen=excluded.seen, head=excluded.head"""
 
 _UPSERT_READ: Final = """
-    INSERT INTO invoices(id, client_id, status, due, created_on, first_seen_on, pending_since, seen,
+    INSERT INTO invoices(key, id, client_id, status, due, created_on, first_seen_on, pending_since, seen,
         read_head, read_on, body)
-    VALUES(?,?,?,?,?,?,?,?,'',?,?)
+    VALUES(?,?,?,?,?,?,?,?,?,'',?,?)
     ON CONFLICT(id) DO UPDATE SET
-        client_id=excluded.client_id, status=excluded.status, due=excluded.due,
+        key=excluded.key, client_id=excluded.client_id, status=excluded.status, due=excluded.due,
         created_on=coalesce(created_on, excluded.created_on),
         pending_since=iif(excluded.pending_since IS NULL, NULL, coalesce(pending_since, excluded.pending_since)),
         cancelled_on=NULL, seen=max(seen, excluded.seen), read_head=head, read_on=excluded.read_on,
         body=excluded.body"""
 
 _UPSERT_HISTORY: Final = """
-    INSERT INTO history VALUES(?,?,?)
-    ON CONFLICT(client_id, id) DO UPDATE SET
+    INSERT INTO history VALUES(?,?)
+    ON CONFLICT(key) DO UPDATE SET
         body=iif(instr(body, '"reversed"'), json_set(excluded.body, '$.reversed', json('true')), excluded.body)"""
 
 _REVERSE: Final = """
     UPDATE history SET body=json_set(body, '$.reversed', json('true'))
-    WHERE client_id=? AND id=? AND NOT instr(body, '"reversed"')"""
+    WHERE key=? AND NOT instr(body, '"reversed"')"""
 
 _CANCEL: Final = "UPDATE invoices SET status='Cancelled', cancelled_on=coalesce(cancelled_on, ?), seen=? WHERE id=?"
 
@@ -143,7 +155,7 @@ def save_invoice(conn: sqlite3.Connection, invoice: Invoice, at: datetime, seen:
     fate = _FATES[invoice.status]
     if fate is _Fate.OPEN:
         conn.execute(_UPSERT_READ, _read_row(invoice, at, seen))
-        conn.execute(_REVERSE, (invoice.client_id, invoice.id))
+        conn.execute(_REVERSE, (invoice.client_id << 32 | invoice.id,))
         _save_bills(conn, invoice)
     elif fate is _Fate.CANCELLED:
         conn.execute(_CANCEL, (at.date().isoformat(), seen, invoice.id))
@@ -157,13 +169,13 @@ def save_invoice(conn: sqlite3.Connection, invoice: Invoice, at: datetime, seen:
 
 def close_others(conn: sqlite3.Connection, client: ClientId, still_open: Collection[int]) -> None:
     """Take the client's open invoices that are not among `still_open` for closed; how is not known yet."""
-    rows = conn.execute(f"SELECT id FROM invoices WHERE client_id=? AND status IN {OPEN}", (client,)).fetchall()
+    rows = conn.execute(f"SELECT id FROM invoices WHERE {of_client('?1')} AND status IN {OPEN}", (client,)).fetchall()
     conn.executemany("UPDATE invoices SET status='' WHERE id=?", [row for row in rows if row[0] not in still_open])
 
 
 def miss_others(conn: sqlite3.Connection, client: ClientId, found: Collection[int]) -> None:
     """Mark the client's services that are not among `found` as missing; absence never ends one."""
-    rows = conn.execute("SELECT id FROM services WHERE client_id=? AND NOT missing", (client,)).fetchall()
+    rows = conn.execute(f"SELECT id FROM services WHERE {of_client('?1')} AND NOT missing", (client,)).fetchall()
     conn.executemany("UPDATE services SET missing=1 WHERE id=?", [row for row in rows if row[0] not in found])
 
 
@@ -191,11 +203,12 @@ _FATES: Final[dict[InvoiceStatus | None, _Fate]] = {
 
 def _save_open(conn: sqlite3.Connection, heads: Collection[InvoiceHead], seen: int, day: str) -> None:
     conn.executemany(_UPSERT_HEAD, [_head_row(head, seen, day) for head in heads])
-    conn.executemany(_REVERSE, [(head.client_id, head.id) for head in heads])
+    conn.executemany(_REVERSE, [(head.client_id << 32 | head.id,) for head in heads])
 
 
 def _head_row(head: InvoiceHead, seen: int, day: str) -> tuple[object, ...]:
     return (
+        head.client_id << 32 | head.id,
         head.id,
         head.client_id,
         head.status,
@@ -212,6 +225,7 @@ def _head_row(head: InvoiceHead, seen: int, day: str) -> tuple[object, ...]:
 def _read_row(invoice: Invoice, at: datetime, seen: int) -> tuple[object, ...]:
     day = at.date().isoformat()
     return (
+        invoice.client_id << 32 | invoice.id,
         invoice.id,
         invoice.client_id,
         invoice.status,
@@ -225,7 +239,7 @@ def _read_row(invoice: Invoice, at: datetime, seen: int) -> tuple[object, ...]:
     )
 
 
-def _history_row(paid: InvoiceHead | Invoice) -> tuple[int, int, str]:
+def _history_row(paid: InvoiceHead | Invoice) -> tuple[int, str]:
     """The JSON of a PaidInvoice, written by hand because there are millions; absent is not reversed."""
     due = f'"{paid.due}"' if paid.due else "null"
     reversed_ = ',"reversed":true' if paid.status is InvoiceStatus.REFUNDED else ""
@@ -233,7 +247,7 @@ def _history_row(paid: InvoiceHead | Invoice) -> tuple[int, int, str]:
         f'{{"id":{paid.id},"due":{due},"paid_on":"{_day(paid.paid_at)}","total":"{paid.total}",'
         f'"gateway":{_word(paid.gateway)}{reversed_}}}'
     )
-    return paid.client_id, paid.id, body
+    return paid.client_id << 32 | paid.id, body
 
 
 @lru_cache(maxsize=256)

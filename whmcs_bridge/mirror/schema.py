@@ -11,6 +11,7 @@ migrations: Final = Migrations("mirror")
 FIRST_SHAPE: Final = (
     # `body` is a whole domain value as JSON: decoding it in one go costs half of building the value from columns,
     # and a book of a million services is read in every plan. Columns are what is looked up, compared or changed.
+    # `key` is client id * 2^32 + id: what belongs to one client lies side by side and is read with one seek.
     """CREATE TABLE snapshots (
         number INTEGER PRIMARY KEY, at TEXT NOT NULL, ended_at TEXT, complete INTEGER, problems TEXT,
         clients INTEGER, services INTEGER, living_services INTEGER, open_invoices INTEGER, overdue_invoices INTEGER,
@@ -28,33 +29,32 @@ FIRST_SHAPE: Final = (
         credit TEXT, credit_read_on TEXT)""",
     """CREATE TABLE live_reads (client_id INTEGER PRIMARY KEY, at TEXT NOT NULL, seen INTEGER NOT NULL)""",
     """CREATE TABLE services (
-        id INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, status TEXT NOT NULL, missing INTEGER NOT NULL DEFAULT 0,
-        seen INTEGER NOT NULL, ended_seen_on TEXT, body TEXT NOT NULL)""",
-    """CREATE INDEX services_by_client ON services(client_id)""",
-    """CREATE INDEX services_by_status ON services(status, missing, client_id)""",
-    """CREATE INDEX services_by_end ON services(ended_seen_on, client_id) WHERE ended_seen_on IS NOT NULL""",
+        key INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE CHECK (id BETWEEN 0 AND 4294967295),
+        client_id INTEGER NOT NULL, status TEXT NOT NULL, missing INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL,
+        ended_seen_on TEXT, body TEXT NOT NULL)""",
+    """CREATE INDEX services_living ON services(id) WHERE status IN ('Active','Suspended') AND missing = 0""",
+    """CREATE INDEX services_suspended ON services(status) WHERE status = 'Suspended'""",
+    """CREATE INDEX services_by_end ON services(ended_seen_on) WHERE ended_seen_on IS NOT NULL""",
     """CREATE TABLE addons (
-        id INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, service_id INTEGER NOT NULL, seen INTEGER NOT NULL,
-        body TEXT NOT NULL)""",
-    """CREATE INDEX addons_by_client ON addons(client_id)""",
+        key INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE CHECK (id BETWEEN 0 AND 4294967295),
+        client_id INTEGER NOT NULL, service_id INTEGER NOT NULL, seen INTEGER NOT NULL, body TEXT NOT NULL)""",
     """CREATE TABLE cancel_requests (
         id INTEGER PRIMARY KEY, service_id INTEGER NOT NULL, seen INTEGER NOT NULL, body TEXT NOT NULL)""",
     """CREATE INDEX cancel_requests_by_service ON cancel_requests(service_id)""",
     # Open invoices, those cancelled while open, and (status '') those closed before anybody read how.
     """CREATE TABLE invoices (
-        id INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, status TEXT NOT NULL, due TEXT, created_on TEXT,
-        first_seen_on TEXT NOT NULL, pending_since TEXT, cancelled_on TEXT, seen INTEGER NOT NULL,
-        head TEXT NOT NULL DEFAULT '', read_head TEXT, read_on TEXT, body TEXT)""",
-    """CREATE INDEX invoices_by_client ON invoices(client_id, status, due)""",
+        key INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE CHECK (id BETWEEN 0 AND 4294967295),
+        client_id INTEGER NOT NULL, status TEXT NOT NULL, due TEXT, created_on TEXT, first_seen_on TEXT NOT NULL,
+        pending_since TEXT, cancelled_on TEXT, seen INTEGER NOT NULL, head TEXT NOT NULL DEFAULT '', read_head TEXT,
+        read_on TEXT, body TEXT)""",
+    """CREATE INDEX invoices_open ON invoices(due) WHERE status IN ('Unpaid','Collections','Payment Pending')""",
     # What the lines in `invoices` bill: a service (addon 0) or an addon (addon 1).
     """CREATE TABLE bills (
         addon INTEGER NOT NULL, relid INTEGER NOT NULL, invoice_id INTEGER NOT NULL, client_id INTEGER NOT NULL,
         PRIMARY KEY (addon, relid, invoice_id)) WITHOUT ROWID""",
     """CREATE INDEX bills_by_invoice ON bills(invoice_id)""",
-    # Kept side by side per client: twelve months of a client are read with one seek.
-    """CREATE TABLE history (
-        client_id INTEGER NOT NULL, id INTEGER NOT NULL, body TEXT NOT NULL,
-        PRIMARY KEY (client_id, id)) WITHOUT ROWID""",
+    # Settled invoices, a PaidInvoice each.
+    """CREATE TABLE history (key INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
 )
 
 
@@ -71,5 +71,6 @@ MIRROR: Final = FileKind(
     migrations=migrations,
     # A mirror that loses its last seconds with the power is mended by the next sync.
     synchronous="NORMAL",
+    checkpoint_pages=16_000,
     when_lost="delete it together with its -wal and -shm files, the next sync fills a new one",
 )
