@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import shutil
 import socket
 import ssl
 import subprocess
@@ -16,6 +15,7 @@ import requests
 import urllib3
 
 from tests.api.servers import ACCESS_KEY, IDENTIFIER, SECRET, URL, Naps, Scripted, an_api, reply
+from tests.needs import stop_without
 from whmcs_bridge.api.client import WhmcsApi
 from whmcs_bridge.api.transport import Answer, Credentials, Timeouts, endpoint
 from whmcs_bridge.errors import (
@@ -330,14 +330,15 @@ def test_a_write_behind_a_firewall_is_not_repeated_but_the_next_call_gets_a_new_
 @pytest.fixture(scope="module")
 def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and certificate that nobody vouches for, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl here to make a certificate with")
+    stop_without(["openssl"])
     folder = tmp_path_factory.mktemp("tls")
     pem, key = folder / "both.pem", folder / "key.pem"
     command = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
     subprocess.run(
-        [openssl, *command.split(), "-keyout", str(key), "-out", str(pem)], check=True, capture_output=True, timeout=60
+        ["openssl", *command.split(), "-keyout", str(key), "-out", str(pem)],
+        check=True,
+        capture_output=True,
+        timeout=60,
     )
     pem.write_text(key.read_text() + pem.read_text())
     return pem
