@@ -184,7 +184,7 @@ class Scenario:
     """Dates on which it does not."""
     vip_group: str = ""
     numbers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """client, service, product, group, invoice -> label -> WHMCS's number."""
+    """client, service, product, group -> label -> WHMCS's number."""
 
     @property
     def first(self) -> dt.date:

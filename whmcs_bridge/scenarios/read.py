@@ -41,7 +41,7 @@ CENT = Decimal("0.01")
 PRODUCT_TYPES = ("hostingaccount", "reselleraccount", "server", "other")
 YEARS_BEFORE = 3
 """A client who names no `since` has been one for so long."""
-FIRST = {"client": 1, "service": 101, "product": 11, "group": 1, "invoice": 1001}
+FIRST = {"client": 1, "service": 101, "product": 11, "group": 1}
 """WHMCS numbers start here, apart from each other so that a mix-up shows."""
 BY_ID = ("product_ids", "products")
 SELECTORS = ("product_types", "product_groups", *BY_ID)
@@ -655,7 +655,6 @@ class _Reader:
             "service": self.services,
             "product": self.products,
             "group": self.groups,
-            "invoice": self.invoices,
         }
         numbers = {
             kind: {label: FIRST[kind] + place for place, label in enumerate(names)} for kind, names in labels.items()

@@ -1,0 +1,16 @@
+"""PreDeleteClient: the last chance to keep whose accounts these are, before WHMCS forgets the client."""
+
+from hooks.about import client_of
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.hookpoints import HookEvent
+from whmcs_bridge.jobs.erase import remember
+from whmcs_bridge.jobs.explain import facts_for
+
+
+def handle(event: HookEvent, bridge: Bridge) -> None:
+    """Keep the identity of every service of the client in the journal."""
+    client = client_of(event, bridge)
+    book = bridge.mirror.book(client) if client is not None else None
+    with bridge.journal.writer():
+        for service in book.services if book is not None else ():
+            remember(bridge.ports, facts_for(bridge.ports, service.id))

@@ -1,0 +1,32 @@
+"""PreModuleSuspend: WHMCS's cron looks at dates, the bridge at debt."""
+
+from hooks.a_persons_act import keep_act
+from hooks.about import service_of
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.hookpoints import Answer, HookEvent
+from whmcs_bridge.policy.decision import Kind, Note
+
+
+def handle(event: HookEvent, bridge: Bridge) -> Answer:
+    """Let a person and our own call through; refuse the cron what the house's rules do not have due today."""
+    service = service_of(event)
+    if service is None:
+        return Answer(False, "names no service")
+    verdict = bridge.may(Kind.SUSPEND, service)
+    if verdict.ours:
+        return Answer(False, verdict.why, ours=True)
+    if event.by_person:
+        keep_act(event, bridge, verdict.why)
+        return Answer(False, "a person's act")
+    if not verdict.allowed and verdict.why.startswith("no debt"):
+        text = f"WHMCS wanted to suspend service {service}, which owes nothing: its next due date lags behind"
+        with bridge.journal.writer():
+            bridge.journal.add_task(
+                Note("due-date-lag", text, "correct the next due date in WHMCS", None, service), bridge.today()
+            )
+    return Answer(not verdict.allowed, verdict.why)
+
+
+def note(event: HookEvent, bridge: Bridge) -> None:
+    """A person suspended while the bridge was away."""
+    keep_act(event, bridge, "the bridge was away")

@@ -1,0 +1,43 @@
+"""PreModuleTerminate: nothing ends before its stage, and whose account it was is kept before the module forgets it."""
+
+from hooks.a_persons_act import keep_act
+from hooks.about import service_of
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.errors import UnknownId
+from whmcs_bridge.hookpoints import Answer, HookEvent
+from whmcs_bridge.jobs.erase import remember
+from whmcs_bridge.jobs.explain import facts_for
+from whmcs_bridge.policy.decision import Kind
+
+
+def handle(event: HookEvent, bridge: Bridge) -> Answer:
+    """Let a person, a cancellation request, a fixed term and our own call through; debt only at its stage."""
+    service = service_of(event)
+    if service is None:
+        return Answer(False, "names no service")
+    verdict = bridge.may(Kind.TERMINATE, service)
+    if verdict.ours:
+        return Answer(False, verdict.why, ours=True)
+    if event.by_person:
+        keep_act(event, bridge, verdict.why)
+        _capture(bridge, service)
+        return Answer(False, "a person's act")
+    if verdict.allowed:
+        _capture(bridge, service)
+    return Answer(not verdict.allowed, verdict.why)
+
+
+def note(event: HookEvent, bridge: Bridge) -> None:
+    """A person ended the service while the bridge was away."""
+    keep_act(event, bridge, "the bridge was away")
+
+
+def _capture(bridge: Bridge, service: ServiceId) -> None:
+    """Keep the account's identity for the deletion of its backups; a service we never saw has none to keep."""
+    try:
+        facts = facts_for(bridge.ports, service)
+    except UnknownId:
+        return
+    with bridge.journal.writer():
+        remember(bridge.ports, facts)

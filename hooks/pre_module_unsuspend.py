@@ -1,0 +1,59 @@
+"""PreModuleUnsuspend: one paid invoice is not everything that is owed."""
+
+from datetime import timedelta
+
+from hooks.a_persons_act import keep_act
+from hooks.about import paying, service_of, who
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.hookpoints import Answer, HookEvent
+from whmcs_bridge.policy.decision import Kind
+
+CLICK_LASTS_DAYS = 3
+"""A person's click is kept up so long: the next sync does not undo it, and it does not last for ever."""
+
+
+def handle(event: HookEvent, bridge: Bridge) -> Answer:
+    """Refuse while debt holds the release back, the invoice being paid aside; a person's click is a short release."""
+    service = service_of(event)
+    if service is None:
+        return Answer(False, "names no service")
+    verdict = bridge.may(Kind.UNSUSPEND, service, paying=paying(event))
+    if verdict.ours:
+        return Answer(False, verdict.why, ours=True)
+    if event.by_person:
+        keep_act(event, bridge, verdict.why)
+        if not verdict.allowed:
+            _keep_up(event, bridge, service)
+        return Answer(False, "a person's act")
+    return Answer(not verdict.allowed, verdict.why)
+
+
+def note(event: HookEvent, bridge: Bridge) -> None:
+    """A person unsuspended while the bridge was away: kept up just the same, from that day."""
+    service = service_of(event)
+    if service is not None:
+        keep_act(event, bridge, "the bridge was away")
+        _keep_up(event, bridge, service)
+
+
+def _keep_up(event: HookEvent, bridge: Bridge, service: ServiceId) -> None:
+    book = bridge.mirror.book_of_service(service)
+    if book is None:
+        return
+    day = event.at.date()
+    record = Record(
+        id=0,
+        kind=RecordKind.RELEASE,
+        state=RecordState.OPEN,
+        author=who(event),
+        reason="unsuspended in WHMCS's admin area",
+        made_on=day,
+        since=day,
+        until=day + timedelta(days=CLICK_LASTS_DAYS),
+        client_id=book.client.id,
+        service_id=service,
+    )
+    with bridge.journal.writer():
+        bridge.journal.add_record(record)
