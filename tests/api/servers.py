@@ -122,7 +122,7 @@ def client_row(number: int, **changes: Any) -> dict[str, Any]:
 
 
 class ClientBook:
-    """GetClients over a list of ids that tests change while it is read.
+    """GetClients and GetOrders (which knows no order) over a list of ids that tests change while it is read.
 
     `before` is called with the number of the request before it is answered; `mangle` gets the reply last.
     """
@@ -148,8 +148,10 @@ class ClientBook:
         start, limit = int(form["limitstart"]), int(form["limitnum"])
         self.offsets.append(start)
         self.limits.append(limit)
-        rows = [client_row(number) for number in self.ids[start : start + limit]]
-        answer = page_of(rows, len(self.ids), start)
+        ids = self.ids[start : start + limit]
+        answer = page_of([client_row(number) for number in ids], len(self.ids), start)
+        if form["action"] == "GetOrders":
+            answer["orders"] = {"order": [{"id": number} for number in ids]}
         return self.mangle(self.answered, answer) if self.mangle else answer
 
 

@@ -160,6 +160,7 @@ class Exchange:
             what=what,
             page_size=page_size or self.page_size,
             ahead=2 * self.connections,
+            ordered=params.get("orderby") == "id",
             keep=keep,
         )
 

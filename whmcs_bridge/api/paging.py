@@ -8,10 +8,12 @@ without being short, a row that moves) shows in the count against `totalresults`
 """
 
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 from whmcs_bridge.api.parse import Page
@@ -52,14 +54,16 @@ class Listing(Generic[T]):
         what: str,
         page_size: int,
         ahead: int,
+        ordered: bool,
         keep: Callable[[T], bool] | None = None,
     ) -> None:
         """`fetch(limitstart, limitnum)` reads one page; `ahead` pages are asked for at a time.
 
+        `ordered` says that WHMCS was asked to order by id; whether it did is checked.
         `what` names the list in messages. `keep` checks a row against the filter that was asked for, because
         servers ignore parameters they do not know; rows that fail it are dropped and reported.
         """
-        self._sweep = _Sweep(fetch, executor, what, page_size, ahead)
+        self._sweep = _Sweep(fetch, executor, what, page_size, ahead, ordered)
         self._keep = keep
         self._what = what
         self._pages: Iterator[Sequence[T]] = self._filtered()
@@ -142,7 +146,13 @@ class _Sweep(Generic[T]):
     """The state of one reading; all but `_fetch` runs in the consumer's thread."""
 
     def __init__(
-        self, fetch: Callable[[int, int], Page[T]], executor: Executor, what: str, page_size: int, ahead: int
+        self,
+        fetch: Callable[[int, int], Page[T]],
+        executor: Executor,
+        what: str,
+        page_size: int,
+        ahead: int,
+        ordered: bool,
     ) -> None:
         self._ask = fetch
         self._executor = executor
@@ -155,8 +165,9 @@ class _Sweep(Generic[T]):
         self.complete = False
         self.problems: list[str] = []
         self._seen = _IdSet()
-        self._readings: dict[int, tuple[int, int | None]] = {}
-        """Offset -> rows and total of its latest reading."""
+        self._readings: dict[int, tuple[array[int], int | None]] = {}
+        """Offset -> ids and total of its latest reading."""
+        self._ascending = self._descending = ordered
         self._broken = False
         self._failed = 0
         self._fresh = 0
@@ -278,7 +289,10 @@ class _Sweep(Generic[T]):
 
     def _take(self, reading: _Reading[T]) -> list[T]:
         """Return the rows not handed out yet; remember what this page promised."""
-        self._readings[reading.offset] = (len(reading.page.ids), reading.page.total)
+        ids = reading.page.ids
+        self._readings[reading.offset] = (array("q", ids), reading.page.total)
+        self._ascending = self._ascending and all(a < b for a, b in pairwise(ids))
+        self._descending = self._descending and all(a > b for a, b in pairwise(ids))
         rows = self._new_rows(reading)
         self._fresh = len(rows)
         return rows
@@ -351,9 +365,21 @@ class _Sweep(Generic[T]):
             )
 
     def _settled(self) -> bool:
-        """No page promised more rows than came. A row that moved, or was left out, shows here."""
-        counts = [said for _, said in self._readings.values()]
-        return all(said is not None and said <= self._seen.size for said in [self.total, *counts])
+        """No page promised more rows than came; and without an order by id, all pages are of one count.
+
+        Rows in the order of their ids cannot move, so there the chain is the proof. In any other order a row may
+        move to where we have been, while one that we have seen goes away and makes the count fit: so there only
+        rows that are still in their pages count.
+        """
+        counts = {said for _, said in self._readings.values()}
+        if self.total is None or any(said is None or said > self._seen.size for said in counts | {self.total}):
+            return False
+        if self._ascending or self._descending:
+            return True
+        return counts == {self.total} and self._standing() >= self.total
+
+    def _standing(self) -> int:
+        return len({number for ids, _ in self._readings.values() for number in ids})
 
     def _doubtful(self, round_: int) -> list[int]:
         """Both ends first, where new rows appear; then pages read under another count; then everything."""
@@ -377,7 +403,7 @@ class _Sweep(Generic[T]):
         while not self._broken:
             offset = max(self._readings)
             following = offset + self._limit - 1
-            if self._readings[offset][0] < self._limit or following + 1 >= (self.total or 0):
+            if len(self._readings[offset][0]) < self._limit or following + 1 >= (self.total or 0):
                 return
             yield from self._read_again([following])
             if not self._fresh:

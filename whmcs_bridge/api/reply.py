@@ -152,8 +152,8 @@ def _refusal(action: Action, status: int, message: str, scrub: Callable[[str], s
     text = _plain(reason)
     folded = text.casefold()
     # A module's own words may be "Authentication failed" as well: those mean the panel's server, not us.
-    about_us = status in (401, 403) or not action.runs_module
-    if about_us or folded.startswith("an admin user"):
+    about_us = not action.runs_module or status in (401, 403)
+    if about_us or "api action" in folded or folded.startswith("an admin user"):
         error = _access_error(action, folded, text, reason, status)
         if error is not None:
             return error

@@ -24,7 +24,9 @@ _TRUE = frozenset({"1", "on", "true", "yes"})
 _FALSE = frozenset({"", "0", "off", "false", "no"})
 _UNSET = ("0000-00-00", "-0001-11-30")
 """WHMCS's unset date, and the same after PHP's date arithmetic."""
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T].*)?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T].*)?", re.ASCII)
+_NUMBER = re.compile(r"\s*([+-]?\d{1,18})(?:\.0*)?\s*", re.ASCII)
+_MONEY = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*", re.ASCII)
 _MAX_DIGITS = 15
 
 
@@ -97,7 +99,7 @@ def whole_number(value: object, field: str) -> int:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    match = re.fullmatch(r"\s*([+-]?\d{1,18})(?:\.0*)?\s*", value) if isinstance(value, str) else None
+    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise UnreadableReply(f"{field}: expected a number, got {_shown(value)}")
     return int(match.group(1))
@@ -171,7 +173,7 @@ def _decimal(value: object, field: str, optional: bool) -> Decimal:
     if optional and (value is None or value == ""):
         return Decimal("0.00")
     try:
-        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+(\.\d*)?\s*", value):
+        if isinstance(value, str) and _MONEY.fullmatch(value):
             return Decimal(value.strip())
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return amount(Decimal(str(value)), field)
