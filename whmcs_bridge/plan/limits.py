@@ -1,0 +1,95 @@
+"""When a plan is too big for one day: a kind over its limit is refused whole, with every more harmful kind."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from statistics import median
+
+from whmcs_bridge.plan.model import Plan, Step, Stop
+from whmcs_bridge.policy.decision import HARMFUL, Kind
+from whmcs_bridge.policy.rules import KindLimit, Limits
+
+USUAL_NEEDS_DAYS = 30
+"""The comparison with the usual day starts once so many days had such a step."""
+
+GROUPS: Mapping[str, tuple[Kind, ...]] = {
+    "suspend": (Kind.SUSPEND,),
+    "terminate": (Kind.TERMINATE,),
+    "delete_backups": (Kind.DELETE_BACKUPS,),
+    "notice": (Kind.NOTICE,),
+    "vip": (Kind.VIP_ADD, Kind.VIP_REMOVE),
+}
+"""Limit name -> the step kinds it counts."""
+
+
+def over_limit(
+    name: str, count: int, announced: int, limit: KindLimit, limits: Limits, services: int, usual: Sequence[int]
+) -> str:
+    """Return why `count` steps (and `announced` ones apart) are too many for a day; "" if they pass."""
+    if limit.max_announced is not None and announced > limit.max_announced:
+        return f"{announced} announced {name} steps, {limit.max_announced} a day allowed"
+    if count <= limit.always_allowed:
+        return ""
+    if limit.max is not None and count > limit.max:
+        return f"{count} {name} steps, {limit.max} a day allowed"
+    if limit.percent is not None:
+        share = max(Decimal(1), limit.percent * services / 100)
+        if count > share:
+            return f"{count} {name} steps are more than {limit.percent} % of {services} services"
+    if len(usual) >= USUAL_NEEDS_DAYS:
+        middle = Decimal(str(median(usual)))
+        if count > limits.unlike_usual_factor * middle:
+            return f"{count} {name} steps, {middle} on a usual day (factor {limits.unlike_usual_factor})"
+    return ""
+
+
+def _refused_with(name: str) -> tuple[Kind, ...]:
+    """The kinds that fall with this limit: its own, and every more harmful one."""
+    own = GROUPS[name]
+    if own[0] in HARMFUL:
+        return HARMFUL[HARMFUL.index(own[0]) :]
+    return own
+
+
+def stops_for(
+    plan: Plan,
+    limits: Limits,
+    done: Mapping[tuple[str, bool], int],
+    usual: Mapping[str, Sequence[int]],
+    allowed: Mapping[str, int],
+) -> list[Stop]:
+    """Judge every kind: steps of this plan together with those already begun on this house day.
+
+    `allowed` names counts that a person let past: `{"suspend": 37}`.
+    """
+    planned = Counter((step.kind, step.announced) for step in plan.steps)
+    stops: list[Stop] = []
+    for name, kinds in GROUPS.items():
+        limit = limits.by_kind.get(name)
+        mine = sum(n for (kind, _), n in planned.items() if kind in kinds)
+        if limit is None or not mine:
+            continue
+        fresh = sum(planned[k, False] + done.get((k, False), 0) for k in kinds)
+        announced = sum(planned[k, True] + done.get((k, True), 0) for k in kinds)
+        if limit.max_announced is None:
+            fresh, announced = fresh + announced, 0
+        if name in allowed and fresh + announced <= allowed[name]:
+            continue
+        why = over_limit(name, fresh, announced, limit, limits, plan.services_seen, usual.get(name, ()))
+        if why:
+            way = f"whmcs-bridge sync --allow {name}={fresh + announced}"
+            stops.append(Stop(f"limit:{name}", _refused_with(name), why, way))
+    return stops
+
+
+def stopped(plan: Plan, stops: Sequence[Stop]) -> Plan:
+    """Move what the stops refuse out of the plan's steps. A release after a payment is never among it."""
+    if not stops:
+        return plan
+    kinds = {kind for stop in stops for kind in stop.kinds}
+    refused: list[Step] = []
+    kept: list[Step] = []
+    for step in plan.steps:
+        (refused if step.kind in kinds and step.kind is not Kind.UNSUSPEND else kept).append(step)
+    return replace(plan, steps=tuple(kept), refused=tuple(refused), stops=(*plan.stops, *stops))
