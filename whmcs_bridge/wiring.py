@@ -1,6 +1,7 @@
 """Settings -> Bridge: the one place that picks real adapters."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.mirror import SqliteMirror
 from whmcs_bridge.ports import BackupStore, Clock
 from whmcs_bridge.settings.model import Settings
+from whmcs_bridge.settings.secret import Secret
 
 
 class HouseClock:
@@ -63,16 +65,18 @@ def open_bridge(
     progress: Progress | None = None,
     actor: str = "bridge",
     sleep: Callable[[float], None] | None = None,
+    offline: bool = False,
 ) -> Bridge:
     """Wire everything. `adapter` replaces the network (the simulator); `in_memory` keeps both databases off the disk.
 
+    `offline` is for what looks into mirror and journal only: no credentials are read, and none are there to be sent.
     Raises SettingsProblem, DatabaseTrouble, Locked.
     """
     journal_file: Path | None = None if in_memory else settings.journal
     mirror_file: Path | None = None if in_memory else settings.mirror
     if journal_file is not None:
         _make_folder(settings.folder)
-    api = open_api(settings, adapter=adapter, sleep=sleep)
+    api = open_api(_without_credentials(settings) if offline else settings, adapter=adapter, sleep=sleep)
     journal = SqliteJournal(journal_file)
     mirror = SqliteMirror(mirror_file)
     ports = Ports(
@@ -87,6 +91,11 @@ def open_bridge(
         actor=actor,
     )
     return Bridge(ports, (api.close, mirror.close, journal.close))
+
+
+def _without_credentials(settings: Settings) -> Settings:
+    nobody = Secret.given("offline")
+    return replace(settings, whmcs=replace(settings.whmcs, identifier=nobody, secret=nobody, access_key=None))
 
 
 def _make_folder(folder: Path) -> None:

@@ -222,12 +222,16 @@ def _carry_out_all(
     if reviewed is not None:
         report.gone = _no_longer_due(plan, reviewed)
     breaker = Breaker(ports.stopping)
-    with ports.progress.task("carrying out", len(steps)) as bar:
-        for _, phase in groupby(steps, key=lambda s: ORDER[s.kind]):
-            _carry_out_phase(hand, list(phase), breaker, bar.advance)
-            if breaker.tripped():
-                report.broken_off = breaker.open
-                break
+    ports.stopping.acting = True
+    try:
+        with ports.progress.task("carrying out", len(steps)) as bar:
+            for _, phase in groupby(steps, key=lambda s: ORDER[s.kind]):
+                _carry_out_phase(hand, list(phase), breaker, bar.advance)
+                if breaker.tripped():
+                    report.broken_off = breaker.open
+                    break
+    finally:
+        ports.stopping.acting = False
     return hand.notes
 
 

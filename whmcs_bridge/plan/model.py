@@ -8,6 +8,9 @@ from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.money import Money
 from whmcs_bridge.policy.decision import Kind, Withheld
 
+Day = date
+"""A name for the type where a field is called `date`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -32,7 +35,7 @@ class Step:
     """Hash of the facts it rests on; an announced step keeps it from one day to the next."""
     announced: bool = False
     """It stood in an earlier day's plan with the same digest, and its warning was delivered."""
-    since: date | None = None
+    since: Day | None = None
     """Due date of the oldest debt behind it."""
 
     @property

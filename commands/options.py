@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from whmcs_bridge.errors import UsageProblem
+
+Decorated = Callable[..., Any]
+
+json_option = click.option("--json", "as_json_", is_flag=True, help="Print JSON for machines.")
+all_option = click.option("--all", "everything", is_flag=True, help="Show every line, shorten nothing.")
+allow_option = click.option(
+    "--allow",
+    "allow",
+    multiple=True,
+    metavar="KIND=N",
+    help="Go past a limit: up to N steps of this kind today (suspend=37). Repeatable.",
+)
+
+
+def counts_of(allow: tuple[str, ...]) -> Mapping[str, int]:
+    """Return the counts of `--allow KIND=N`; raises UsageProblem."""
+    from whmcs_bridge.plan.limits import GROUPS
+
+    found: dict[str, int] = {}
+    for text in allow:
+        kind, _, number = text.partition("=")
+        if kind not in GROUPS or not number.isascii() or not number.isdigit():
+            raise UsageProblem(f"--allow {text}: expected KIND=N with KIND one of {', '.join(GROUPS)}, as suspend=37")
+        found[kind] = int(number)
+    return found

@@ -1,0 +1,212 @@
+"""Printing for people: rich tables on a terminal, the same text without colour elsewhere; JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from whmcs_bridge.plan.render import HeldGroup, Section, View, view
+
+if TYPE_CHECKING:
+    from whmcs_bridge.bridge import Bridge
+    from whmcs_bridge.domain.ids import ClientId, ServiceId
+    from whmcs_bridge.domain.money import Money
+    from whmcs_bridge.plan.model import Plan, Stop
+
+PLAIN_WIDTH = 100
+"""Columns where nobody says: a pipe, a file, a mail from cron."""
+HARMFUL = "bold red"
+KIND_STYLES = {
+    "suspend": HARMFUL,
+    "suspend_addon": HARMFUL,
+    "terminate": HARMFUL,
+    "delete_backups": HARMFUL,
+    "unsuspend": "bold green",
+    "unsuspend_addon": "bold green",
+    "vip_add": "bold green",
+}
+
+
+def console() -> Console:
+    """Return a console on stdout; COLUMNS and NO_COLOR are honoured."""
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else PLAIN_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def as_json(data: Any, *, indent: int | None = 2) -> None:
+    """Print one JSON document; `indent` None puts it on one line."""
+    click.echo(json.dumps(data, indent=indent, ensure_ascii=False, default=str))
+
+
+def table(*headers: str, right: Sequence[str] = (), keep: Sequence[str] = ()) -> Table:
+    """Return an empty table without lines; `right` columns are aligned right, `keep` columns never wrap."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
+    for header in headers:
+        whole = header in keep or header in right
+        made.add_column(
+            header,
+            justify="right" if header in right else "left",
+            no_wrap=whole,
+            overflow="ellipsis" if whole else "fold",
+        )
+    return made
+
+
+def heading(text: str, style: str = "bold") -> Text:
+    """Return a line that begins a block."""
+    return Text(text, style=style)
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Return `1 step`, `2 steps`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def sums(totals: Iterable[Money]) -> str:
+    """Return amounts of several currencies in one line."""
+    return " + ".join(str(money) for money in totals)
+
+
+# --- a plan -------------------------------------------------------------------------------------------
+
+
+def names_from(bridge: Bridge) -> Callable[[ClientId, ServiceId | None], tuple[str, str]]:
+    """Return a look-up of names in the mirror, for the lines that are shown."""
+
+    def look_up(client: ClientId, service: ServiceId | None) -> tuple[str, str]:
+        book = bridge.mirror.book(client)
+        if book is None:
+            return "", ""
+        found = next((s for s in book.services if s.id == service), None)
+        return book.client.name, (found.domain or found.name) if found is not None else ""
+
+    return look_up
+
+
+def show_plan(out: Console, bridge: Bridge, plan: Plan, *, everything: bool = False, way: str = "apply") -> None:
+    """Print a plan: what, who, why, how much, what is withheld, what the limits say, how to go on."""
+    seen = view(plan, names_from(bridge), None) if everything else view(plan, names_from(bridge))
+    _header(out, bridge, seen)
+    for section in (*seen.sections, *seen.refused):
+        _section(out, section)
+    _held(out, seen.held, everything=everything)
+    _verdict(out, plan)
+    _way_on(out, seen, way)
+
+
+def _header(out: Console, bridge: Bridge, seen: View) -> None:
+    plan, info = seen.plan, bridge.mirror.last()
+    read_at = f", read {info.at:%Y-%m-%d %H:%M}" if info is not None else ""
+    mode = "enforce" if bridge.settings.enforcing else "shadow (a sync only plans)"
+    out.print(heading(f"Plan for {plan.today:%A} {plan.today}"), end="")
+    out.print(Text(f"  ·  mode {mode}  ·  {plural(plan.services_seen, 'living service')}{read_at}", style="dim"))
+    if not plan.complete or plan.problems:
+        out.print(Text("What was read is not complete: nothing is suspended, ended or deleted.", style=HARMFUL))
+        for problem in plan.problems:
+            out.print(Text(f"  could not read: {problem}"))
+    _tally(out, seen)
+
+
+def _tally(out: Console, seen: View) -> None:
+    """One line a kind: how many, how many clients, how much money."""
+    if seen.empty:
+        out.print("\nNothing to do.")
+        return
+    rows = table("step", "count", "clients", "money behind it", "", right=("count", "clients"))
+    for section in (*seen.sections, *seen.refused):
+        note = "refused by a limit" if section.refused else ""
+        rows.add_row(
+            Text(section.title, style=_style(section)),
+            f"{section.count:,}",
+            f"{section.clients:,}",
+            sums(section.totals),
+            Text(note, style=HARMFUL),
+        )
+    out.print()
+    out.print(rows)
+
+
+def _style(section: Section) -> str:
+    return "dim strike" if section.refused else KIND_STYLES.get(section.kind.value, "bold")
+
+
+def _section(out: Console, section: Section) -> None:
+    out.print()
+    title = Text(f"{section.title}: {section.count:,}", style=_style(section))
+    if section.by_message:
+        title.append("  " + ", ".join(f"{count:,} {name}" for name, count in section.by_message), style="dim")
+    if section.refused:
+        title.append("  refused by a limit", style=HARMFUL)
+    out.print(title)
+    about_services = any(row.service for row in section.rows)
+    headers = ["client", "service", "why", "owes"] if about_services else ["client", "why", "owes"]
+    rows = table(*headers, right=("owes",))
+    for row in section.rows:
+        cells = [row.client, row.service, row.why, row.amount] if about_services else [row.client, row.why, row.amount]
+        rows.add_row(*cells)
+    out.print(rows)
+    if section.more:
+        out.print(Text(f"... and {section.more:,} more (--all)", style="dim"))
+
+
+def _held(out: Console, groups: Sequence[HeldGroup], *, everything: bool) -> None:
+    if not groups:
+        return
+    out.print()
+    out.print(heading(f"Withheld: {sum(group.count for group in groups):,}", "bold yellow"))
+    rows = table("step", "count", "because of", "until", "for example", right=("count",), keep=("until",))
+    for group in groups:
+        example = f"{group.subjects[0]}: {group.why}"
+        rows.add_row(group.kind.value, f"{group.count:,}", group.code, _until(group), example)
+    out.print(rows)
+    if everything:
+        for group in groups:
+            out.print(Text(f"{group.kind.value}, {group.code}: {', '.join(group.subjects)}", style="dim"))
+
+
+def _until(group: HeldGroup) -> str:
+    first, last = group.first_end, group.last_end
+    if first is None or last is None:
+        return "open"
+    spread = str(first) if first == last else f"{first} to {last:%m-%d}"
+    return f"{spread}, {group.open_ended} open" if group.open_ended else spread
+
+
+def _verdict(out: Console, plan: Plan) -> None:
+    out.print()
+    if not plan.stops:
+        out.print(Text("Limits: passed.", style="green"))
+        return
+    for stop in plan.stops:
+        out.print(Text(f"Stopped: {stop.why}.", style=HARMFUL))
+        out.print(Text(f"  holds {_kinds(stop)}; after a look at them: "), Text(stop.way_past, style="bold"), sep="")
+
+
+def _kinds(stop: Stop) -> str:
+    return ", ".join(kind.value for kind in stop.kinds)
+
+
+def _way_on(out: Console, seen: View, way: str) -> None:
+    plan = seen.plan
+    if not plan.steps:
+        out.print(Text(f"Fingerprint {plan.fingerprint}", style="dim"))
+        return
+    if way == "apply":
+        out.print("To carry out exactly this: ", end="")
+        out.print(Text(f"whmcs-bridge apply --fingerprint {plan.fingerprint}", style="bold"))
+    else:
+        out.print(Text(f"Fingerprint {plan.fingerprint}", style="dim"))
+
+
+def day_or(day: date | None, otherwise: str = "") -> str:
+    """Return the day in ISO form; `otherwise` where there is none."""
+    return otherwise if day is None or day == date.min else day.isoformat()

@@ -1,0 +1,151 @@
+"""An explanation for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from commands.show import HARMFUL, KIND_STYLES, day_or, heading, table
+from whmcs_bridge.plan.render import days
+from whmcs_bridge.policy.rules import MinDebt, Notice
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from whmcs_bridge.jobs.explain import ClientExplanation, Explanation
+    from whmcs_bridge.policy.decision import Debt
+
+SHOWN_ALWAYS = ("scope", "release", "suspend_after_days", "terminate_after_days", "delete_backups_after_days")
+
+
+def show_client(out: Console, found: ClientExplanation, *, everything: bool) -> None:
+    """Print a client: position, membership, open invoices, then each service."""
+    book = found.book
+    out.print(heading(f"Client {book.client.id}  {book.client.name}"))
+    rows = _facts()
+    rows.add_row("standing", Text(found.standing, style=HARMFUL if found.standing == "overdue" else ""))
+    rows.add_row("client since", day_or(book.client.since, "not known"))
+    rows.add_row("group", book.group.name if book.group is not None else "none")
+    if found.membership is not None:
+        rows.add_row("vip", f"{'eligible' if found.membership.eligible else 'not eligible'}: {found.membership.why}")
+    for invoice in book.invoices:
+        status = invoice.status.value if invoice.status is not None else "?"
+        rows.add_row(f"invoice {invoice.id}", f"{status}, due {day_or(invoice.due)}, {invoice.balance} {book.currency}")
+    out.print(rows)
+    for service in found.services:
+        out.print()
+        show_service(out, service, everything=everything, client=False)
+
+
+def show_service(out: Console, found: Explanation, *, everything: bool, client: bool = True) -> None:
+    """Print a service: how it stands and why, what comes next, what would change it."""
+    facts, decision = found.facts, found.decision
+    service = facts.service
+    title = f"Service {service.id}  {service.name}" + (f"  {service.domain}" if service.domain else "")
+    out.print(heading(title))
+    rows = _facts()
+    if client:
+        rows.add_row("client", f"{facts.client.client.id} {facts.client.client.name}, {decision.standing.value}")
+    rows.add_row("status", _status(found))
+    rows.add_row("stage", f"{decision.stage.value}{_since(found)}")
+    rows.add_row("class", decision.class_name or "none: no step is ever taken")
+    for debt in decision.debts:
+        rows.add_row("owes", _debt(debt, found))
+    holding = [debt for debt in decision.holding if debt not in decision.debts]
+    for debt in holding:
+        rows.add_row("held back by", _debt(debt, found))
+    for notice in facts.case.notices:
+        state = {True: "delivered", False: "failed", None: "delivery not yet looked up"}[notice.delivered]
+        rows.add_row("sent", f"{notice.message} on {notice.on}, {state}" + (" (by WHMCS)" if notice.by_whmcs else ""))
+    for due in decision.due:
+        style = KIND_STYLES.get(due.kind.value, "bold")
+        rows.add_row(
+            "due today", Text(f"{due.kind.value} {due.message}".strip(), style=style).append(f": {due.reason}", "none")
+        )
+    for held in decision.withheld:
+        until = f" until {held.until}" if held.until is not None else ""
+        rows.add_row(
+            "withheld", Text(f"{held.kind.value}{until} ({held.code})", style="yellow").append(f": {held.why}", "none")
+        )
+    rows.add_row("next", _next(found))
+    for change in found.would_change:
+        rows.add_row("would change it", change)
+    for note in decision.notes:
+        rows.add_row("for staff", f"{note.text}; {note.todo}")
+    rows.add_row("read", f"{facts.as_of:%Y-%m-%d %H:%M}" if facts.as_of is not None else "never")
+    if not facts.complete:
+        rows.add_row("", Text("the last snapshot was not complete: nothing harmful follows from it", style=HARMFUL))
+    out.print(rows)
+    _layers(out, found, everything=everything)
+
+
+def _facts() -> Table:
+    rows = table("", "")
+    rows.show_header = False
+    rows.columns[0].style = "dim"
+    rows.columns[0].no_wrap = True
+    return rows
+
+
+def _status(found: Explanation) -> str:
+    service = found.facts.service
+    status = service.status.value if service.status is not None else "a word we do not know"
+    if status != "Suspended":
+        return status
+    reason = service.suspension_reason
+    shown = f'reason "{reason}"' if reason else "no reason"
+    return f"{status}, {shown}: {'ours' if found.ours else 'not ours, never touched'}"
+
+
+def _since(found: Explanation) -> str:
+    case = found.facts.case
+    said = (
+        ("case opened", case.opened_on),
+        ("suspended", case.suspended_on),
+        ("adopted", case.adopted_on),
+        ("ended", case.ended_on),
+        ("backups gone", case.erased_on),
+    )
+    parts = [f"{what} {day}" for what, day in said if day is not None]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _debt(debt: Debt, found: Explanation) -> str:
+    as_of = found.facts.as_of
+    late = (as_of.date() - debt.due).days if as_of is not None else 0
+    return f"{debt.amount} for invoice {debt.number or debt.invoice}, due {debt.due}" + (
+        f" ({days(late)} overdue)" if late > 0 else ""
+    )
+
+
+def _next(found: Explanation) -> str:
+    if found.next is None:
+        return "nothing, if nothing changes"
+    due, day = found.next
+    return f"{due.kind.value} {due.message}".strip() + f" on {day}"
+
+
+def _layers(out: Console, found: Explanation, *, everything: bool) -> None:
+    """Print the settings in force and which layer each comes from."""
+    layers = found.decision.layers
+    chosen: Iterable[str] = [k for k in layers if everything or k in SHOWN_ALWAYS or layers[k] != "defaults"]
+    rows = table("setting", "in force", "from", keep=("setting", "from"))
+    for key in chosen:
+        rows.add_row(key, _value(getattr(found.rules, key)), layers[key])
+    out.print(rows)
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "never"
+    if isinstance(value, tuple):
+        return ", ".join(_value(item) for item in value) or "none"
+    if isinstance(value, Notice):
+        return f"{value.message} on day {value.day}"
+    if isinstance(value, MinDebt):
+        named = value.by_currency
+        return ", ".join(f"{code} {amount}" for code, amount in named.items()) if named else str(value.default)
+    return str(value)
