@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -37,11 +37,15 @@ ENDED_DAYS: Final = 60
 
 WANTED: Final = "CREATE TEMP TABLE wanted (client_id INTEGER PRIMARY KEY)"
 
-_clients: Final = msgspec.json.Decoder(Client).decode
+_client: Final = msgspec.json.Decoder(Client).decode
 _services: Final = msgspec.json.Decoder(tuple[Service, ...]).decode
 service_of: Final = msgspec.json.Decoder(Service).decode
 _addons: Final = msgspec.json.Decoder(tuple[Addon, ...]).decode
-_invoice: Final = msgspec.json.Decoder(Invoice).decode
+_invoices: Final = msgspec.json.Decoder(tuple[Invoice, ...]).decode
+_days: Final = msgspec.json.Decoder(dict[InvoiceId, date]).decode
+_ids: Final = msgspec.json.Decoder(frozenset[InvoiceId]).decode
+_missing: Final = msgspec.json.Decoder(frozenset[ServiceId]).decode
+_ends: Final = msgspec.json.Decoder(dict[ServiceId, date]).decode
 _history: Final = msgspec.json.Decoder(tuple[PaidInvoice, ...]).decode
 _request: Final = msgspec.json.Decoder(CancelRequest).decode
 _group: Final = msgspec.json.Decoder(ClientGroup).decode
@@ -49,8 +53,8 @@ _product: Final = msgspec.json.Decoder(Product).decode
 
 # One row a client: SQLite strings the bodies together, and one call decodes them all.
 _SERVICES: Final = f"""
-    SELECT w.client_id, '[' || group_concat(s.body) || ']', group_concat(iif(s.missing, s.id, NULL)),
-        min(iif(s.missing, NULL, s.seen)), group_concat(s.id || ' ' || s.ended_seen_on)
+    SELECT w.client_id, '[' || group_concat(s.body) || ']', '[' || group_concat(iif(s.missing, s.id, NULL)) || ']',
+        '{{' || group_concat('"' || s.id || '":"' || s.ended_seen_on || '"') || '}}', min(iif(s.missing, NULL, s.seen))
     FROM wanted w CROSS JOIN services s ON {of_client("w.client_id", "s")} GROUP BY w.client_id"""
 _ADDONS: Final = f"""
     SELECT w.client_id, '[' || group_concat(a.body) || ']'
@@ -58,25 +62,28 @@ _ADDONS: Final = f"""
 _HISTORY: Final = f"""
     SELECT w.client_id, '[' || group_concat(h.body) || ']'
     FROM wanted w CROSS JOIN history h ON {of_client("w.client_id", "h")} GROUP BY w.client_id"""
-_REQUESTS: Final = f"""
-    SELECT w.client_id, r.body
-    FROM wanted w CROSS JOIN services s ON {of_client("w.client_id", "s")}
-    JOIN cancel_requests r ON r.service_id = s.id"""
+_REQUESTS: Final = "SELECT body FROM cancel_requests WHERE id IN (SELECT value FROM json_each(?))"
 _CLIENTS: Final = """
     SELECT w.client_id, c.body, c.seen, m.currency, m.credit, m.credit_read_on, l.at, l.seen
     FROM wanted w LEFT JOIN clients c ON c.id = w.client_id LEFT JOIN client_money m ON m.client_id = w.client_id
     LEFT JOIN live_reads l ON l.client_id = w.client_id ORDER BY w.client_id"""
 
-_INVOICE_COLUMNS: Final = """
-    i.id, i.status, i.body, i.read_head IS NOT i.head, coalesce(i.created_on, i.first_seen_on), i.pending_since,
-    i.seen"""
+_PILES: Final = """
+    '[' || group_concat(iif(i.status <> 'Cancelled', i.body, NULL)) || ']',
+    '[' || group_concat(iif(i.status = 'Cancelled', i.body, NULL)) || ']',
+    '{' || group_concat(iif(i.status <> 'Cancelled',
+        '"' || i.id || '":"' || coalesce(i.created_on, i.first_seen_on) || '"', NULL)) || '}',
+    '{' || group_concat('"' || i.id || '":"' || i.pending_since || '"') || '}',
+    '[' || group_concat(iif(i.status <> 'Cancelled' AND i.read_head IS NOT i.head, i.id, NULL)) || ']',
+    min(iif(i.status <> 'Cancelled', i.seen, NULL))"""
+"""Open ones, cancelled ones, created_on, pending_since, unread, oldest snapshot; NULL for none of a kind."""
 _INVOICES: Final = f"""
-    SELECT w.client_id, {_INVOICE_COLUMNS}
-    FROM wanted w CROSS JOIN invoices i ON {of_client("w.client_id", "i")} WHERE i.status <> ''"""
-
+    SELECT w.client_id, {_PILES}
+    FROM wanted w CROSS JOIN invoices i ON {of_client("w.client_id", "i")}
+    WHERE i.status <> '' GROUP BY w.client_id"""
 _INVOICES_BY_ID: Final = f"""
-    SELECT i.client_id, {_INVOICE_COLUMNS}
-    FROM invoices i WHERE i.id IN (SELECT value FROM json_each(?)) AND i.status <> ''"""
+    SELECT i.id, {_PILES}
+    FROM invoices i WHERE i.id IN (SELECT value FROM json_each(?)) AND i.status <> '' GROUP BY i.id"""
 
 # Invoices that bill a service which another client owns (a moved service), by the service's owner.
 _MOVED: Final = """
@@ -93,6 +100,12 @@ _MOVED_OF: Final = f"""
         CROSS JOIN services s ON s.id = a.service_id
         WHERE {of_client("?1", "a")} AND b.client_id <> ?1 AND s.client_id = ?1"""
 
+_REQUESTING: Final = """
+    SELECT s.key >> 32, r.id FROM cancel_requests r JOIN services s ON s.id = r.service_id"""
+_REQUESTING_OF: Final = f"""
+    SELECT s.client_id, r.id FROM services s CROSS JOIN cancel_requests r ON r.service_id = s.id
+        WHERE {of_client("?1", "s")}"""
+
 _INTERESTING: Final = f"""
     SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due < ?
     UNION SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due IS NULL
@@ -103,15 +116,6 @@ _EVERYONE: Final = """
     SELECT id FROM clients UNION SELECT key >> 32 FROM services UNION SELECT key >> 32 FROM invoices"""
 
 
-class _Days(dict[str, date]):
-    """Dates by their text: a book names the same few hundred days over and over."""
-
-    def __missing__(self, text: str) -> date:
-        value = self[text] = date.fromisoformat(text)
-        return value
-
-
-_DAYS: Final = _Days()
 _NO_DAYS: Final[Mapping[InvoiceId, date]] = MappingProxyType({})
 _NO_REQUESTS: Final[Mapping[ServiceId, CancelRequest]] = MappingProxyType({})
 _NO_ENDS: Final[Mapping[ServiceId, date]] = MappingProxyType({})
@@ -137,8 +141,14 @@ class Catalogue:
         return self.snapshots[number]
 
 
-Moved = Mapping[int, Sequence[int]]
-"""Owner of a service -> other clients' invoices that bill it."""
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Per client, what hangs on its services and is kept elsewhere."""
+
+    moved: Mapping[int, Sequence[int]]
+    """Other clients' invoices that bill one of its services."""
+    requests: Mapping[int, Sequence[int]]
+    """Cancellation requests for its services."""
 
 
 def load_catalogue(conn: sqlite3.Connection) -> Catalogue:
@@ -148,21 +158,21 @@ def load_catalogue(conn: sqlite3.Connection) -> Catalogue:
     return Catalogue({group.id: group for group in groups}, {product.id: product for product in products})
 
 
-def all_moved(conn: sqlite3.Connection) -> Moved:
-    """Return every moved service's owner with the invoices."""
-    return _grouped(conn.execute(_MOVED))
+def all_links(conn: sqlite3.Connection) -> Links:
+    """Find the links of every client."""
+    return Links(_grouped(conn.execute(_MOVED)), _grouped(conn.execute(_REQUESTING)))
 
 
-def moved_of(conn: sqlite3.Connection, client: ClientId) -> Moved:
-    """Return the same for one owner."""
-    return _grouped(conn.execute(_MOVED_OF, (client,)))
+def links_of(conn: sqlite3.Connection, client: ClientId) -> Links:
+    """Find the links of one client."""
+    return Links(_grouped(conn.execute(_MOVED_OF, (client,))), _grouped(conn.execute(_REQUESTING_OF, (client,))))
 
 
-def interesting(conn: sqlite3.Connection, today: date, also: Iterable[ClientId], moved: Moved) -> list[int]:
+def interesting(conn: sqlite3.Connection, today: date, also: Iterable[ClientId], links: Links) -> list[int]:
     """Return, in order, the clients about whom something may have to be decided."""
     horizon = (today + timedelta(days=HORIZON_DAYS)).isoformat()
     ended_since = (today - timedelta(days=ENDED_DAYS)).isoformat()
-    more = body_of([*also, *moved])
+    more = body_of([*also, *links.moved])
     return sorted(row[0] for row in conn.execute(_INTERESTING, (horizon, ended_since, more)))
 
 
@@ -172,86 +182,97 @@ def everyone(conn: sqlite3.Connection) -> list[int]:
 
 
 def read_books(
-    conn: sqlite3.Connection, clients: Sequence[int], moved: Moved, catalogue: Catalogue
+    conn: sqlite3.Connection, clients: Sequence[int], links: Links, catalogue: Catalogue
 ) -> list[ClientBook]:
     """Read the books of a chunk of clients, given in order; unknown ones are left out."""
     conn.execute("DELETE FROM wanted")
     conn.execute("INSERT INTO wanted SELECT value FROM json_each(?)", (body_of(list(clients)),))
-    services = {row[0]: row[1:] for row in conn.execute(_SERVICES)}
-    addons = {client: _addons(bodies) for client, bodies in conn.execute(_ADDONS)}
-    history = {client: _history(bodies) for client, bodies in conn.execute(_HISTORY)}
-    requests: defaultdict[int, list[CancelRequest]] = defaultdict(list)
-    for client, body in conn.execute(_REQUESTS):
-        requests[client].append(_request(body))
-    invoices = _read_invoices(conn, clients, moved)
+    services = {row[0]: row for row in conn.execute(_SERVICES)}
+    addons = dict(conn.execute(_ADDONS).fetchall())
+    history = dict(conn.execute(_HISTORY).fetchall())
+    requests = _read_requests(conn, clients, links)
+    invoices = {client: _piles(row) for client, *row in conn.execute(_INVOICES)}
+    _add_moved(conn, invoices, clients, links)
     books = []
     for row in conn.execute(_CLIENTS).fetchall():
         client = row[0]
-        owned = services.get(client)
-        if row[1] is None and owned is None and client not in invoices:
+        owned, piles = services.get(client), invoices.get(client)
+        if row[1] is None and owned is None and piles is None:
             continue
-        books.append(
-            _book(
-                conn,
-                row,
-                owned,
-                addons.get(client, ()),
-                invoices.get(client, _NO_INVOICES),
-                history.get(client, ()),
-                requests.get(client, ()),
-                catalogue,
-            )
-        )
+        extras = _addons(addons[client]) if client in addons else ()
+        past = _history(history[client]) if client in history else ()
+        books.append(_book(conn, row, owned, extras, piles, past, requests.get(client, _NO_REQUESTS), catalogue))
     return books
 
 
-@dataclass(slots=True)
-class _Invoices:
-    """One client's invoices while its book is put together."""
+class _Piles(NamedTuple):
+    """One client's invoices, sorted."""
 
-    open: list[Invoice] = field(default_factory=list)
-    cancelled: list[Invoice] = field(default_factory=list)
-    created_on: dict[InvoiceId, date] = field(default_factory=dict)
-    pending_since: dict[InvoiceId, date] = field(default_factory=dict)
-    unread: list[InvoiceId] = field(default_factory=list)
-    seen: int | None = None
-
-
-def _read_invoices(conn: sqlite3.Connection, clients: Sequence[int], moved: Moved) -> dict[int, _Invoices]:
-    found: defaultdict[int, _Invoices] = defaultdict(_Invoices)
-    for client, *row in conn.execute(_INVOICES):
-        _sort_in(found[client], row)
-    owners = [(client, invoice) for client in clients for invoice in moved.get(client, ())]
-    if owners:
-        numbers = sorted({invoice for _, invoice in owners})
-        rows = {row[1]: row[1:] for row in conn.execute(_INVOICES_BY_ID, (body_of(numbers),))}
-        for client, number in owners:
-            if number in rows:
-                _sort_in(found[client], rows[number])
-    return found
+    open: tuple[Invoice, ...]
+    cancelled: tuple[Invoice, ...]
+    created_on: Mapping[InvoiceId, date]
+    pending_since: Mapping[InvoiceId, date]
+    unread: frozenset[InvoiceId]
+    seen: int | None
 
 
-def _sort_in(invoices: _Invoices, row: Sequence[Any]) -> None:
-    """Add one invoice row to the client's pile that its status belongs to."""
-    number, status, body, unread, created_on, pending_since, seen = row
-    if status == "Cancelled":
-        if body is not None:
-            invoice = _invoice(body)
-            # The lines are those of the last reading, when it was still open.
-            invoices.cancelled.append(replace(invoice, status=InvoiceStatus.CANCELLED))
+_NO_PILES: Final = _Piles((), (), _NO_DAYS, _NO_DAYS, _NONE_UNREAD, None)
+
+
+def _piles(row: Sequence[Any]) -> _Piles:
+    """Decode the columns of _PILES."""
+    opened, cancelled, created_on, pending_since, unread, seen = row
+    return _Piles(
+        () if opened is None else _invoices(opened),
+        () if cancelled is None else _as_cancelled(_invoices(cancelled)),
+        _NO_DAYS if created_on is None else _days(created_on),
+        _NO_DAYS if pending_since is None else _days(pending_since),
+        _NONE_UNREAD if unread is None else _ids(unread),
+        seen,
+    )
+
+
+def _as_cancelled(invoices: Sequence[Invoice]) -> tuple[Invoice, ...]:
+    # They carry the lines and the status of the last reading, when they were still open.
+    return tuple(replace(invoice, status=InvoiceStatus.CANCELLED) for invoice in invoices)
+
+
+def _add_moved(conn: sqlite3.Connection, invoices: dict[int, _Piles], clients: Sequence[int], links: Links) -> None:
+    """Give other clients' invoices also to the owner of the service that they bill."""
+    owners = [(client, invoice) for client in clients for invoice in links.moved.get(client, ())]
+    if not owners:
         return
-    if unread:
-        invoices.unread.append(number)
-    if invoices.seen is None or seen < invoices.seen:
-        invoices.seen = seen
-    invoices.created_on[number] = _DAYS[created_on]
-    if pending_since is not None:
-        invoices.pending_since[number] = _DAYS[pending_since]
-    if body is not None:
-        invoices.open.append(_invoice(body))
+    numbers = sorted({invoice for _, invoice in owners})
+    found = {number: _piles(row) for number, *row in conn.execute(_INVOICES_BY_ID, (body_of(numbers),))}
+    for client, number in owners:
+        if number in found:
+            invoices[client] = _joined(invoices.get(client, _NO_PILES), found[number])
 
 
-_NO_INVOICES: Final = _Invoices()
+def _joined(own: _Piles, other: _Piles) -> _Piles:
+    return _Piles(
+        tuple(sorted(own.open + other.open, key=attrgetter("id"))),
+        tuple(sorted(own.cancelled + other.cancelled, key=attrgetter("id"))),
+        {**own.created_on, **other.created_on},
+        {**own.pending_since, **other.pending_since},
+        own.unread | other.unread,
+        other.seen if own.seen is None or (other.seen is not None and other.seen < own.seen) else own.seen,
+    )
+
+
+def _read_requests(
+    conn: sqlite3.Connection, clients: Sequence[int], links: Links
+) -> dict[int, dict[ServiceId, CancelRequest]]:
+    """Return each client's newest request per service; one without a date is older than any with one."""
+    owners = {request: client for client in clients for request in links.requests.get(client, ())}
+    if not owners:
+        return {}
+    found = [_request(body) for (body,) in conn.execute(_REQUESTS, (body_of(list(owners)),))]
+    found.sort(key=lambda request: (request.at.isoformat() if request.at else "", request.id))
+    newest: defaultdict[int, dict[ServiceId, CancelRequest]] = defaultdict(dict)
+    for request in found:
+        newest[owners[request.id]][request.service_id] = request
+    return newest
 
 
 def _book(
@@ -259,25 +280,24 @@ def _book(
     row: Sequence[Any],
     owned: Sequence[Any] | None,
     addons: tuple[Addon, ...],
-    invoices: _Invoices,
+    piles: _Piles | None,
     history: tuple[PaidInvoice, ...],
-    requests: Sequence[CancelRequest],
+    requests: Mapping[ServiceId, CancelRequest],
     catalogue: Catalogue,
 ) -> ClientBook:
     """Put one client's book together."""
     number, body, client_seen, currency, credit, credit_read_on, live_at, live_seen = row
-    client = _clients(body) if body is not None else _stranger(number)
+    client = _client(body) if body is not None else _stranger(number)
+    opened, cancelled, created_on, pending_since, unread, seen = piles or _NO_PILES
     services: tuple[Service, ...] = ()
-    missing: frozenset[ServiceId] = _NONE_MISSING
-    ended_seen = _NO_ENDS
-    seen = invoices.seen
+    missing, ended_seen = _NONE_MISSING, _NO_ENDS
     if owned is not None:
-        bodies, missing_ids, services_seen, ends = owned
+        _, bodies, missing_ids, ends, services_seen = owned
         services = _services(bodies)
         if missing_ids is not None:
-            missing = frozenset(ServiceId(int(word)) for word in str(missing_ids).split(","))
+            missing = _missing(missing_ids)
         if ends is not None:
-            ended_seen = {ServiceId(int(number)): _DAYS[day] for number, day in map(str.split, ends.split(","))}
+            ended_seen = _ends(ends)
         if services_seen is not None and (seen is None or services_seen < seen):
             seen = services_seen
     if seen is None:
@@ -285,23 +305,23 @@ def _book(
     products = catalogue.products
     return ClientBook(
         client,
-        catalogue.groups.get(client.group_id),
+        catalogue.groups.get(client.group_id) if client.group_id else None,
         currency or "",
         services,
         addons,
-        _by_id(invoices.open),
-        invoices.created_on or _NO_DAYS,
-        invoices.pending_since or _NO_DAYS,
-        _billing(_by_id(invoices.cancelled), services, addons) if invoices.cancelled else (),
+        opened,
+        created_on,
+        pending_since,
+        _billing(cancelled, services, addons) if cancelled else (),
         history,
-        _newest(requests) if requests else _NO_REQUESTS,
+        requests,
         {s.product_id: products[s.product_id] for s in services if s.product_id in products},
         missing,
         ended_seen,
-        frozenset(invoices.unread) if invoices.unread else _NONE_UNREAD,
-        datetime.fromisoformat(live_at) if live_at and live_seen >= seen else catalogue.begun_at(conn, seen),
+        unread,
+        catalogue.begun_at(conn, seen) if live_at is None or live_seen < seen else datetime.fromisoformat(live_at),
         None if credit is None else Decimal(credit),
-        None if credit_read_on is None else _DAYS[credit_read_on],
+        None if credit_read_on is None else date.fromisoformat(credit_read_on),
     )
 
 
@@ -310,26 +330,12 @@ def _stranger(number: int) -> Client:
     return Client(ClientId(number), "", "", None, NO_GROUP, None)
 
 
-def _by_id(invoices: list[Invoice]) -> tuple[Invoice, ...]:
-    if len(invoices) > 1:
-        invoices.sort(key=attrgetter("id"))
-    return tuple(invoices)
-
-
 def _billing(
     invoices: tuple[Invoice, ...], services: Sequence[Service], addons: Sequence[Addon]
 ) -> tuple[Invoice, ...]:
     """Return those that bill one of the services or addons."""
     billed = {(0, service.id) for service in services} | {(1, addon.id) for addon in addons}
     return tuple(i for i in invoices if any((BILLS.get(line.type), line.relid) in billed for line in i.lines))
-
-
-def _newest(requests: Sequence[CancelRequest]) -> dict[ServiceId, CancelRequest]:
-    """Return the newest request of each service; one without a date is older than any with one."""
-    newest: dict[ServiceId, CancelRequest] = {}
-    for request in sorted(requests, key=lambda r: (r.at.isoformat() if r.at else "", r.id)):
-        newest[request.service_id] = request
-    return newest
 
 
 def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from whmcs_bridge.domain.ids import ClientId, InvoiceId
-from whmcs_bridge.mirror.saving import OPEN, body_of
+from whmcs_bridge.mirror.saving import OPEN, body_of, of_client
 from whmcs_bridge.ports import SnapshotInfo
 
 CANCELLED_KEPT_DAYS: Final = 400
@@ -58,9 +58,9 @@ def stale_invoices(
 ) -> list[InvoiceId]:
     """See ports.Mirror."""
     rows = conn.execute(
-        f"SELECT id FROM invoices WHERE status IN {OPEN} AND seen=? AND read_head IS NOT head "
-        f"UNION SELECT id FROM invoices WHERE client_id IN (SELECT value FROM json_each(?)) AND status IN {OPEN} "
-        "AND seen=? AND read_on < ? ORDER BY 1",
+        f"SELECT id FROM invoices NOT INDEXED WHERE status IN {OPEN} AND seen=? AND read_head IS NOT head "
+        f"UNION SELECT i.id FROM json_each(?) CROSS JOIN invoices i ON {of_client('value', 'i')} "
+        f"WHERE status IN {OPEN} AND seen=? AND read_on < ? ORDER BY 1",
         (number, body_of(list(reread_clients)), number, reread_before.isoformat()),
     )
     return [InvoiceId(row[0]) for row in rows]
@@ -69,7 +69,7 @@ def stale_invoices(
 def vanished_invoices(conn: sqlite3.Connection, number: int) -> list[InvoiceId]:
     """See ports.Mirror; also those that a live reading found closed without saying how."""
     rows = conn.execute(
-        f"SELECT id FROM invoices WHERE (status IN {OPEN} AND seen<?) OR status='' ORDER BY id", (number,)
+        f"SELECT id FROM invoices NOT INDEXED WHERE (status IN {OPEN} AND seen<?) OR status='' ORDER BY id", (number,)
     )
     return [InvoiceId(row[0]) for row in rows]
 

@@ -103,13 +103,13 @@ class SqliteMirror:
 
     def books(self, today: date, also: Collection[ClientId], *, everyone: bool = False) -> Iterator[ClientBook]:
         with self._store.reading as conn:
-            moved = reading.all_moved(conn)
-            clients = reading.everyone(conn) if everyone else reading.interesting(conn, today, also, moved)
+            links = reading.all_links(conn)
+            clients = reading.everyone(conn) if everyone else reading.interesting(conn, today, also, links)
         for start in range(0, len(clients), reading.CHUNK_CLIENTS):
             # The lock is free between chunks: a step may be written down while the plan is still being read.
             with self._store.reading as conn:
                 chunk = reading.read_books(
-                    conn, clients[start : start + reading.CHUNK_CLIENTS], moved, self._shared(conn)
+                    conn, clients[start : start + reading.CHUNK_CLIENTS], links, self._shared(conn)
                 )
             yield from chunk
 
@@ -197,7 +197,7 @@ class SqliteMirror:
         self._store.close()
 
     def _book(self, conn: sqlite3.Connection, client: ClientId) -> ClientBook | None:
-        found = reading.read_books(conn, [client], reading.moved_of(conn, client), self._shared(conn))
+        found = reading.read_books(conn, [client], reading.links_of(conn, client), self._shared(conn))
         return found[0] if found else None
 
     def _shared(self, conn: sqlite3.Connection) -> Catalogue:
