@@ -7,7 +7,7 @@ from datetime import date
 from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import ClientFacts, Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
-from whmcs_bridge.domain.records import Record
+from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import LineType
 from whmcs_bridge.ports import ClientBook, Journal
 
@@ -34,6 +34,11 @@ class Memory:
             else:
                 records[record.client_id].append(record)
         self._records = dict(records)
+
+    def refresh(self, client: ClientId) -> None:
+        """Read again what people told us about one client: a hold may have come since the plan was made."""
+        self._records[client] = self.journal.records(client=client)
+        self._for_all = [r for r in self.journal.records(kind=RecordKind.FREEZE) if r.client_id is None]
 
     def records_of(self, client: ClientId) -> tuple[Record, ...]:
         """Records of the client, and those for everyone."""

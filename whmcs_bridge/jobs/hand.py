@@ -42,7 +42,9 @@ class Hand:
 
     def look(self, client: ClientId, *, credit: bool = False) -> Now:
         """Read the client live and judge it again; raises WhmcsError."""
-        return judge(self.ports, self.memory, read_client(self.ports, client, credit=credit), complete=self.complete)
+        book = read_client(self.ports, client, credit=credit)
+        self.memory.refresh(client)
+        return judge(self.ports, self.memory, book, complete=self.complete)
 
     def ended(self, step: Step, state: StepState, note: str = "") -> StepResult:
         result = StepResult(step, state, note)
