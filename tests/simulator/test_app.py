@@ -67,6 +67,13 @@ def test_xml_is_served_as_xml(server: Server) -> None:
     assert "<action>getactivitylog</action>" in reply.text
 
 
+def test_a_doubled_slash_is_one(server: Server) -> None:
+    known = server.front.world.credentials
+    form = {"identifier": known.identifier, "secret": known.secret, "action": "GetClients"}
+    reply = requests.post(f"{server.url}/includes/api.php", data=form, timeout=5, allow_redirects=False)
+    assert reply.json()["result"] == "success"
+
+
 def test_a_doubled_path_is_answered_like_whmcs_answers_it(server: Server) -> None:
     reply = requests.post(f"{server.url}includes/api.php/includes/api.php", data={}, timeout=5)
     assert reply.json()["message"] == "An admin user is required"

@@ -41,6 +41,13 @@ def test_ids_can_all_come_as_numbers() -> None:
     assert (row["id"], row["clientid"], row["recurringamount"]) == (1, 1, "10.00")
 
 
+def test_one_action_can_send_its_ids_otherwise_than_the_rest() -> None:
+    front = a_small_front(ids_as_strings_of={"GetInvoices": "all", "GetClientsProducts": "none"})
+    assert reply_of(front, "GetInvoices")["totalresults"] == "1"
+    assert reply_of(front, "GetClientsProducts")["totalresults"] == 1
+    assert reply_of(front, "GetClients")["totalresults"] == 1
+
+
 FORMS = [("string", ""), ("list", []), ("object", {}), ("null", None), ("wrapper", {"contact": []})]
 
 

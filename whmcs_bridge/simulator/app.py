@@ -1,6 +1,7 @@
 """The simulator over HTTP: /includes/api.php as WHMCS serves it, and /simulator/ to steer it."""
 
 import gc
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ def create_app(front: Front, latency_ms: float = 0, stopping: threading.Event | 
     cuts all waiting short.
     """
     app = Flask("whmcs_bridge.simulator")
+    app.wsgi_app = _single_slashes(app.wsgi_app)  # type: ignore[method-assign]
     stop = stopping or threading.Event()
 
     @app.route("/<path:path>", methods=["GET", "POST", "PUT", "DELETE"])
@@ -45,6 +47,16 @@ def create_app(front: Front, latency_ms: float = 0, stopping: threading.Event | 
         return _play(answer)
 
     return app
+
+
+def _single_slashes(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Read `//includes/api.php` as one slash, as web servers do: clients join addresses carelessly."""
+
+    def wrapped(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["PATH_INFO"] = re.sub(r"/{2,}", "/", environ.get("PATH_INFO", ""))
+        return inner(environ, start_response)
+
+    return wrapped
 
 
 def _ask(front: Front, path: str) -> Answer:

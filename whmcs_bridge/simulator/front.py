@@ -126,7 +126,7 @@ class Front:
         switches = self.world.switches
         if params.text("responsetype").lower() == "xml":
             return Answer(status, wire.XML, wire.encode_xml(action, reply))
-        return Answer(status, wire.JSON, wire.encode(switches, reply))
+        return Answer(status, wire.JSON, wire.encode(switches, reply, action))
 
     def _unwelcome(self, params: Params, ip: str) -> Answer | None:
         """The refusal for wrong credentials, a foreign address or a disabled admin; None to go on."""

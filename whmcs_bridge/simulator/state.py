@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from whmcs_bridge.simulator.events import Credentials as Credentials
+from whmcs_bridge.simulator.events import SimEvent as SimEvent
 from whmcs_bridge.simulator.records import (
     ActivityEntry,
     Actor,
@@ -44,6 +46,7 @@ from whmcs_bridge.simulator.records import (
     Transaction,
     User,
 )
+from whmcs_bridge.simulator.stock import DEFAULT_SETTINGS, STOCK_TEMPLATES
 from whmcs_bridge.simulator.switches import Switches
 
 HookVars = dict[str, Any]
@@ -51,57 +54,6 @@ HookListener = Callable[[str, HookVars], HookVars | None]
 
 CLOSED: frozenset[str] = frozenset({InvoiceStatus.PAID, InvoiceStatus.CANCELLED})
 """Statuses not held in `invoices_by_status`: history is large and rarely asked for by status."""
-
-DEFAULT_SETTINGS: dict[str, str] = {
-    "SystemURL": "http://127.0.0.1/",
-    "Version": "8.13.1-release.1",
-    "CompanyName": "Example Hosting",
-    "Email": "billing@example.com",
-    "Language": "english",
-    "MaintenanceMode": "",
-    "DateFormat": "DD/MM/YYYY",
-    "AutoSuspension": "",
-    "AutoSuspensionDays": "5",
-    "AutoTermination": "",
-    "AutoTerminationDays": "30",
-    "AutoUnsuspend": "",
-    "AutoCancellationRequests": "",
-    "CancelInvoiceOnCancellation": "",
-    "CreateInvoiceDaysBefore": "14",
-    "ContinuousInvoiceGeneration": "",
-    "NoAutoApplyCredit": "",
-    "GenerateInvoices": "on",
-    "SendOverdueReminders": "",
-    "DailyCronExecutionHour": "09:00",
-    "lastDailyCronInvocationTime": "",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class SimEvent:
-    """One effect on the simulated world.
-
-    `kind` is `module:suspend`, `module:unsuspend`, `module:terminate`, `module:create`, ...,
-    `service:status`, `group`, `email`, `invoice:created`, `invoice:<status>` (lower case), `payment`,
-    `credit`, `ticket`, ...; `detail` says what exactly.
-    """
-
-    at: datetime
-    kind: str
-    actor: str
-    client: int = 0
-    service: int = 0
-    invoice: int = 0
-    detail: str = ""
-
-
-@dataclass(slots=True)
-class Credentials:
-    """What the simulated WHMCS lets in."""
-
-    identifier: str = "simulator-identifier"
-    secret: str = "simulator-secret"
-    access_key: str = ""
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -658,27 +610,3 @@ def new_world(clock: datetime | None = None, timezone: str = "UTC") -> World:
         world.templates[number] = EmailTemplate(number, kind, name, subject)
     world.counters["template"] = len(STOCK_TEMPLATES)
     return world
-
-
-STOCK_TEMPLATES: tuple[tuple[str, str, str], ...] = (
-    ("general", "Client Signup Email", "Welcome"),
-    ("general", "Password Reset Validation", "Your login details for {$company_name}"),
-    ("product", "Hosting Account Welcome Email", "New Account Information"),
-    ("product", "Other Product/Service Welcome Email", "New Product Information"),
-    ("product", "Service Suspension Notification", "Service Suspension Notification"),
-    ("product", "Service Unsuspension Notification", "Service Unsuspension Notification"),
-    ("product", "Cancellation Request Confirmation", "Cancellation Request Confirmation"),
-    ("invoice", "Invoice Created", "Customer Invoice"),
-    ("invoice", "Invoice Payment Reminder", "Invoice Payment Reminder"),
-    ("invoice", "First Invoice Overdue Notice", "First Invoice Overdue Notice"),
-    ("invoice", "Second Invoice Overdue Notice", "Second Invoice Overdue Notice"),
-    ("invoice", "Third Invoice Overdue Notice", "Third and Final Invoice Overdue Notice"),
-    ("invoice", "Invoice Payment Confirmation", "Invoice Payment Confirmation"),
-    ("invoice", "Invoice Refund Confirmation", "Invoice Refund Confirmation"),
-    ("domain", "Domain Renewal Confirmation", "Domain Renewal Confirmation"),
-    ("support", "Support Ticket Opened", "New Support Ticket Opened"),
-    ("support", "Support Ticket Reply", "Support Ticket Response"),
-    ("affiliate", "Affiliate Monthly Referrals Report", "Affiliate Referrals Report"),
-    ("admin", "Cron Job Activity", "Cron Job Activity"),
-    ("admin", "Service Suspension Failed", "Service Suspension Failed"),
-)

@@ -15,6 +15,8 @@ class Switches:
 
     ids_as_strings: Literal["default", "all", "none"] = "default"
     """`default`: per action as documented; `all`/`none`: every id and count a string / a number."""
+    ids_as_strings_of: dict[str, str] = field(default_factory=dict)
+    """The same for single actions: lower-case name -> `all` or `none`."""
     empty_list_form: EmptyList = "default"
     flattened_lists: bool = False
     junk_before_json: str = ""
@@ -65,4 +67,6 @@ class Switches:
             raise KeyError(name)
         if name == "role_denied_actions":
             value = {str(item).lower() for item in value} if isinstance(value, (list, set, tuple)) else set()
+        if name == "ids_as_strings_of":
+            value = {str(k).lower(): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
         setattr(self, name, value)

@@ -25,6 +25,7 @@ def is_plain(switches: Switches) -> bool:
     """Whether no wire switch is set, so that a reply goes out as the action made it."""
     return (
         switches.ids_as_strings == "default"
+        and not switches.ids_as_strings_of
         and switches.empty_list_form == "default"
         and not switches.flattened_lists
         and switches.result_key == "default"
@@ -33,17 +34,18 @@ def is_plain(switches: Switches) -> bool:
     )
 
 
-def shaped(switches: Switches, reply: Reply) -> Reply:
-    """The reply in the shape that the switches ask for."""
+def shaped(switches: Switches, reply: Reply, action: str = "") -> Reply:
+    """An action's reply in the shape that the switches ask for."""
     if is_plain(switches):
         return reply
     if switches.result_key == "status" and "result" in reply:
         reply = {("status" if key == "result" else key): value for key, value in reply.items()}
     elif switches.result_key == "result" and "status" in reply and "result" not in reply:
         reply = {("result" if key == "status" else key): value for key, value in reply.items()}
-    if switches.ids_as_strings == "all":
+    ids = switches.ids_as_strings_of.get(action.lower(), switches.ids_as_strings)
+    if ids == "all":
         reply = _numbers_as_text(reply)
-    elif switches.ids_as_strings == "none":
+    elif ids == "none":
         reply = _text_as_numbers(reply, "")
     if switches.empty_list_form != "default":
         reply = empty_lists(reply, switches.empty_list_form)
@@ -123,9 +125,9 @@ def _flat(prefix: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
             yield name, item
 
 
-def encode(switches: Switches, reply: Reply) -> bytes:
+def encode(switches: Switches, reply: Reply, action: str = "") -> bytes:
     """The JSON body of a reply, with whatever junk is to stand before it."""
-    body = msgspec.json.encode(shaped(switches, reply))
+    body = msgspec.json.encode(shaped(switches, reply, action))
     return switches.junk_before_json.encode() + body if switches.junk_before_json else body
 
 

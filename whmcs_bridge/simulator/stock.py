@@ -1,0 +1,50 @@
+"""What a fresh WHMCS brings along: configuration values and mail templates."""
+
+DEFAULT_SETTINGS: dict[str, str] = {
+    "SystemURL": "http://127.0.0.1/",
+    "Version": "8.13.1-release.1",
+    "CompanyName": "Example Hosting",
+    "Email": "billing@example.com",
+    "Language": "english",
+    "MaintenanceMode": "",
+    "DateFormat": "DD/MM/YYYY",
+    "AutoSuspension": "",
+    "AutoSuspensionDays": "5",
+    "AutoTermination": "",
+    "AutoTerminationDays": "30",
+    "AutoUnsuspend": "",
+    "AutoCancellationRequests": "",
+    "CancelInvoiceOnCancellation": "",
+    "CreateInvoiceDaysBefore": "14",
+    "ContinuousInvoiceGeneration": "",
+    "NoAutoApplyCredit": "",
+    "GenerateInvoices": "on",
+    "SendOverdueReminders": "",
+    "DailyCronExecutionHour": "09:00",
+    "lastDailyCronInvocationTime": "",
+}
+"""Configuration values by name, as GetConfigurationValue gives them."""
+
+STOCK_TEMPLATES: tuple[tuple[str, str, str], ...] = (
+    ("general", "Client Signup Email", "Welcome"),
+    ("general", "Password Reset Validation", "Your login details for {$company_name}"),
+    ("product", "Hosting Account Welcome Email", "New Account Information"),
+    ("product", "Other Product/Service Welcome Email", "New Product Information"),
+    ("product", "Service Suspension Notification", "Service Suspension Notification"),
+    ("product", "Service Unsuspension Notification", "Service Unsuspension Notification"),
+    ("product", "Cancellation Request Confirmation", "Cancellation Request Confirmation"),
+    ("invoice", "Invoice Created", "Customer Invoice"),
+    ("invoice", "Invoice Payment Reminder", "Invoice Payment Reminder"),
+    ("invoice", "First Invoice Overdue Notice", "First Invoice Overdue Notice"),
+    ("invoice", "Second Invoice Overdue Notice", "Second Invoice Overdue Notice"),
+    ("invoice", "Third Invoice Overdue Notice", "Third and Final Invoice Overdue Notice"),
+    ("invoice", "Invoice Payment Confirmation", "Invoice Payment Confirmation"),
+    ("invoice", "Invoice Refund Confirmation", "Invoice Refund Confirmation"),
+    ("domain", "Domain Renewal Confirmation", "Domain Renewal Confirmation"),
+    ("support", "Support Ticket Opened", "New Support Ticket Opened"),
+    ("support", "Support Ticket Reply", "Support Ticket Response"),
+    ("affiliate", "Affiliate Monthly Referrals Report", "Affiliate Referrals Report"),
+    ("admin", "Cron Job Activity", "Cron Job Activity"),
+    ("admin", "Service Suspension Failed", "Service Suspension Failed"),
+)
+"""(type, name, subject) of the mail templates every installation has."""
