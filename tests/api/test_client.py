@@ -284,6 +284,19 @@ def test_only_a_few_of_many_invoices_are_asked_for_ahead() -> None:
         assert len(taken) <= 8
 
 
+def test_a_forked_child_gets_workers_and_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It inherits the pool without its threads, and sockets that are the parent's."""
+    api = asked(lambda form: {**reply_of("GetInvoice"), "invoiceid": form["invoiceid"]})
+    assert len(list(api.invoices_many([InvoiceId(1)]))) == 1
+    pool, session = api._workers(), api._transport._session()
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    assert api._workers() is not pool
+    assert api._transport._session() is not session
+    assert len(list(api.invoices_many([InvoiceId(1)]))) == 1
+    api.close()
+    pool.shutdown()
+
+
 def test_calls_are_counted_by_action_with_their_repetitions() -> None:
     api = asked(Answer(502, b""), OK, OK)
     api.call("GetStats")

@@ -1,6 +1,7 @@
 """One action there and back: sent, read, repeated where that is safe, counted."""
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -64,6 +65,7 @@ class Exchange:
         self.connections = max(1, connections)
         self.page_size = max(1, page_size)
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_of = 0
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
         self._seconds = 0.0
@@ -82,7 +84,7 @@ class Exchange:
         """Close every connection and end the workers."""
         with self._lock:
             pool, self._pool = self._pool, None
-        if pool is not None:
+        if pool is not None and self._pool_of == os.getpid():
             pool.shutdown(wait=True, cancel_futures=True)
         self._transport.close()
 
@@ -184,8 +186,8 @@ class Exchange:
 
     def _workers(self) -> ThreadPoolExecutor:
         with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self.connections, thread_name_prefix="whmcs")
+            if self._pool is None or self._pool_of != os.getpid():  # a forked child has the pool but no threads
+                self._pool, self._pool_of = ThreadPoolExecutor(self.connections, "whmcs"), os.getpid()
             return self._pool
 
     # --- one request ----------------------------------------------------------------------------

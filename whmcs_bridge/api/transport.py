@@ -154,13 +154,13 @@ class Transport:
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
+        if session is None or self._local.process != os.getpid():  # a forked child must not share a socket
             session = requests.Session()
             session.trust_env = False  # proxies and authorities are taken above; .netrc has no say here
             adapter = self._adapter or HTTPAdapter(pool_connections=1, pool_maxsize=1)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
-            self._local.session = session
+            self._local.session, self._local.process = session, os.getpid()
             self._sessions.add(session)
         return session
 
