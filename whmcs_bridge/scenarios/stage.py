@@ -3,12 +3,14 @@
 import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
 
 from hooks import HANDLERS
+from hooks.looking_again import look_again
 from whmcs_bridge.backups.memory import MemoryStore
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ServiceId
@@ -70,8 +72,9 @@ class Stage:
         self.world = build_world(scenario)
         self.line = Line(self.world)
         self.stores = {name: MemoryStore(name, self._deleted) for name in _store_names(scenario)}
+        one_line = replace(scenario.settings.whmcs, connections=1)
         self.bridge: Bridge = open_bridge(
-            scenario.settings,
+            replace(scenario.settings, whmcs=one_line),
             adapter=self.line,
             clock=SimulatedClock(self.world),
             in_memory=True,
@@ -195,9 +198,10 @@ class Stage:
         if not self.bridge_away:
             with suppress(BridgeError):
                 return handler.handle(event, self.bridge)
-        if handler.note is not None and event.by_person:
+        answer = default_answer(event)
+        if handler.note is not None and (event.by_person or answer.abort):
             self._told.append((handler.note, event))
-        return default_answer(event)
+        return answer
 
     def deliver(self) -> None:
         """Hand the events that were told to their handlers; while the bridge is away they stay spooled."""
@@ -209,6 +213,8 @@ class Stage:
                 if not self._told:
                     return
                 handle, event = self._told.pop(0)
+                if self._comes_again(handle, event):
+                    continue
                 try:
                     handle(event, self.bridge)
                 except BridgeError as error:
@@ -216,6 +222,15 @@ class Stage:
             raise Impossible(f"hook events keep causing each other; the last one was {self._told[0][1].point}")
         finally:
             self._delivering = False
+
+    def _comes_again(self, handle: Callable[[HookEvent, Bridge], None], event: HookEvent) -> bool:
+        """The same look at the same client is still waiting: an inbox folds them into one."""
+        client = self._client_of(event)
+        return bool(client) and any(
+            later is handle and self._client_of(other) == client and other.actor == event.actor
+            for later, other in self._told
+            if later is look_again
+        )
 
     def _remember_payment(self, point: str, variables: Mapping[str, Any]) -> None:
         """Which invoice is being paid right now: the shim keeps it between these two hook points."""
