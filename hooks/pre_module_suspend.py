@@ -28,5 +28,6 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:
-    """A person suspended while the bridge was away."""
-    keep_act(event, bridge, "the bridge was away")
+    """A person suspended while the bridge was away; a cron that was refused asks again tomorrow."""
+    if event.by_person:
+        keep_act(event, bridge, "the bridge was away")

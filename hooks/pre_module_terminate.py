@@ -8,6 +8,7 @@ from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.hookpoints import Answer, HookEvent
 from whmcs_bridge.jobs.erase import remember
 from whmcs_bridge.jobs.explain import facts_for
+from whmcs_bridge.jobs.requests import note_refused_end
 from whmcs_bridge.policy.decision import Kind
 
 
@@ -29,8 +30,13 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:
-    """A person ended the service while the bridge was away."""
-    keep_act(event, bridge, "the bridge was away")
+    """The bridge was away: a person ended the service, or the cron was refused and the next sync has to look at it."""
+    if event.by_person:
+        keep_act(event, bridge, "the bridge was away")
+        return
+    service = service_of(event)
+    if service is not None:
+        note_refused_end(bridge.ports, service)
 
 
 def _capture(bridge: Bridge, service: ServiceId) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.domain.ids import ClientId, ServiceId
 
 
 class Stage(StrEnum):
@@ -74,5 +74,7 @@ class Case:
     """House day of the last suspension or termination that was begun by us."""
     released_on: date | None = None
     """House day on which we last lifted our suspension."""
+    client_id: ClientId | None = None
+    """Whose debt it is about: a service that is moved meanwhile is neither harmed nor released for it."""
     addons_down: tuple[int, ...] = ()
     """Addons that we set to Suspended and have not set back."""

@@ -93,3 +93,5 @@ class ServiceFacts:
     """False: the snapshot behind it had gaps; nothing harmful may follow."""
     acted_today: bool = False
     """We already began a suspension or termination of it on this house day."""
+    end_refused: bool = False
+    """WHMCS wanted to end it (a cancellation request, a fixed term) and was refused for want of an answer."""

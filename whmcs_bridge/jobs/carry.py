@@ -15,10 +15,12 @@ from whmcs_bridge.jobs import erase
 from whmcs_bridge.jobs.hand import Hand, Now, still_due
 from whmcs_bridge.jobs.notices import message_with
 from whmcs_bridge.jobs.report import StepResult
+from whmcs_bridge.jobs.requests import forget_refused_end
 from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy import view_of
 from whmcs_bridge.policy.cases import after_end, after_release, after_suspension
 from whmcs_bridge.policy.decision import HARMFUL_SET, Due, Kind, Note
-from whmcs_bridge.policy.stages import carries_our_reason, reason_for
+from whmcs_bridge.policy.stages import carries_our_reason, paid_for, reason_for
 from whmcs_bridge.ports import StepState
 
 
@@ -26,6 +28,8 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
     """Carry out one step that is not a notice. Errors become results; only a broken database is raised."""
     try:
         now = hand.look(step.client, credit=step.kind in HARMFUL_SET)
+        if step.kind is Kind.UNSUSPEND and not _somebody_paid(hand, now, step):
+            now = _with_requests(hand, step)
         due = still_due(step, now)
     except MovedOn as moved:
         return hand.finish(hand.begin(step), step, StepState.SKIPPED, str(moved))
@@ -50,6 +54,21 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
             hand.notes.append(Note(code, text, todo, step.client, step.service))
         return hand.finish(number, step, StepState.FAILED, str(error))
     return hand.finish(number, step, StepState.DONE, note)
+
+
+def _somebody_paid(hand: Hand, now: Now, step: Step) -> bool:
+    facts = now.facts.get(step.service) if step.service is not None else None
+    return facts is not None and paid_for(view_of(facts, hand.ports.settings.policy, hand.ports.today())[0])
+
+
+def _with_requests(hand: Hand, step: Step) -> Now:
+    """The debt went away and nobody paid: did a cancellation request take it?"""
+    sweep = hand.ports.panel.cancel_requests()
+    for page in sweep:
+        hand.ports.mirror.save_cancel_requests(page, 0)
+    if not sweep.end.complete:
+        raise BridgeError("the cancellation requests could not be read whole")
+    return hand.look(step.client)
 
 
 # --- one function a kind; each returns its evidence ----------------------------------------------
@@ -135,6 +154,10 @@ def _terminate(hand: Hand, step: Step, due: Due, now: Now) -> str:
     found = _read_back(hand, step.service, lambda s: s.status is not None and s.status.ended, "terminate")
     hand.memory.keep(after_end(hand.memory.case(step.service), step.date))
     hand.ports.journal.drop_approval(step.service, Kind.TERMINATE)
+    if due.by_request:
+        forget_refused_end(hand.ports.journal, step.service)
+        # WHMCS's own word for an end on request (facts sheet 10.2); the module's work is done either way
+        hand.ports.panel.set_service_status(step.service, ServiceStatus.CANCELLED)
     closed = [_close(hand, a.id) for a in facts.client.addons.values() if _closes_with(a.service_id, a.status, step)]
     message_with(hand, step, due.message, facts, now)
     return f"{found.status}" + (f", addons {', '.join(closed)}" if closed else "")

@@ -9,6 +9,7 @@ from whmcs_bridge.domain.facts import ClientFacts, Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import LineType
+from whmcs_bridge.jobs.requests import refused_ends
 from whmcs_bridge.ports import ClientBook, Journal
 
 
@@ -21,6 +22,7 @@ class Memory:
         self.memberships: dict[ClientId, Membership] = journal.memberships()
         self.approvals: Mapping[ServiceId, frozenset[str]] = journal.approvals()
         self.acted: set[ServiceId] = journal.acted_on(today)
+        self.refused_ends = refused_ends(journal)
         self._for_all: list[Record] = []
         self._records: dict[ClientId, list[Record]] = {}
         self.reread_records()
@@ -113,4 +115,5 @@ def _services(book: ClientBook, client: ClientFacts, memory: Memory, *, complete
             as_of=book.as_of,
             complete=complete,
             acted_today=service.id in memory.acted,
+            end_refused=service.id in memory.refused_ends,
         )

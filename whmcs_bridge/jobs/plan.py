@@ -88,7 +88,7 @@ def clients_of_interest(ports: Ports, memory: Memory) -> set[ClientId]:
     services = {
         c.service_id for c in memory.cases.values() if c.erased_on is None and (c.ended_on or date.max) > long_ago
     }
-    found.update(ports.mirror.clients_of(services))
+    found.update(ports.mirror.clients_of(services | memory.refused_ends))
     return found
 
 

@@ -55,7 +55,7 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
     policy, today = ports.settings.policy, ports.today()
     for service, facts in now.facts.items():
         view, _ = view_of(facts, policy, today)
-        case = observe(view, now.decisions[service], today)
+        case = observe(view, now.decisions[service], today, adopting=False)
         if case != facts.case:
             memory.keep(case)
     group = ports.mirror.group_named(policy.vip.group) if policy.vip else None

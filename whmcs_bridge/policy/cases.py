@@ -13,15 +13,18 @@ from whmcs_bridge.policy.stages import View, adoption_of, days_to_keep, restarte
 REMEMBER_NOTICES_DAYS = 90
 
 
-def observe(view: View, decision: Decision, today: date) -> Case:
-    """Return the case after an enforced run has looked at it, before it acts; the old one if nothing changed."""
+def observe(view: View, decision: Decision, today: date, *, adopting: bool = True) -> Case:
+    """Return the case after an enforced run has looked at it, before it acts; the old one if nothing changed.
+
+    Suspensions are sorted by runs only (`adopting`): a hook sees one client at an odd moment.
+    """
     case = view.case
     status = view.service.status
     if status is not None and status.ended:
         return _ended(view, case, today)
     if case.ended_on is not None:
         case = replace(case, ended_on=None, ended_by="", erased_on=None)
-    if status is ServiceStatus.SUSPENDED:
+    if status is ServiceStatus.SUSPENDED and adopting:
         case = _adopted(view, case, today)
     elif status is ServiceStatus.ACTIVE and case.adoption is not None:
         case = replace(case, adoption=None, adopted_on=None)
@@ -35,7 +38,7 @@ def observe(view: View, decision: Decision, today: date) -> Case:
 def _open(view: View, case: Case, decision: Decision, today: date) -> Case:
     promised = days_to_keep(view.rules, case)
     if case.opened_on is None:
-        case = replace(case, opened_on=today)
+        case = replace(case, opened_on=today, client_id=view.service.client_id)
     if promised != case.kept_days:
         case = replace(case, kept_days=promised)
     if decision.exempt:
@@ -53,7 +56,8 @@ def _closed(case: Case, today: date) -> Case:
 def _adopted(view: View, case: Case, today: date) -> Case:
     if case.suspended_on is not None or case.adopted_on is not None:
         return case
-    return replace(case, adopted_on=today, adoption=adoption_of(view.facts, view.counted))
+    whose = adoption_of(view.facts, view.counted)
+    return replace(case, adopted_on=today, adoption=whose, client_id=case.client_id or view.service.client_id)
 
 
 def _ended(view: View, case: Case, today: date) -> Case:
@@ -85,6 +89,7 @@ def after_suspension(case: Case, facts: ServiceFacts, today: date) -> Case:
     return replace(
         case,
         opened_on=case.opened_on or today,
+        client_id=facts.service.client_id,
         suspended_on=first if released_on_trust else today,
         adoption=None,
         adopted_on=None,

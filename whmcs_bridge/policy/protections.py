@@ -50,10 +50,12 @@ def missing(view: View, step: Due) -> Withheld | None:
 
 def moved(view: View, step: Due) -> Withheld | None:
     """The invoice's client is not the service's: no harmful step, and no release by payment."""
-    if view.service.id not in view.facts.client.foreign_owner:
+    moved_in_case = view.case.client_id not in (None, view.service.client_id)
+    if view.service.id not in view.facts.client.foreign_owner and not moved_in_case:
         return None
     if step.kind in HARMS or step.kind in (Kind.UNSUSPEND, Kind.NOTICE):
-        return _hold(step, "moved", "an open invoice of another client bills this service", to_staff=True)
+        why = f"its case is client {view.case.client_id}'s" if moved_in_case else "another client's invoice bills it"
+        return _hold(step, "moved", f"moved to another client: {why}", to_staff=True)
     return None
 
 
@@ -270,12 +272,17 @@ PROTECTIONS: tuple[Protection, ...] = (
 )
 
 
+AT_ANY_STAGE: tuple[Protection, ...] = (missing, incomplete, hold)
+"""What holds an end that WHMCS's own rules ask for (a request, a fixed term): not the debt ladder's protections."""
+
+
 def sift(view: View, due: Iterable[Due]) -> tuple[list[Due], list[Withheld]]:
     """Let each step through, or say who withholds it: every protection that does, the first one first."""
     passed: list[Due] = []
     withheld: list[Withheld] = []
     for step in due:
-        against = [found for protect in PROTECTIONS if (found := protect(view, step)) is not None]
+        protections = AT_ANY_STAGE if step.by_request else PROTECTIONS
+        against = [found for protect in protections if (found := protect(view, step)) is not None]
         if against:
             withheld.extend(against)
         else:

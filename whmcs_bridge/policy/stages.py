@@ -12,7 +12,7 @@ from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import InvoiceId
 from whmcs_bridge.domain.money import ZERO, Money
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
-from whmcs_bridge.domain.status import LineType, ServiceStatus
+from whmcs_bridge.domain.status import CancelType, LineType, ServiceStatus
 from whmcs_bridge.policy.calendar import Calendar, add_days
 from whmcs_bridge.policy.debt import Counted, Ledger
 from whmcs_bridge.policy.decision import Clocks, Debt, Due, Kind, Withheld
@@ -332,6 +332,10 @@ def stage_of(view: View) -> Stage:
 def candidates(view: View) -> tuple[list[Due], list[Withheld]]:
     """Name the steps that are due by their day, and those that a missing earlier stage withholds."""
     status = view.service.status
+    if status is not None and status.living and view.facts.end_refused and request_is_due(view):
+        request = view.facts.cancel_request
+        reason = f"cancellation request ({request.type if request else ''}), refused to WHMCS for want of an answer"
+        return [Due(Kind.TERMINATE, reason, by_request=True)], []
     if status is ServiceStatus.ACTIVE:
         return _while_active(view)
     if status is ServiceStatus.SUSPENDED:
@@ -553,7 +557,7 @@ def dropped_by_request(view: View) -> bool:
     """The debt is gone because a cancellation request cancelled it, not because anybody paid."""
     if view.facts.cancel_request is None:
         return False
-    named = {int(n) for n in re.findall(r"\d+", view.service.suspension_reason)}
+    named = named_in(view.service.suspension_reason)
     paid = {int(p.id) for p in view.facts.client.history if not p.reversed}
     billing = [
         i
@@ -563,6 +567,27 @@ def dropped_by_request(view: View) -> bool:
     if billing:
         return True
     return bool(named) and not (named & paid)
+
+
+def request_is_due(view: View) -> bool:
+    """WHMCS's own date rules: an immediate request is due at once, the other kind when the period ends."""
+    request = view.facts.cancel_request
+    if request is None:
+        return False
+    if request.type is CancelType.END_OF_PERIOD:
+        return view.service.next_due is not None and view.today >= view.service.next_due
+    return request.type is CancelType.IMMEDIATE
+
+
+def named_in(reason: str) -> set[int]:
+    """Return the invoices that a suspension reason of ours names."""
+    return {int(n) for n in re.findall(r"\d+", reason)} if carries_our_reason(reason) else set()
+
+
+def paid_for(view: View) -> bool:
+    """At least one invoice that the suspension names was paid: the debt did not just go away."""
+    paid = {int(p.id) for p in view.facts.client.history if not p.reversed}
+    return bool(named_in(view.service.suspension_reason) & paid)
 
 
 def _after_the_end(view: View) -> list[Due]:
