@@ -8,7 +8,7 @@ from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.debt import EMPTY_LEDGER, NOTHING, Counted, Ledger, count, ledger
 from whmcs_bridge.policy.decision import Clocks, Decision, Due, Kind, Note, Standing, Withheld
 from whmcs_bridge.policy.protections import changes_on, exempt_today, sift
-from whmcs_bridge.policy.rules import Policy, Resolved, Rules, resolve
+from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING, Policy, Resolved, Rules, resolve
 from whmcs_bridge.policy.stages import (
     View,
     candidates,
@@ -137,6 +137,11 @@ def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
         notes.append(_note(view, "exempt-debt", text, "take the client out of the group, or settle the debt"))
     if service.id in view.facts.client.foreign_owner and not any(n.code == "moved" for n in notes):
         notes.append(_note(view, "moved", "an open invoice of another client bills this service", _TODO["moved"]))
+    for message in (SUSPENSION_WARNING, FINAL_WARNING):
+        last = next((n for n in reversed(view.case.notices) if n.message == message), None)
+        if last is not None and last.delivered is False and last.on >= view.fresh_from:
+            text = f"WHMCS could not send the {message} of {last.on}: it is sent again, and the step waits"
+            notes.append(_note(view, f"mail-failed:{message}", text, "look at the client's address and the mail log"))
     return notes
 
 
