@@ -31,9 +31,12 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:
-    """A person unsuspended while the bridge was away: kept up just the same, from that day."""
+    """A person unsuspended while the bridge was away: kept up just the same, from that day.
+
+    What the cron or a payment was let do is judged by the next sync.
+    """
     service = service_of(event)
-    if service is not None:
+    if service is not None and event.by_person:
         keep_act(event, bridge, "the bridge was away")
         _keep_up(event, bridge, service)
 

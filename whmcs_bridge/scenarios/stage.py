@@ -264,7 +264,7 @@ class Stage:
             steps = self.bridge.journal.steps(kind="notice", day=self.today)
             self.actions += actions.of_notices(steps, self._notices, self.today)
         if self._wants_tasks:
-            self.actions += actions.of_tasks(self.bridge.journal.tasks(), self._tasks, self.today)
+            self.actions += actions.of_tasks(self.bridge.journal.tasks(open_only=False), self._tasks, self.today)
 
     def _collect_world(self) -> None:
         for entry in self.world.log[self._read :]:
