@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.status import LineType
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
@@ -46,8 +47,8 @@ class Judged:
     services: int = 0
 
 
-def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_credit: bool, observing: bool = True) -> Judged:
-    """Judge every client of interest. With `read_credit`, those with a harmful step due have their credit read live."""
+def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_live: bool, observing: bool = True) -> Judged:
+    """Judge every client of interest. With `read_live`, those with a harmful step due have their credit read."""
     policy, today, mirror = ports.settings.policy, ports.today(), ports.mirror
     vip_group = mirror.group_named(policy.vip.group) if policy.vip else None
     announced = ports.journal.announced(today)
@@ -57,10 +58,12 @@ def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_credit: boo
         for book in mirror.books(today, also, everyone=policy.vip is not None):
             bar.advance()
             judged.clients += 1
+            if read_live and _bills_unknown_addon(book):
+                book = _with_addons(ports, book)
             client, services = facts_of(book, memory, complete=complete)
             ledgers = Ledgers(client, policy, today)
             decisions = [decide(f, policy, today, ledgers) for f in services]
-            if read_credit and client.credit is None and any(_harms(d) for d in decisions):
+            if read_live and client.credit is None and any(_harms(d) for d in decisions):
                 book = _with_credit(ports, book)
                 client, services = facts_of(book, memory, complete=complete)
                 ledgers = Ledgers(client, policy, today)
@@ -94,6 +97,32 @@ def clients_of_interest(ports: Ports, memory: Memory) -> set[ClientId]:
 
 def _harms(decision: Decision) -> bool:
     return any(d.kind in HARMFUL_DUE for d in decision.due)
+
+
+def _bills_unknown_addon(book: ClientBook) -> bool:
+    """An open invoice bills an addon that the list of all addons did not have.
+
+    Whether GetClientsAddons lists everything when it is asked for nothing in particular is not known (facts sheet
+    7.2); asked for one client, it does.
+    """
+    if not book.invoices:
+        return False
+    known = {int(a.id) for a in book.addons}
+    return any(
+        line.type is LineType.ADDON and line.relid not in known
+        for invoice in book.invoices
+        if invoice.client_id == book.client.id
+        for line in invoice.lines
+    )
+
+
+def _with_addons(ports: Ports, book: ClientBook) -> ClientBook:
+    try:
+        addons = ports.panel.addons_of(book.client.id)
+    except BridgeError:
+        return replace(book, unread=book.unread | {i.id for i in book.invoices})
+    ports.mirror.save_addons(addons, 0)
+    return replace(book, addons=tuple(addons))
 
 
 def _with_credit(ports: Ports, book: ClientBook) -> ClientBook:

@@ -67,7 +67,7 @@ def plan_only(ports: Ports, *, offline: bool, allow: Mapping[str, int] | None = 
     with ports.journal.writer():
         memory = Memory(ports.journal, ports.today())
         reading = None if offline else read_book(ports, memory)
-        return _plan(ports, memory, reading, allow or {}, (), read_credit=not offline, observing=False)[0]
+        return _plan(ports, memory, reading, allow or {}, (), read_live=not offline, observing=False)[0]
 
 
 def _run(
@@ -92,7 +92,7 @@ def _run(
             problems += look_up_deliveries(ports, memory)
             records.settle_records(ports, memory)
         plan, judged = _plan(
-            ports, memory, reading, allow, accept_sanity, read_credit=True, observing=enforcing, problems=problems
+            ports, memory, reading, allow, accept_sanity, read_live=True, observing=enforcing, problems=problems
         )
         report = RunReport(run, job, "enforce" if enforcing else settings.mode, today, plan, problems=problems)
         if enforcing:
@@ -151,7 +151,7 @@ def _plan(
     allow: Mapping[str, int],
     accept_sanity: Collection[str],
     *,
-    read_credit: bool,
+    read_live: bool,
     observing: bool,
     problems: Sequence[str] = (),
 ) -> tuple[Plan, Judged]:
@@ -160,7 +160,7 @@ def _plan(
     said = list(problems or (reading.problems if reading is not None else (info.problems if info else ())))
     if info is None:
         said.append("the mirror is empty: run a sync first")
-    judged = judge_book(ports, memory, complete=complete, read_credit=read_credit, observing=observing)
+    judged = judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing)
     plan = make_plan(ports, memory, judged, complete=complete, problems=said, allow=allow, accept_sanity=accept_sanity)
     return plan, judged
 
