@@ -1,6 +1,8 @@
 """decide(facts, policy, today) -> Decision: stages name candidate steps, protections withhold some, next asks again."""
 
+from dataclasses import replace
 from datetime import date, timedelta
+from heapq import heappop, heappush
 
 from whmcs_bridge.domain.case import Stage
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
@@ -51,7 +53,10 @@ def view_of(facts: ServiceFacts, policy: Policy, today: date, ledgers: Ledgers |
     rules = kept(resolved.rules, facts.case)
     book = (ledgers or Ledgers(facts.client, policy, today)).under(rules)
     counted = count(book, facts.client, facts.service, rules) if book.entries else NOTHING
-    return View(facts, policy, rules, book, counted, today), resolved
+    view = View(facts, policy, rules, book, counted, today)
+    if facts.case.exempt_on is not None and exempt_today(view):
+        view = replace(view, exempt=True)
+    return view, resolved
 
 
 def decide(facts: ServiceFacts, policy: Policy, today: date, ledgers: Ledgers | None = None) -> Decision:
@@ -163,16 +168,22 @@ def next_step(facts: ServiceFacts, policy: Policy, today: date) -> tuple[Due, da
     """Return the next step that will be due and its day, if nothing changes but the date; None for never.
 
     Asks again on each day on which a clock strikes or a protection ends, and on the days after it: a stage may wait
-    for the one before it.
+    for the one before it. Each of those days is asked in turn what comes after it: a clock that stands still moves on.
     """
-    view, resolved = view_of(facts, policy, today)
-    if not resolved.class_name:
+    if not view_of(facts, policy, today)[1].class_name:
         return None
-    for day in _days_to_ask(view, policy, today):
-        later = facts if day == today else _tomorrow(facts)
-        due = decide(later, policy, day).due
+    later = replace(facts, acted_today=False)
+    asked = {today, today + timedelta(days=1)}
+    days = sorted(asked)
+    while days:
+        day = heappop(days)
+        now = facts if day == today else later
+        due = decide(now, policy, day).due
         if due:
             return _weightiest(due), day
+        for struck in _days_to_ask(view_of(now, policy, day)[0], policy, today) - asked:
+            asked.add(struck)
+            heappush(days, struck)
     return None
 
 
@@ -181,16 +192,8 @@ def _weightiest(due: tuple[Due, ...]) -> Due:
     return min(due, key=lambda d: order.index(d.kind) if d.kind in order else len(order))
 
 
-def _tomorrow(facts: ServiceFacts) -> ServiceFacts:
-    """The same facts on another house day: today's act does not count any more."""
-    if not facts.acted_today:
-        return facts
-    return ServiceFacts(
-        **{name: getattr(facts, name) for name in facts.__slots__ if name != "acted_today"}, acted_today=False
-    )
-
-
-def _days_to_ask(view: View, policy: Policy, today: date) -> list[date]:
+def _days_to_ask(view: View, policy: Policy, today: date) -> set[date]:
+    """Days after the view's own on which something may change, as far as it can be foreseen from there."""
     stage = stage_of(view)
     struck = changes_on(view, stage)
     at = clocks(view)
@@ -200,13 +203,13 @@ def _days_to_ask(view: View, policy: Policy, today: date) -> list[date]:
     struck.update(day for day, _ in at.notice_days)
     for entry in view.ledger.entries:
         struck.add(entry.due + timedelta(days=1))
-    days = {today, today + timedelta(days=1)}
+    days: set[date] = set()
     for day in struck:
         days.add(day)
         days.add(policy.calendar.next_active(day))
         days.add(policy.calendar.next_active(day + timedelta(days=1)))
     last = today + timedelta(days=HORIZON_DAYS)
-    return sorted(d for d in days if today <= d <= last)
+    return {d for d in days if view.today < d <= last}
 
 
 __all__ = ["Counted", "Ledgers", "Standing", "View", "decide", "next_step", "view_of"]

@@ -1,13 +1,13 @@
 """What a client still owes, line by line, and which of it counts against or for a service."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 from whmcs_bridge.domain.book import Addon, Invoice, InvoiceLine, Service
 from whmcs_bridge.domain.facts import ClientFacts
-from whmcs_bridge.domain.ids import AddonId, InvoiceId, ServiceId
+from whmcs_bridge.domain.ids import AddonId, InvoiceId, LineId, ServiceId
 from whmcs_bridge.domain.money import ZERO, Money
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, LineType
@@ -155,26 +155,25 @@ def _weigh(
     bank_days = calendar.clearing_bank_days.get(invoice.gateway)
     due = clock if bank_days is None else calendar.next_bank_day(clock)
     if facts.records:
-        frozen = _with_gateway(frozen, facts.records, invoice.gateway, today)
+        frozen = with_gateway(frozen, facts.records, invoice.gateway, today)
     overdue = add_days(due, 1, frozen) <= today
     pending = False
     if invoice.status is InvoiceStatus.PAYMENT_PENDING:
         since = facts.pending_since.get(invoice.id, today)
         pending = today < calendar.add_bank_days(since, PENDING_BANK_DAYS if bank_days is None else bank_days)
-    parts = outstanding(invoice, facts.services, facts.addons, rules.payment_order)
-    disputed = False
-    if facts.records:
-        parts, disputed = _without_disputed(invoice, parts, facts, rules.payment_order, today)
+    disputes = _disputes(invoice, facts, today) if facts.records else ()
+    parts = outstanding(invoice, facts.services, facts.addons, rules.payment_order, disputes)
     owed = sum((p.owed for p in parts), ZERO)
     standing = not all(line.type in _NO_DEBT_LINES for line in invoice.lines) if invoice.lines else True
-    return Entry(invoice, clock, due, overdue, pending, disputed, parts, owed, standing)
+    return Entry(invoice, clock, due, overdue, pending, bool(disputes), parts, owed, standing)
 
 
 PENDING_BANK_DAYS = 3
 """How long Payment Pending holds for a gateway that `clearing_bank_days` does not name."""
 
 
-def _with_gateway(frozen: frozenset[date], records: Iterable[Record], gateway: str, today: date) -> frozenset[date]:
+def with_gateway(frozen: frozenset[date], records: Iterable[Record], gateway: str, today: date) -> frozenset[date]:
+    """Return `frozen` and the days on which the clock stands still for this gateway alone."""
     days: set[date] = set()
     for record in records:
         if record.kind is RecordKind.FREEZE and record.gateway and record.gateway == gateway:
@@ -208,100 +207,116 @@ def _billed(
     return None, None
 
 
+Key = tuple[Category, ServiceId | None, AddonId | None, int]
+"""What tells one thing billed from another; the number only where it is no service."""
+
+
 def outstanding(
     invoice: Invoice,
     services: Mapping[ServiceId, Service],
     addons: Mapping[AddonId, Addon],
     payment_order: Sequence[Category],
+    disputes: Sequence[Record] = (),
 ) -> tuple[Part, ...]:
-    """Return what is still owed per thing billed; the parts add up to the balance.
+    """Return what is still owed per thing billed; without disputes the parts add up to the balance.
 
     Tax and general discounts are spread over the lines; a discount on a service is taken off that service; what has
-    been paid covers lines in `payment_order`, lines of no known kind last.
+    been paid covers lines in `payment_order`, lines of no known kind last. What is disputed is left out, and what has
+    been paid is not taken for it while anything else is open: who pays all but the disputed line owes nothing.
     """
-    if invoice.balance <= 0:
+    if invoice.balance <= 0 or any(d.line_id is None and d.amount is None for d in disputes):
         return ()
-    if len(invoice.lines) == 1:
+    if len(invoice.lines) == 1 and not disputes:
         line = invoice.lines[0]
         category = category_of(line)
         service, addon = _billed(line, category, services, addons)
         return (Part(category, service, addon, invoice.balance),)
-    grouped: dict[tuple[Category, ServiceId | None, AddonId | None, int], Decimal] = {}
+    grouped: dict[Key, Decimal] = {}
+    key_of: dict[LineId, Key] = {}
     for line in invoice.lines:
         category = category_of(line)
         if category is Category.NOTHING_KNOWN and line.amount < 0:
             continue  # a general discount: spread below, with tax
         service, addon = _billed(line, category, services, addons)
-        key = (category, service, addon, 0 if service else line.relid)
+        key = key_of[line.id] = (category, service, addon, 0 if service else line.relid)
         grouped[key] = grouped.get(key, ZERO) + line.amount
-    positive = [(key, amount) for key, amount in grouped.items() if amount > 0]
-    gross = sum((amount for _, amount in positive), ZERO)
+    positive = {key: amount for key, amount in grouped.items() if amount > 0}
+    gross = sum(positive.values(), ZERO)
     if gross <= 0:
         return (Part(Category.NOTHING_KNOWN, None, None, invoice.balance),)
     whole = max(invoice.subtotal + invoice.tax, invoice.balance)
-    return _cover(positive, gross, whole, invoice.balance, payment_order)
+    shares = {key: amount * whole / gross if whole != gross else amount for key, amount in positive.items()}
+    disputed = _disputed_shares(invoice, disputes, key_of, shares, whole / gross)
+    parts = _cover(shares, disputed, whole - invoice.balance, invoice.balance, payment_order)
+    return _less(parts, sum((d.amount for d in disputes if d.line_id is None and d.amount is not None), ZERO))
+
+
+def _disputed_shares(
+    invoice: Invoice, disputes: Sequence[Record], key_of: Mapping[LineId, Key], shares: dict[Key, Decimal], tax: Decimal
+) -> dict[Key, Decimal]:
+    """Move what is disputed of single lines, with its tax, out of `shares`."""
+    disputed: dict[Key, Decimal] = {}
+    for dispute in disputes:
+        line = next((x for x in invoice.lines if x.id == dispute.line_id), None)
+        key = key_of.get(line.id) if line is not None else None
+        if line is None or key not in shares:
+            continue
+        taken = min(line.amount * tax if dispute.amount is None else dispute.amount, shares[key])
+        if taken > 0:
+            shares[key] -= taken
+            disputed[key] = disputed.get(key, ZERO) + taken
+    return disputed
 
 
 def _cover(
-    lines: Sequence[tuple[tuple[Category, ServiceId | None, AddonId | None, int], Decimal]],
-    gross: Decimal,
-    whole: Decimal,
+    shares: Mapping[Key, Decimal],
+    disputed: Mapping[Key, Decimal],
+    paid: Decimal,
     balance: Decimal,
     payment_order: Sequence[Category],
 ) -> tuple[Part, ...]:
+    """Let `paid` cover the shares in order, then what is disputed; return what is left of the former."""
     rank = {category: place for place, category in enumerate(payment_order)}
-    paid = whole - balance
-    ordered = sorted(lines, key=lambda item: rank.get(item[0][0], len(rank)))
+    ordered = sorted(shares.items(), key=lambda item: rank.get(item[0][0], len(rank)))
+    last = len(ordered) - 1 if not disputed else -1
     parts: list[Part] = []
     left = balance
-    for place, ((category, service, addon, _), amount) in enumerate(ordered):
-        share = amount * whole / gross if whole != gross else amount
+    for place, ((category, service, addon, _), share) in enumerate(ordered):
         covered = min(paid, share)
         paid -= covered
-        owed = left if place == len(ordered) - 1 else min((share - covered).quantize(CENT), left)
+        owed = left if place == last else min((share - covered).quantize(CENT), left)
         left -= owed
         if owed > 0:
             parts.append(Part(category, service, addon, owed))
     return tuple(parts)
 
 
+def _less(parts: tuple[Part, ...], amount: Decimal) -> tuple[Part, ...]:
+    """Take a disputed amount that names no line off the parts, first ones first, as a payment would."""
+    if amount <= 0:
+        return parts
+    kept: list[Part] = []
+    for part in parts:
+        taken = min(amount, part.owed)
+        amount -= taken
+        if part.owed > taken:
+            kept.append(replace(part, owed=part.owed - taken))
+    return tuple(kept)
+
+
 CENT = Decimal("0.01")
 
 
-def _without_disputed(
-    invoice: Invoice, parts: tuple[Part, ...], facts: ClientFacts, payment_order: Sequence[Category], today: date
-) -> tuple[tuple[Part, ...], bool]:
-    disputes = [
+def _disputes(invoice: Invoice, facts: ClientFacts, today: date) -> tuple[Record, ...]:
+    """What is disputed of this invoice today."""
+    return tuple(
         r for r in facts.records if r.kind is RecordKind.DISPUTE and r.invoice_id == invoice.id and r.protects_on(today)
-    ]
-    for dispute in disputes:
-        parts = _take(parts, dispute, invoice, facts)
-    return parts, bool(disputes)
+    )
 
 
-def _take(parts: tuple[Part, ...], dispute: Record, invoice: Invoice, facts: ClientFacts) -> tuple[Part, ...]:
-    """Take the disputed amount off: from the disputed line's part, or (no line) from all of the invoice."""
-    if dispute.line_id is None and dispute.amount is None:
-        return ()
-    target: tuple[Category, ServiceId | None, AddonId | None] | None = None
-    amount = dispute.amount
-    if dispute.line_id is not None:
-        line = next((x for x in invoice.lines if x.id == dispute.line_id), None)
-        if line is None:
-            return parts
-        category = category_of(line)
-        target = (category, *_billed(line, category, facts.services, facts.addons))
-        amount = line.amount if amount is None else amount
-    left = amount or ZERO
-    kept: list[Part] = []
-    for part in parts:
-        if left > 0 and (target is None or (part.category, part.service, part.addon) == target):
-            taken = min(left, part.owed)
-            left -= taken
-            part = Part(part.category, part.service, part.addon, part.owed - taken)
-        if part.owed > 0:
-            kept.append(part)
-    return tuple(kept)
+def billed_by(invoice: Invoice, facts: ClientFacts) -> set[ServiceId | None]:
+    """Return every service on the invoice's lines, paid and disputed ones too; None for a line that bills none."""
+    return {_billed(line, category_of(line), facts.services, facts.addons)[0] for line in invoice.lines}
 
 
 # --- which of it counts -------------------------------------------------------------------------

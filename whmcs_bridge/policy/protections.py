@@ -5,12 +5,22 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from whmcs_bridge.domain.case import Stage
+from whmcs_bridge.domain.ids import AddonId
 from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.policy.decision import Due, Kind, Withheld
+from whmcs_bridge.policy.decision import Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING
-from whmcs_bridge.policy.stages import ONE_DAY, View, end_dates, is_about, suspend_on
+from whmcs_bridge.policy.stages import (
+    ONE_DAY,
+    View,
+    contact_signs,
+    delete_on,
+    end_dates,
+    is_about,
+    suspend_on,
+    terminate_floor,
+)
 
 Protection = Callable[[View, Due], Withheld | None]
 
@@ -29,6 +39,14 @@ def effect_of(step: Due) -> Kind:
 
 def _hold(step: Due, code: str, why: str, until: date | None = None, *, to_staff: bool = False) -> Withheld:
     return Withheld(step.kind, code, why, until, to_staff)
+
+
+def behind(view: View, step: Due) -> tuple[Debt, ...]:
+    """The debt that a step rests on: the addon's own, or what concerns the service."""
+    if step.kind is not Kind.SUSPEND_ADDON:
+        return view.counted.concerning
+    debt = view.counted.addons.get(AddonId(step.target))
+    return (debt,) if debt is not None else ()
 
 
 # --- what was read ------------------------------------------------------------------------------
@@ -85,7 +103,7 @@ def exempt_group(view: View, step: Due) -> Withheld | None:
 def vip_courtesy(view: View, step: Due) -> Withheld | None:
     """Who was VIP on the due date is not suspended until `exempt_max_days`, or until the debt is too big."""
     vip = view.policy.vip
-    debts = view.counted.concerning
+    debts = behind(view, step)
     if vip is None or not debts or effect_of(step) not in TAKES_DOWN or view.service.status is not ServiceStatus.ACTIVE:
         return None
     clock = debts[0].clock
@@ -150,7 +168,7 @@ def receipt(view: View, step: Due) -> Withheld | None:
     if effect_of(step) not in HARMS or _is_suspension_warning(step):
         return None
     rules = view.policy.receipts
-    debts = view.counted.concerning
+    debts = behind(view, step)
     said: dict[int, Record] = {}
     for record in view.facts.client.records:
         if record.kind is RecordKind.RECEIPT and record.invoice_id is not None and record.protects_on(view.today):
@@ -173,7 +191,7 @@ def freeze(view: View, step: Due) -> Withheld | None:
     for record in view.facts.client.records:
         if record.kind is not RecordKind.FREEZE or not record.protects_on(view.today):
             continue
-        if not record.gateway or all(d.gateway == record.gateway for d in view.counted.concerning):
+        if not record.gateway or all(d.gateway == record.gateway for d in behind(view, step)):
             return _hold(step, "freeze", f"frozen until {record.until}: {record.reason}", record.until)
     return None
 
@@ -183,7 +201,7 @@ def recent_contact(view: View, step: Due) -> Withheld | None:
     days = view.rules.recent_contact_days
     if not days or effect_of(step) not in (Kind.TERMINATE, Kind.DELETE_BACKUPS):
         return None
-    seen = _last_contact(view)
+    seen = max(contact_signs(view), default=None)
     if seen is None or view.today > seen + timedelta(days=days):
         return None
     if _contact_began(view, step) + timedelta(days=view.rules.contact_holds_max_days) < view.today:
@@ -192,24 +210,11 @@ def recent_contact(view: View, step: Due) -> Withheld | None:
     return _hold(step, "contact", f"the client was in touch on {seen}", until, to_staff=True)
 
 
-def _last_contact(view: View) -> date | None:
-    signs = view.rules.contact_signs
-    days = [
-        r.since
-        for r in view.of_service(RecordKind.CONTACT)
-        if (r.sort in signs or r.sort in ("", "staff")) and r.since <= view.today
-    ]
-    if "payment" in signs:
-        days.extend(p.paid_on for p in view.facts.client.history if not p.reversed and p.paid_on <= view.today)
-    return max(days, default=None)
-
-
 def _contact_began(view: View, step: Due) -> date:
+    """Day on which the step became due but for its warning; the longest hold counts from here."""
     if effect_of(step) is Kind.DELETE_BACKUPS:
-        return view.case.ended_on or view.today
-    oldest = view.counted.ending[0] if view.counted.ending else None
-    after = view.rules.terminate_after_days
-    return oldest.clock + timedelta(days=after) if oldest is not None and after is not None else view.today
+        return delete_on(view) or view.today
+    return terminate_floor(view) or view.today
 
 
 # --- money on its way ---------------------------------------------------------------------------
@@ -217,10 +222,10 @@ def _contact_began(view: View, step: Due) -> date:
 
 def credit(view: View, step: Due) -> Withheld | None:
     """Credit that covers the debt: WHMCS books it, we do not; staff is told."""
-    if effect_of(step) not in TAKES_DOWN or _is_suspension_warning(step):
+    if effect_of(step) not in HARMS or _is_suspension_warning(step):
         return None
     have = view.facts.client.credit
-    owed = sum((d.amount.amount for d in view.counted.concerning), ZERO)
+    owed = sum((d.amount.amount for d in behind(view, step)), ZERO)
     if have is None or owed <= 0 or have < owed:
         return None
     return _hold(step, "credit", f"account credit of {_plain(have)} covers the debt", to_staff=True)

@@ -320,7 +320,7 @@ def _lay(policy: Policy, names: tuple[str, ...], group: str, client_id: int, ser
 
 
 def _mend_waiting(rules: Rules, chosen: ClassRules | None, defaults: Layer) -> Rules:
-    """Keep a waiting time of at least a day: where layers make it less, the class's own is used.
+    """Keep a waiting time of at least a day: where layers make it less, the class's own is used, never included.
 
     Never suspend implies never terminate.
     """
@@ -330,4 +330,5 @@ def _mend_waiting(rules: Rules, chosen: ClassRules | None, defaults: Layer) -> R
     if waiting is None or waiting >= 1:
         return rules
     own = Rules(**{**defaults, **(chosen.layer if chosen else {})}).waiting_days
-    return replace(rules, terminate_after_days=rules.suspend_after_days + max(own or 1, 1))
+    after = None if own is None else rules.suspend_after_days + max(own, 1)
+    return replace(rules, terminate_after_days=after)

@@ -12,9 +12,9 @@ from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import InvoiceId
 from whmcs_bridge.domain.money import ZERO, Money
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
-from whmcs_bridge.domain.status import CancelType, LineType, ServiceStatus
+from whmcs_bridge.domain.status import CancelType, InvoiceStatus, LineType, ServiceStatus
 from whmcs_bridge.policy.calendar import Calendar, add_days
-from whmcs_bridge.policy.debt import Counted, Ledger
+from whmcs_bridge.policy.debt import Counted, Ledger, billed_by, with_gateway
 from whmcs_bridge.policy.decision import Clocks, Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, MARK, SUSPENSION_WARNING, Notice, Policy, Rules
 
@@ -35,6 +35,8 @@ class View:
     ledger: Ledger
     counted: Counted
     today: date
+    exempt: bool = False
+    """An exemption that was seen before still stands today."""
 
     @property
     def case(self) -> Case:
@@ -56,8 +58,18 @@ class View:
     def fresh_from(self) -> date:
         """What was sent before this day does not count for the present case."""
         opened = self.case.opened_on or self.today
-        restarted = restarted_on(self.case)
+        restarted = self.restarted_on
         return max(opened, restarted) if restarted else opened
+
+    @property
+    def restarted_on(self) -> date | None:
+        """First day after the last exemption; one that still stands has restarted nothing yet."""
+        return self.case.restarted_on if self.exempt else restarted_on(self.case)
+
+    def frozen_for(self, debt: Debt) -> frozenset[date]:
+        """Days on which the clock of this debt stands still: for everyone, or for its gateway."""
+        records = self.facts.client.records
+        return with_gateway(self.ledger.frozen, records, debt.gateway, self.today) if records else self.ledger.frozen
 
     def of_service(self, kind: RecordKind) -> Iterable[Record]:
         """Records of this kind that are about the service, or about its client as a whole."""
@@ -97,7 +109,7 @@ def adoption_of(facts: ServiceFacts, counted: Counted) -> Adoption:
     reason = facts.service.suspension_reason.strip()
     if carries_our_reason(reason):
         return Adoption.OURS
-    if not reason and (counted.concerning or counted.holding):
+    if not reason and (counted.concerning or counted.holding or counted.pending):
         return Adoption.WHMCS
     return Adoption.STAFF
 
@@ -169,7 +181,7 @@ def _suspend_on(view: View, debts: Sequence[Debt]) -> date | None:
     days = view.rules.suspend_after_days
     if days is None or not debts:
         return None
-    first = min(max(add_days(d.clock, days, view.frozen), clears_on(view, d)) for d in debts)
+    first = min(max(add_days(d.clock, days, view.frozen_for(d)), clears_on(view, d)) for d in debts)
     return view.calendar.next_active(first)
 
 
@@ -196,9 +208,10 @@ def terminate_floor(view: View) -> date | None:
     broken = _broken_on(view)
     if broken is not None:
         return broken
+    frozen = view.frozen_for(oldest)
     return max(
-        add_days(oldest.clock, rules.terminate_after_days, view.frozen),
-        add_days(max(down_since(view), oldest.clock + ONE_DAY), waiting, view.frozen),
+        add_days(oldest.clock, rules.terminate_after_days, frozen),
+        add_days(max(down_since(view), oldest.due + ONE_DAY), waiting, frozen),
     )
 
 
@@ -232,7 +245,7 @@ def final_warning(view: View) -> SentNotice | None:
     counting = [
         n for n in view.case.notices if n.message == FINAL_WARNING and n.on >= fresh and n.delivered is not False
     ]
-    return counting[-1] if counting else None
+    return max(counting, key=lambda n: n.on, default=None)
 
 
 def protected_until(view: View) -> date:
@@ -247,7 +260,27 @@ def protected_until(view: View) -> date:
             end = min(end, record.closed_on - ONE_DAY)
         if end >= record.since:
             last = max(last, end)
-    return last
+    return max(last, _contact_until(view, yesterday))
+
+
+def _contact_until(view: View, yesterday: date) -> date:
+    """Return the last day through `yesterday` on which a client in touch withheld the end."""
+    days, floor = view.rules.recent_contact_days, terminate_floor(view)
+    if not days or floor is None:
+        return date.min
+    latest = min(yesterday, floor + timedelta(days=view.rules.contact_holds_max_days))
+    held = [min(sign + timedelta(days=days), latest) for sign in contact_signs(view) if sign <= latest]
+    return max(held, default=date.min)
+
+
+def contact_signs(view: View) -> Iterable[date]:
+    """Days through today on which the client gave a sign of life that the rules look at."""
+    signs = view.rules.contact_signs
+    for record in view.of_service(RecordKind.CONTACT):
+        if record.since <= view.today and (record.sort in signs or record.sort in ("", "staff")):
+            yield record.since
+    if "payment" in signs:
+        yield from (p.paid_on for p in view.facts.client.history if not p.reversed and p.paid_on <= view.today)
 
 
 def _withholds_the_end(record: Record, view: View) -> bool:
@@ -403,8 +436,7 @@ def _counts(view: View, sent: SentNotice, message: str, day: int) -> bool:
     """A sent notice counts for the present debt and case."""
     if sent.message != message or sent.delivered is False or not view.counted.concerning:
         return False
-    restarted = restarted_on(view.case)
-    if restarted is not None and sent.on < restarted:
+    if view.restarted_on is not None and sent.on < view.restarted_on:
         return False
     clock = view.counted.concerning[0].clock
     if day >= 1:
@@ -426,9 +458,10 @@ def _notice_dates(view: View) -> Iterable[tuple[date, str]]:
         return
     for notice in view.rules.notices:
         if notice.day >= 1 and debts:
-            yield add_days(debts[0].clock, notice.day, view.frozen), notice.message
+            yield add_days(debts[0].clock, notice.day, view.frozen_for(debts[0])), notice.message
         elif notice.day >= 1 and view.counted.coming:
-            yield add_days(view.counted.coming[0].clock, notice.day, view.frozen), notice.message
+            first = view.counted.coming[0]
+            yield add_days(first.clock, notice.day, view.frozen_for(first)), notice.message
         elif notice.day < 1 and view.counted.coming:
             yield view.counted.coming[0].clock + timedelta(days=notice.day), notice.message
 
@@ -447,7 +480,8 @@ def _notice_due(view: View) -> Due | None:
 def _overdue_notice(view: View) -> Due | None:
     debts = view.counted.concerning
     clock = debts[0].clock
-    reached = [n for n in view.rules.notices if n.day >= 1 and add_days(clock, n.day, view.frozen) <= view.today]
+    frozen = view.frozen_for(debts[0])
+    reached = [n for n in view.rules.notices if n.day >= 1 and add_days(clock, n.day, frozen) <= view.today]
     if not reached:
         return None
     sent_days = [
@@ -495,14 +529,13 @@ def _addon_steps(view: View) -> Iterable[Due]:
     """Addons that answer for themselves: down by status when overdue, up again when paid."""
     if view.rules.overdue_addon_suspends != "addon":
         return
-    days = view.rules.suspend_after_days
     for addon in view.facts.client.addons.values():
         if addon.service_id != view.service.id:
             continue
         debt = view.counted.addons.get(addon.id)
-        if debt is not None and addon.status is ServiceStatus.ACTIVE and days is not None:
-            first = view.calendar.next_active(max(add_days(debt.clock, days, view.frozen), clears_on(view, debt)))
-            if view.today >= first:
+        if debt is not None and addon.status is ServiceStatus.ACTIVE:
+            first = _suspend_on(view, (debt,))
+            if first is not None and view.today >= first:
                 yield _step(Kind.SUSPEND_ADDON, (debt,), f"addon {addon.name}: {owes((debt,))}", target=int(addon.id))
         elif debt is None and addon.status is ServiceStatus.SUSPENDED and addon.id in view.case.addons_down:
             yield Due(Kind.UNSUSPEND_ADDON, f"addon {addon.name}: nothing owed any more", target=int(addon.id))
@@ -606,13 +639,18 @@ def _after_the_end(view: View) -> list[Due]:
 
 
 def _invoices_of_ended(view: View) -> Iterable[Due]:
-    services = view.facts.client.services
+    """Unpaid invoices of ended services only; after a request the debt stays, and only later time is cancelled."""
+    services, ended = view.facts.client.services, view.case.ended_on
+    by_request = view.facts.cancel_request is not None or view.service.status is ServiceStatus.CANCELLED
     for entry in view.ledger.entries:
-        billed = {p.service for p in entry.parts}
-        if view.service.id not in billed or min((s for s in billed if s), default=None) != view.service.id:
+        invoice = entry.invoice
+        billed = billed_by(invoice, view.facts.client)
+        if None in billed or min(s for s in billed if s) != view.service.id:
             continue
-        statuses = [services[s].status for s in billed if s is not None and s in services]
-        if None not in billed and all(s is not None and s.ended for s in statuses):
+        if invoice.status is not InvoiceStatus.UNPAID or (by_request and (ended is None or entry.clock <= ended)):
+            continue
+        statuses = [services[s].status for s in billed if s is not None]
+        if all(s is not None and s.ended for s in statuses):
             amount = Money(entry.owed, view.facts.client.currency)
-            text = f"invoice {entry.invoice.number or entry.invoice.id} bills only ended services"
-            yield Due(Kind.CANCEL_INVOICE, text, (entry.invoice.id,), amount, target=int(entry.invoice.id))
+            text = f"invoice {invoice.number or invoice.id} bills only ended services"
+            yield Due(Kind.CANCEL_INVOICE, text, (invoice.id,), amount, target=int(invoice.id))
