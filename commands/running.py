@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from commands.show import HARMFUL, console, plural, show_plan, table
+from commands.show import console, plural, show_plan, show_stop, table
 from whmcs_bridge.ports import StepState
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def show_report(bridge: Bridge, report: RunReport, *, everything: bool) -> None:
     for gone, why in report.gone.items():
         out.print(f"  not due any more: {gone} ({why})")
     for stop in report.plan.stops:
-        out.print(Text(f"Stopped: {stop.why}.", style=HARMFUL))
-        out.print(Text("  to go past it: "), Text(stop.way_past, style="bold"), sep="")
+        show_stop(out, stop)
     held = Counter((h.withheld.kind.value, h.withheld.code) for h in report.plan.withheld)
     if held:
         said = ", ".join(f"{count} {kind} ({code})" for (kind, code), count in sorted(held.items()))

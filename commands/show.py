@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -92,15 +93,15 @@ def names_from(bridge: Bridge) -> Callable[[ClientId, ServiceId | None], tuple[s
     return look_up
 
 
-def show_plan(out: Console, bridge: Bridge, plan: Plan, *, everything: bool = False, way: str = "apply") -> None:
+def show_plan(out: Console, bridge: Bridge, plan: Plan, *, everything: bool = False) -> None:
     """Print a plan: what, who, why, how much, what is withheld, what the limits say, how to go on."""
     seen = view(plan, names_from(bridge), None) if everything else view(plan, names_from(bridge))
     _header(out, bridge, seen)
     for section in (*seen.sections, *seen.refused):
         _section(out, section)
-    _held(out, seen.held, everything=everything)
+    _held(out, seen.held)
     _verdict(out, plan)
-    _way_on(out, seen, way)
+    _way_on(out, seen)
 
 
 def _header(out: Console, bridge: Bridge, seen: View) -> None:
@@ -123,7 +124,7 @@ def _tally(out: Console, seen: View) -> None:
         return
     rows = table("step", "count", "clients", "money behind it", "", right=("count", "clients"))
     for section in (*seen.sections, *seen.refused):
-        note = "refused by a limit" if section.refused else ""
+        note = "refused, see below" if section.refused else ""
         rows.add_row(
             Text(section.title, style=_style(section)),
             f"{section.count:,}",
@@ -136,48 +137,64 @@ def _tally(out: Console, seen: View) -> None:
 
 
 def _style(section: Section) -> str:
-    return "dim strike" if section.refused else KIND_STYLES.get(section.kind.value, "bold")
+    return "dim" if section.refused else KIND_STYLES.get(section.kind.value, "bold")
 
 
 def _section(out: Console, section: Section) -> None:
     out.print()
     title = Text(f"{section.title}: {section.count:,}", style=_style(section))
-    if section.by_message:
-        title.append("  " + ", ".join(f"{count:,} {name}" for name, count in section.by_message), style="dim")
     if section.refused:
-        title.append("  refused by a limit", style=HARMFUL)
+        title.append("  refused", style=HARMFUL)
     out.print(title)
-    about_services = any(row.service for row in section.rows)
-    headers = ["client", "service", "why", "owes"] if about_services else ["client", "why", "owes"]
-    rows = table(*headers, right=("owes",))
-    for row in section.rows:
-        cells = [row.client, row.service, row.why, row.amount] if about_services else [row.client, row.why, row.amount]
-        rows.add_row(*cells)
-    out.print(rows)
+    owing = all(row.since is not None and row.invoices for row in section.rows)
+    out.print(_owing(section) if owing else _other(section))
     if section.more:
         out.print(Text(f"... and {section.more:,} more (--all)", style="dim"))
 
 
-def _held(out: Console, groups: Sequence[HeldGroup], *, everything: bool) -> None:
+def _owing(section: Section) -> Table:
+    """Steps because of debt: whose, which invoices, since when, how much."""
+    columns = {"client": 11, "service": 13, "invoice": 7}
+    if not any(row.service for row in section.rows):
+        del columns["service"]
+    rows = table(*columns, "due", "days", "owes", right=("days", "owes"), keep=("due",))
+    rows.expand = True
+    for column, share in zip(rows.columns, columns.values(), strict=False):
+        column.no_wrap, column.overflow, column.ratio = True, "ellipsis", share
+    for row in section.rows:
+        who = [row.client, row.service] if "service" in columns else [row.client]
+        rows.add_row(*who, row.invoices, day_or(row.since), f"{row.days}", row.owes)
+    return rows
+
+
+def _other(section: Section) -> Table:
+    """Steps for another reason, in its own words."""
+    with_service = any(row.service for row in section.rows)
+    rows = table("client", "service", "why") if with_service else table("client", "why")
+    for row in section.rows:
+        rows.add_row(*([row.client, row.service, row.why] if with_service else [row.client, row.why]))
+    return rows
+
+
+def _held(out: Console, groups: Sequence[HeldGroup]) -> None:
     if not groups:
         return
     out.print()
     out.print(heading(f"Withheld: {sum(group.count for group in groups):,}", "bold yellow"))
-    rows = table("step", "count", "because of", "until", "for example", right=("count",), keep=("until",))
+    rows = table("step", "count", "until", "because", right=("count",), keep=("step", "until"))
     for group in groups:
-        example = f"{group.subjects[0]}: {group.why}"
-        rows.add_row(group.kind.value, f"{group.count:,}", group.code, _until(group), example)
+        why = Text(f"{group.code}: {group.why}")
+        subjects = ", ".join(group.subjects) + (", ..." if group.count > len(group.subjects) else "")
+        why.append(f" ({subjects})", style="dim")
+        rows.add_row(group.kind.value, f"{group.count:,}", _until(group), why)
     out.print(rows)
-    if everything:
-        for group in groups:
-            out.print(Text(f"{group.kind.value}, {group.code}: {', '.join(group.subjects)}", style="dim"))
 
 
 def _until(group: HeldGroup) -> str:
     first, last = group.first_end, group.last_end
     if first is None or last is None:
         return "open"
-    spread = str(first) if first == last else f"{first} to {last:%m-%d}"
+    spread = str(first) if first == last else f"{first} to {last}"
     return f"{spread}, {group.open_ended} open" if group.open_ended else spread
 
 
@@ -185,26 +202,42 @@ def _verdict(out: Console, plan: Plan) -> None:
     out.print()
     if not plan.stops:
         out.print(Text("Limits: passed.", style="green"))
-        return
     for stop in plan.stops:
-        out.print(Text(f"Stopped: {stop.why}.", style=HARMFUL))
-        out.print(Text(f"  holds {_kinds(stop)}; after a look at them: "), Text(stop.way_past, style="bold"), sep="")
+        show_stop(out, stop)
+
+
+def show_stop(out: Console, stop: Stop) -> None:
+    """Print what was refused, why, and the exact command that goes past it."""
+    out.print(Text(f"Stopped: {stop.why}; no {_kinds(stop)}.", style=HARMFUL))
+    command(out, "  to go past it: ", stop.way_past)
+
+
+def command(out: Console, lead: str, text: str) -> None:
+    """Print a command to copy: on one line, however long."""
+    out.print(Text(lead).append(text, style="bold"), soft_wrap=True)
 
 
 def _kinds(stop: Stop) -> str:
     return ", ".join(kind.value for kind in stop.kinds)
 
 
-def _way_on(out: Console, seen: View, way: str) -> None:
+def _way_on(out: Console, seen: View) -> None:
     plan = seen.plan
-    if not plan.steps:
+    line = f"whmcs-bridge apply --fingerprint {plan.fingerprint}"
+    if plan.steps:
+        command(out, "To carry out exactly this: ", line)
+    past = [stop.way_past.rpartition("sync ")[2] for stop in plan.stops if stop.code.startswith("limit:")]
+    if plan.refused and len(past) == len(plan.stops):
+        command(out, "With what the limits refuse: ", " ".join([line, *past]))
+    if seen.empty:
         out.print(Text(f"Fingerprint {plan.fingerprint}", style="dim"))
-        return
-    if way == "apply":
-        out.print("To carry out exactly this: ", end="")
-        out.print(Text(f"whmcs-bridge apply --fingerprint {plan.fingerprint}", style="bold"))
-    else:
-        out.print(Text(f"Fingerprint {plan.fingerprint}", style="dim"))
+
+
+def wrapped(out: Console, text: str, *, lead: str = "", style: str = "") -> None:
+    """Print a paragraph behind `lead`; further lines are indented as far."""
+    lines = textwrap.wrap(text, max(out.width - 1, 40), initial_indent=lead, subsequent_indent=" " * len(lead))
+    for line in lines:
+        out.print(Text(line, style=style))
 
 
 def day_or(day: date | None, otherwise: str = "") -> str:

@@ -1,6 +1,6 @@
 """A plan for readers: JSON for machines, and a view (grouped, counted, totalled, shortened) that commands print."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +14,7 @@ from whmcs_bridge.plan.model import Held, Plan, Step, Stop
 from whmcs_bridge.policy.decision import Kind
 
 ROWS = 10
+SUBJECTS = 3
 """Lines of a section before "... and N more"."""
 
 TITLES: Mapping[Kind, str] = {
@@ -21,7 +22,7 @@ TITLES: Mapping[Kind, str] = {
     Kind.UNSUSPEND: "Unsuspend",
     Kind.UNSUSPEND_ADDON: "Unsuspend addons",
     Kind.VIP_ADD: "Put into VIP",
-    Kind.NOTICE: "Send notices",
+    Kind.NOTICE: "Send",
     Kind.CLOSE_ADDON: "Close addons of ended services",
     Kind.CANCEL_INVOICE: "Cancel invoices of ended services",
     Kind.SUSPEND: "Suspend",
@@ -97,17 +98,21 @@ def _stop_json(stop: Stop) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One step in a few words."""
+    """One step in a few words. With `since` it rests on invoices; without, `why` says it all."""
 
     client: str
     service: str
     why: str
-    amount: str
+    invoices: str
+    since: date | None
+    days: int
+    """Days overdue; negative is not due yet."""
+    owes: str
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """All steps of one kind; `rows` are the first of `count`."""
+    """All steps of one kind (and one message, for notices); `rows` are the first of `count`."""
 
     kind: Kind
     title: str
@@ -116,7 +121,6 @@ class Section:
     rows: tuple[Row, ...]
     totals: tuple[Money, ...]
     """What is owed behind the steps, per currency."""
-    by_message: tuple[tuple[str, int], ...] = ()
     refused: bool = False
 
     @property
@@ -169,27 +173,24 @@ def view(plan: Plan, names: Names = no_names, rows: int | None = ROWS) -> View:
 def _sections(
     steps: Iterable[Step], names: Names, limit: int | None, today: date, *, refused: bool
 ) -> Iterable[Section]:
-    by_kind: dict[Kind, list[Step]] = defaultdict(list)
+    groups: dict[tuple[Kind, str], list[Step]] = defaultdict(list)
     for step in steps:
-        by_kind[step.kind].append(step)
-    for kind in sorted(by_kind, key=lambda k: ORDER[k]):
-        mine = by_kind[kind]
-        shown = sorted(mine, key=_weight)[: len(mine) if limit is None else limit]
-        messages = Counter(step.message for step in mine if step.message and kind is Kind.NOTICE)
+        groups[step.kind, step.message if step.kind is Kind.NOTICE else ""].append(step)
+    for kind, message in sorted(groups, key=lambda group: (ORDER[group[0]], group[1])):
+        mine = groups[kind, message]
+        shown = sorted(mine, key=_oldest_first)[: len(mine) if limit is None else limit]
         yield Section(
             kind,
-            TITLES[kind],
+            f"{TITLES[kind]} {message}".strip(),
             len(mine),
             len({step.client for step in mine}),
             tuple(_row(step, names, today) for step in shown),
             totals(mine),
-            tuple(messages.most_common()),
             refused,
         )
 
 
-def _weight(step: Step) -> tuple[date, int, int]:
-    """Oldest debt first, then by client."""
+def _oldest_first(step: Step) -> tuple[date, int, int]:
     return step.since or date.max, step.client, step.service or 0
 
 
@@ -198,26 +199,18 @@ def _row(step: Step, names: Names, today: date) -> Row:
     return Row(
         f"{step.client} {client}".strip(),
         f"{step.service} {service}".strip() if step.service is not None else "",
-        why_of(step, today),
+        step.reason,
+        _numbers(step.invoices),
+        step.since,
+        (today - step.since).days if step.since is not None else 0,
         str(step.amount) if step.amount is not None else "",
     )
 
 
-def why_of(step: Step, today: date) -> str:
-    """Say in a few words why: the message, the invoices, since when."""
-    if step.since is None or not step.invoices:
-        return step.reason
-    numbers = _numbers(step.invoices)
-    late = (today - step.since).days
-    when = f"{days(late)} overdue" if late > 0 else "due today" if late == 0 else f"due in {days(-late)}"
-    message = f"{step.message}: " if step.kind is Kind.NOTICE else ""
-    return f"{message}{numbers}, {step.since}, {when}"
-
-
 def _numbers(invoices: Sequence[int]) -> str:
-    shown = ", ".join(str(number) for number in invoices[:3])
-    more = len(invoices) - 3
-    return f"invoice {shown}" + (f" and {more} more" if more > 0 else "")
+    shown = ", ".join(str(number) for number in invoices[:2])
+    more = len(invoices) - 2
+    return shown + (f" +{more}" if more > 0 else "")
 
 
 def days(count: int) -> str:
@@ -252,5 +245,5 @@ def _held_groups(withheld: Iterable[Held], limit: int | None) -> Iterable[HeldGr
             ends[0] if ends else None,
             ends[-1] if ends else None,
             len(mine) - len(ends),
-            tuple(subjects if limit is None else subjects[:limit]),
+            tuple(subjects if limit is None else subjects[:SUBJECTS]),
         )

@@ -1,0 +1,190 @@
+"""A small hosting company on the simulator, run by the real bridge: one call lives one day."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+from hooks import HANDLERS
+from whmcs_bridge.backups.memory import MemoryStore
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.demo.house import SETTINGS
+from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.hookpoints import HookEvent, Tell, default_answer
+from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.ports import BackupStore
+from whmcs_bridge.scenarios.stage import ABORT_KEYS, SimulatedClock
+from whmcs_bridge.settings import Secret, Settings, from_mapping, parse
+from whmcs_bridge.simulator.adapter import SimulatorAdapter
+from whmcs_bridge.simulator.cron import run_daily_cron
+from whmcs_bridge.simulator.habits import live_one_day
+from whmcs_bridge.simulator.records import ServiceStatus
+from whmcs_bridge.simulator.seed import generate
+from whmcs_bridge.simulator.state import HookVars, World
+from whmcs_bridge.wiring import open_bridge
+
+CRON_AT = dt.time(9)
+SYNC_AT = dt.time(10)
+CLIENTS_AT = dt.time(15)
+"""Clients see to their money in the afternoon."""
+OPERATOR_AT = dt.time(17)
+OPERATOR = "operator"
+BACKUP_EVERY_DAYS = 7
+BACKUP_BYTES = 1_500_000_000
+LIVING = (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED)
+
+
+@dataclass(slots=True)
+class DayBook:
+    """What one day left behind, raw."""
+
+    day: dt.date
+    reports: list[RunReport] = field(default_factory=list)
+    allowed: list[tuple[str, str]] = field(default_factory=list)
+    """(why a limit refused, the command the operator used)."""
+    approved: list[int] = field(default_factory=list)
+    """Services whose termination the operator approved."""
+    cancelled: list[int] = field(default_factory=list)
+    """Services that WHMCS's cron ended because their client had asked for it."""
+    said: list[str] = field(default_factory=list)
+    """What clients did, in the simulator's words."""
+    down_before: frozenset[int] = frozenset()
+    """Clients with a suspended service before the afternoon's payments."""
+    troubles: list[str] = field(default_factory=list)
+
+
+class Company:
+    """World, bridge and the wire between them. Use as a context manager."""
+
+    def __init__(self, clients: int, seed: int, first: dt.date, folder: Path | None) -> None:
+        """`folder` keeps journal.db, mirror.db and bridge.toml; None leaves nothing behind."""
+        self.world: World = generate(clients, seed, first)
+        settings = demo_settings(folder)
+        self.world.settings["SystemURL"] = settings.whmcs.url
+        self.store = MemoryStore("nightly")
+        self.bridge: Bridge = open_bridge(
+            settings,
+            adapter=SimulatorAdapter(self.world),
+            clock=SimulatedClock(self.world),
+            in_memory=folder is None,
+            stores=_stores(self.store),
+            actor="bridge",
+            sleep=lambda _seconds: None,
+        )
+        self.world.hook_listener = self._hear
+        self._told: list[tuple[Callable[[HookEvent, Bridge], None], HookEvent]] = []
+        self._rng = Random(f"days {seed}")
+        self._paying = 0
+        self._today = DayBook(first)
+
+    def __enter__(self) -> "Company":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bridge.close()
+
+    def live(self, day: dt.date) -> DayBook:
+        """Live one day: WHMCS's cron, the bridge's sync, the clients, the operator."""
+        book = self._today = DayBook(day)
+        self._at(day, CRON_AT)
+        book.cancelled = run_daily_cron(self.world).cancelled
+        self._deliver()
+        if day.toordinal() % BACKUP_EVERY_DAYS == 0:
+            self._back_up(day)
+        self._at(day, SYNC_AT)
+        self._sync(book)
+        self._at(day, CLIENTS_AT)
+        book.down_before = self._down()
+        book.said = live_one_day(self.world, self._rng)
+        self._deliver()
+        self._at(day, OPERATOR_AT)
+        self._approve(book)
+        return book
+
+    def _at(self, day: dt.date, time: dt.time) -> None:
+        self.world.clock = dt.datetime.combine(day, time)
+
+    def _down(self) -> frozenset[int]:
+        ids = self.world.services_by_status.get(ServiceStatus.SUSPENDED, {})
+        return frozenset(self.world.services[number].client for number in ids)
+
+    def _sync(self, book: DayBook) -> None:
+        """One sync; where a limit refuses, the operator looks and lets it pass with the command it names."""
+        report = self.bridge.sync()
+        book.reports.append(report)
+        allow = {}
+        for stop in report.plan.stops:
+            name, _, count = stop.way_past.rpartition("--allow ")[2].partition("=")
+            if stop.code.startswith("limit:") and count.isdigit():
+                allow[name] = int(count)
+                book.allowed.append((stop.why, stop.way_past))
+        if allow:
+            book.reports.append(self.bridge.sync(allow=allow))
+        self._deliver()
+
+    def _approve(self, book: DayBook) -> None:
+        known = self.bridge.journal.approvals()
+        for held in book.reports[-1].plan.withheld:
+            kind = held.withheld.kind
+            if held.withheld.code != "approval" or held.service is None or kind in known.get(held.service, ()):
+                continue
+            self.bridge.approve(held.service, kind, OPERATOR)
+            book.approved.append(held.service)
+
+    def _back_up(self, day: dt.date) -> None:
+        for status in LIVING:
+            for number in self.world.services_by_status.get(status, {}):
+                if self.world.services[number].domain:
+                    at = self.bridge.clock.now()
+                    self.store.put(ServiceId(number), f"{day}.tar.gz", size=BACKUP_BYTES, at=at)
+
+    # --- hooks --------------------------------------------------------------------------------------
+
+    def _hear(self, point: str, variables: HookVars) -> HookVars | None:
+        """WHMCS calls a hook point: asks are answered at once, tells are handled when it has finished."""
+        if point in ("InvoicePaidPreEmail", "InvoicePaid"):
+            self._paying = int(variables["invoiceid"]) if point == "InvoicePaidPreEmail" else 0
+        handler = HANDLERS.get(point)
+        if handler is None:
+            return None
+        event = HookEvent(point, variables, self.bridge.clock.now(), self.world.actor, facts=self._facts(variables))
+        if isinstance(handler, Tell):
+            self._told.append((handler.handle, event))
+            return None
+        answer = default_answer(event)
+        with suppress(BridgeError):
+            answer = handler.handle(event, self.bridge)
+        return {ABORT_KEYS.get(point, "abortcmd"): True} if answer.abort else None
+
+    def _facts(self, variables: Mapping[str, object]) -> dict[str, object]:
+        """What the shim reads in the same request: whose invoice it is, and which one is being paid."""
+        invoice = self.world.invoices.get(int(str(variables.get("invoiceid") or 0)))
+        facts: dict[str, object] = {"client": invoice.client} if invoice is not None else {}
+        return {**facts, "paying": self._paying} if self._paying else facts
+
+    def _deliver(self) -> None:
+        """Handle what was told; a handler's own acts make WHMCS tell of more."""
+        while self._told:
+            handle, event = self._told.pop(0)
+            try:
+                handle(event, self.bridge)
+            except BridgeError as error:
+                self._today.troubles.append(f"{event.point}: {error}")
+
+
+def demo_settings(folder: Path | None) -> Settings:
+    """Return the demo's settings; a folder gets them as bridge.toml, and the databases lie beside it."""
+    path = (folder or Path()) / "bridge.toml"
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(SETTINGS, "utf-8")
+    settings = from_mapping(parse(SETTINGS.encode(), "demo"), source=str(path), path=path)
+    identifier, secret = Secret.given("simulator-identifier"), Secret.given("simulator-secret")
+    return replace(settings, whmcs=replace(settings.whmcs, identifier=identifier, secret=secret))
+
+
+def _stores(store: MemoryStore) -> Sequence[BackupStore]:
+    return (store,)

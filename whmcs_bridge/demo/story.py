@@ -1,0 +1,396 @@
+"""What happened, told: a day's notable lines, and the summary of the whole time."""
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from whmcs_bridge.demo.company import LIVING, OPERATOR, Company, DayBook
+from whmcs_bridge.domain.money import Money
+from whmcs_bridge.plan.render import days, totals
+from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.ports import JournalStep, StepState
+from whmcs_bridge.simulator.records import InvoiceStatus
+
+NAMED = 3
+"""So many are named in a line; the others are counted."""
+NOT_NOTABLE = frozenset({"warning", "acted-today", "approval", "final-warning"})
+"""Reasons that are the ordinary course of a case; they are counted, not told every time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the account; `tone` is how it feels: quiet, warn, harm, good, staff."""
+
+    text: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day's account; empty when nothing notable happened."""
+
+    day: dt.date
+    lines: tuple[Line, ...]
+
+
+@dataclass(slots=True)
+class Journey:
+    """One service's way through the stages."""
+
+    service: int
+    client: int
+    name: str
+    warned: dt.date | None = None
+    suspended: list[dt.date] = field(default_factory=list)
+    back: list[dt.date] = field(default_factory=list)
+    ended: dt.date | None = None
+    cancelled: dt.date | None = None
+    """Ended because its client asked for it."""
+    erased: dt.date | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the journey with ISO dates."""
+        return {
+            "service": self.service,
+            "client": self.client,
+            "name": self.name,
+            "warned": _iso(self.warned),
+            "suspended": [_iso(day) for day in self.suspended],
+            "back": [_iso(day) for day in self.back],
+            "ended": _iso(self.ended),
+            "cancelled": _iso(self.cancelled),
+            "backups_erased": _iso(self.erased),
+        }
+
+    def told(self) -> str:
+        """Tell it in one line."""
+        parts = [f"warned {self.warned:%d %b}"] if self.warned is not None else []
+        if self.ended is not None and not self.suspended:
+            parts.append("found suspended")
+        for place, down in enumerate(self.suspended):
+            parts.append(f"suspended {down:%d %b}")
+            if place < len(self.back):
+                held = (self.back[place] - down).days
+                parts.append(f"back {self.back[place]:%d %b} ({f'{days(held)} down' if held else 'the same day'})")
+        if self.ended is not None:
+            parts.append(f"ended {self.ended:%d %b}")
+        if self.cancelled is not None:
+            parts.append(f"cancelled at its client's request {self.cancelled:%d %b}")
+        if self.erased is not None:
+            parts.append(f"backups erased {self.erased:%d %b}")
+        return ", ".join(parts)
+
+
+@dataclass(slots=True)
+class Summary:
+    """The whole time in figures."""
+
+    clients: int
+    services: int
+    first: dt.date
+    last: dt.date
+    seed: int
+    journeys: dict[int, Journey] = field(default_factory=dict)
+    steps: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind, state) -> how many."""
+    notices: Counter[str] = field(default_factory=Counter)
+    withheld: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))
+    """(kind, code) -> services."""
+    why: dict[tuple[str, str], str] = field(default_factory=dict)
+    """One reason of each, as the bridge gave it."""
+    recovered: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    """Paid by clients while a service of theirs was suspended, per currency."""
+    released_at_once: int = 0
+    """Releases in the moment of the payment; the others came with the next sync."""
+    released_by_sync: int = 0
+    wrongly_suspended: int = 0
+    """Suspensions of a service without an overdue invoice, by WHMCS's own book: must be 0."""
+    limits: list[str] = field(default_factory=list)
+    approvals: int = 0
+    troubles: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
+    """What staff is left with on the last day."""
+
+    def count(self, kind: Kind, state: StepState = StepState.DONE) -> int:
+        """How many steps of a kind ended so."""
+        return self.steps[kind.value, state.value]
+
+    @property
+    def warned(self) -> list[Journey]:
+        return [j for j in self.journeys.values() if j.warned is not None]
+
+    @property
+    def suspended(self) -> list[Journey]:
+        return [j for j in self.journeys.values() if j.suspended]
+
+    @property
+    def returned(self) -> list[Journey]:
+        return [j for j in self.suspended if j.back]
+
+    @property
+    def ended(self) -> list[Journey]:
+        """Ended by the bridge; some were suspended before it came."""
+        return [j for j in self.journeys.values() if j.ended is not None]
+
+    @property
+    def still_down(self) -> list[Journey]:
+        down = (j for j in self.suspended if len(j.back) < len(j.suspended))
+        return [j for j in down if j.ended is None and j.cancelled is None]
+
+    @property
+    def erased(self) -> list[Journey]:
+        return [j for j in self.journeys.values() if j.erased is not None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary for machines."""
+        return {
+            "seed": self.seed,
+            "clients": self.clients,
+            "services": self.services,
+            "first": _iso(self.first),
+            "last": _iso(self.last),
+            "stages": {
+                "warned": len(self.warned),
+                "suspended": len(self.suspended),
+                "came_back": len(self.returned),
+                "ended": len(self.ended),
+                "still_suspended": len(self.still_down),
+                "backups_erased": len(self.erased),
+            },
+            "steps": [{"kind": kind, "state": state, "count": n} for (kind, state), n in sorted(self.steps.items())],
+            "notices": dict(sorted(self.notices.items())),
+            "recovered_after_suspension": {code: str(sum_) for code, sum_ in sorted(self.recovered.items())},
+            "released_at_once": self.released_at_once,
+            "released_by_sync": self.released_by_sync,
+            "suspended_without_debt": self.wrongly_suspended,
+            "withheld": [
+                {"kind": kind, "code": code, "services": len(found), "why": self.why[kind, code]}
+                for (kind, code), found in sorted(self.withheld.items())
+            ],
+            "limits": list(self.limits),
+            "approvals": self.approvals,
+            "journeys": [j.to_json() for j in self.journeys.values() if j.suspended or j.ended or j.erased],
+            "troubles": list(self.troubles),
+            "tasks": list(self.tasks),
+        }
+
+
+class Teller:
+    """Reads journal and world after each day, tells the day and keeps the summary."""
+
+    def __init__(self, company: Company, first: dt.date, last: dt.date, seed: int) -> None:
+        world = company.world
+        living = sum(len(world.services_by_status.get(status, {})) for status in LIVING)
+        self.company = company
+        self.summary = Summary(len(world.clients), living, first, last, seed)
+        self._step = 0
+        self._event = len(world.log)
+        self._run_jobs: dict[int, str] = {}
+        self._told: set[tuple[int, str, str]] = set()
+
+    def tell(self, book: DayBook) -> Day:
+        """Tell one day."""
+        steps = self._new_steps(book.day)
+        self._keep(steps)
+        paid = self._payments(book)
+        lines = [
+            *self._limits(book),
+            *self._mails(steps),
+            *self._of_kind(steps, Kind.SUSPEND, "suspended", "harm"),
+            *self._of_kind(steps, Kind.TERMINATE, "ended", "harm"),
+            *self._erased(steps),
+            *self._withheld(book),
+            *self._people(book),
+            *self._back(steps, paid),
+            *self._vip(steps),
+            *self._gone_wrong(steps),
+            *self._approved(book),
+        ]
+        return Day(book.day, tuple(lines))
+
+    def finish(self) -> Summary:
+        """Return the summary, with the tasks that are open now."""
+        self.summary.tasks = [task.text for task in self.company.bridge.journal.tasks()]
+        return self.summary
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def _new_steps(self, day: dt.date) -> list[JournalStep]:
+        journal = self.company.bridge.journal
+        self._run_jobs.update({run.number: run.job for run in journal.runs(200)})
+        found = [s for s in journal.steps(day=day, limit=100_000) if s.number > self._step]
+        found.sort(key=lambda s: s.number)
+        if found:
+            self._step = found[-1].number
+        return found
+
+    def _keep(self, steps: Iterable[JournalStep]) -> None:
+        summary = self.summary
+        for entry in steps:
+            step = entry.step
+            summary.steps[step.kind.value, entry.state.value] += 1
+            if entry.state is not StepState.DONE or step.service is None:
+                continue
+            journey = self._journey(step.service)
+            if step.kind is Kind.NOTICE:
+                summary.notices[step.message] += 1
+                if step.message == "suspension-warning" and journey.warned is None:
+                    journey.warned = step.date
+            elif step.kind is Kind.SUSPEND:
+                journey.suspended.append(step.date)
+                summary.wrongly_suspended += not self._owes(step.service, step.date)
+            elif step.kind is Kind.UNSUSPEND:
+                journey.back.append(step.date)
+                prompt = self._run_jobs.get(entry.run) not in ("sync", "apply")
+                summary.released_at_once += prompt
+                summary.released_by_sync += not prompt
+            elif step.kind is Kind.TERMINATE:
+                journey.ended = step.date
+            elif step.kind is Kind.DELETE_BACKUPS:
+                journey.erased = step.date
+
+    def _journey(self, service: int) -> Journey:
+        found = self.summary.journeys.get(service)
+        if found is None:
+            record = self.company.world.services[service]
+            found = Journey(service, record.client, self._service(service))
+            self.summary.journeys[service] = found
+        return found
+
+    def _owes(self, service: int, day: dt.date) -> bool:
+        """Ask WHMCS's own book, not ours: some invoice of the client is open and past due."""
+        world = self.company.world
+        invoices = (world.invoices[number] for number in world.invoices_by_client[world.services[service].client])
+        # Paid later on the same day, it was still open when the sync ran in the morning.
+        return any(
+            invoice.due < day
+            and (
+                invoice.status == InvoiceStatus.UNPAID
+                or (invoice.updated_at is not None and invoice.updated_at.date() >= day)
+            )
+            for invoice in invoices
+        )
+
+    def _payments(self, book: DayBook) -> dict[int, list[Money]]:
+        """Money from clients who had a service down, by client; kept as recovered."""
+        world, found = self.company.world, defaultdict[int, list[Money]](list)
+        for event in world.log[self._event :]:
+            if event.kind == "payment" and event.client in book.down_before:
+                code = world.currencies[world.clients[event.client].currency].code
+                money = Money(Decimal(event.detail), code)
+                found[event.client].append(money)
+                self.summary.recovered[code] += money.amount
+        self._event = len(world.log)
+        return found
+
+    # --- telling ------------------------------------------------------------------------------------
+
+    def _limits(self, book: DayBook) -> Iterable[Line]:
+        for why, command in book.allowed:
+            self.summary.limits.append(f"{book.day}: {why}")
+            yield Line(f"A limit stops the run: {why}. The {OPERATOR} looks and lets it pass: {command}", "staff")
+
+    def _mails(self, steps: list[JournalStep]) -> Iterable[Line]:
+        by_message: dict[str, list[JournalStep]] = defaultdict(list)
+        for entry in steps:
+            if entry.step.kind is Kind.NOTICE and entry.state is StepState.DONE:
+                by_message[entry.step.message].append(entry)
+        for message, mine in sorted(by_message.items(), key=lambda item: item[0] != "payment-reminder"):
+            clients = list(dict.fromkeys(entry.step.client for entry in mine))
+            if message == "payment-reminder":
+                yield Line(f"Reminded: {self._clients(clients)}.", "quiet")
+            elif message in ("suspension-warning", "final-warning"):
+                what = "Final warning" if message == "final-warning" else "Warned"
+                money = " + ".join(str(m) for m in totals(entry.step for entry in mine))
+                yield Line(f"{what}: {self._clients(clients)}; {money} overdue.", "warn")
+
+    def _of_kind(self, steps: list[JournalStep], kind: Kind, verb: str, tone: str) -> Iterable[Line]:
+        for entry in steps:
+            if entry.step.kind is kind and entry.state is StepState.DONE and entry.step.service is not None:
+                yield Line(f"{self._service(entry.step.service)} {verb}: {entry.step.reason}.", tone)
+
+    def _erased(self, steps: list[JournalStep]) -> Iterable[Line]:
+        for entry in steps:
+            if entry.step.kind is Kind.DELETE_BACKUPS and entry.state is StepState.DONE and entry.step.service:
+                yield Line(f"{self._service(entry.step.service)}: backups erased ({entry.note}).", "harm")
+
+    def _withheld(self, book: DayBook) -> Iterable[Line]:
+        quiet = set[int]()
+        for held in (h for report in book.reports for h in report.plan.withheld):
+            number, kind, code = int(held.service or 0), held.withheld.kind.value, held.withheld.code
+            self.summary.withheld[kind, code].add(number)
+            self.summary.why.setdefault((kind, code), held.withheld.why)
+            if code == "quiet-day" and kind != Kind.NOTICE.value:
+                quiet.add(number)
+            elif code not in NOT_NOTABLE and (number, kind, code) not in self._told and number:
+                self._told.add((number, kind, code))
+                yield Line(f"{self._service(number)}: {kind} withheld: {held.withheld.why}.", "quiet")
+        if quiet:
+            yield Line(f"Quiet day: {len(quiet)} due to be suspended or ended wait for the next working day.", "quiet")
+
+    def _people(self, book: DayBook) -> Iterable[Line]:
+        for number in book.cancelled:
+            self._journey(number).cancelled = book.day
+            yield Line(f"{self._service(number)} ends as its client asked; WHMCS's cron has cancelled it.", "quiet")
+        for sentence in book.said:
+            if any(word in sentence for word in ("disputes", "asks to cancel", "bounced")):
+                yield Line(sentence, "quiet")
+        self.summary.troubles += [f"{book.day}: {trouble}" for trouble in book.troubles]
+        for report in book.reports:
+            self.summary.troubles += [f"{book.day}: {problem}" for problem in report.problems]
+
+    def _back(self, steps: list[JournalStep], paid: dict[int, list[Money]]) -> Iterable[Line]:
+        back: dict[int, list[JournalStep]] = defaultdict(list)
+        for entry in steps:
+            if entry.step.kind is Kind.UNSUSPEND and entry.state is StepState.DONE and entry.step.service is not None:
+                back[entry.step.client].append(entry)
+        for client, mine in back.items():
+            names = ", ".join(self._service(entry.step.service) for entry in mine if entry.step.service is not None)
+            prompt = self._run_jobs.get(mine[0].run) not in ("sync", "apply")
+            money = " + ".join(str(money) for money in paid.get(client, ()))
+            when = "back at once" if prompt else "back with the sync"
+            why = f"{self._client(client)} pays {money}: " if money else f"{self._client(client)} owes nothing: "
+            yield Line(f"{why}{names} {when}.", "good")
+        for client, amounts in paid.items():
+            if client not in back:
+                money = " + ".join(str(money) for money in amounts)
+                yield Line(f"{self._client(client)} pays {money}, but not all that is overdue: still down.", "warn")
+
+    def _vip(self, steps: list[JournalStep]) -> Iterable[Line]:
+        for kind, text, tone in ((Kind.VIP_ADD, "Into VIP", "good"), (Kind.VIP_REMOVE, "Out of VIP", "warn")):
+            mine = [e.step.client for e in steps if e.step.kind is kind and e.state is StepState.DONE]
+            if mine:
+                yield Line(f"{text}: {self._clients(mine)}.", tone)
+
+    def _gone_wrong(self, steps: list[JournalStep]) -> Iterable[Line]:
+        for entry in steps:
+            if entry.state in (StepState.FAILED, StepState.UNKNOWN):
+                yield Line(f"{entry.step.kind} of {entry.step.subject} {entry.state}: {entry.note}.", "harm")
+
+    def _approved(self, book: DayBook) -> Iterable[Line]:
+        if book.approved:
+            self.summary.approvals += len(book.approved)
+            names = ", ".join(self._service(number) for number in book.approved)
+            yield Line(f"The {OPERATOR} approves ending {names}.", "staff")
+
+    # --- names --------------------------------------------------------------------------------------
+
+    def _client(self, client: int) -> str:
+        record = self.company.world.clients[client]
+        return record.companyname or f"{record.firstname} {record.lastname}"
+
+    def _clients(self, clients: list[Any]) -> str:
+        named = ", ".join(self._client(client) for client in clients[:NAMED])
+        return named + (f" and {len(clients) - NAMED} more" if len(clients) > NAMED else "")
+
+    def _service(self, service: int) -> str:
+        record = self.company.world.services[service]
+        product = self.company.world.products[record.product].name
+        return f"{record.domain or product} (service {service})"
+
+
+def _iso(day: dt.date | None) -> str | None:
+    return day.isoformat() if day is not None else None
