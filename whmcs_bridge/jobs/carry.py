@@ -75,10 +75,11 @@ def _with_requests(hand: Hand, step: Step) -> Now:
 
 
 def _read_back(hand: Hand, service: ServiceId, wanted: Callable[[Service], bool], what: str) -> Service:
-    """Read the service and make sure that what we asked for is what there is."""
+    """Read the service, keep it in the mirror, and make sure that what we asked for is what there is."""
     found = hand.ports.panel.service(service)
     if found is None:
         raise BridgeError(f"{what}: WHMCS does not list the service any more")
+    hand.ports.mirror.save_service_live(found)
     if not wanted(found):
         raise BridgeError(f"{what}: WHMCS said success, but the service is {found.status} ({found.suspension_reason})")
     return found

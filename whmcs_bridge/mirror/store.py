@@ -60,6 +60,11 @@ class SqliteMirror:
         with self._store.writing as conn:
             saving.save_services(conn, services, snapshot, snapshots.day_of(conn, snapshot))
 
+    def save_service_live(self, service: Service) -> None:
+        with self._store.writing as conn:
+            newest = snapshots.newest(conn)
+            saving.save_services(conn, (service,), newest, snapshots.day_of(conn, newest))
+
     def save_addons(self, addons: Iterable[Addon], snapshot: int) -> None:
         with self._store.writing as conn:
             saving.save_addons(conn, addons, snapshot)
