@@ -600,6 +600,7 @@ class _Reader:
             case Kind.OUTCOME | Kind.TEXT | Kind.GROUP | Kind.NEW_INVOICE:
                 found = str(value) if isinstance(value, str | int | float | bool) else BAD
             case Kind.LINE:
+                value = next(iter(value.values()), None) if isinstance(value, Mapping) else value
                 found = value if isinstance(value, int | str) and not isinstance(value, bool) else BAD
             case Kind.LINES:
                 return self._lines(at, value)

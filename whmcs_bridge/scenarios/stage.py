@@ -96,9 +96,7 @@ class Stage:
         """Entries of the world's log that are actions already."""
         self._notices: set[int] = set()
         self._tasks: set[int] = set()
-        named = [action for one in scenario.expect for action in (*one.actions, *one.no_actions)]
-        self._wants_notices = any(name.startswith("notice:") for name in named)
-        self._wants_tasks = actions.REVIEW in named
+        self._wants_actions = any(one.actions or one.no_actions for one in scenario.expect)
         self._vip = scenario.number("group", scenario.vip_group) if scenario.vip_group else 0
 
     def __enter__(self) -> "Stage":
@@ -260,10 +258,9 @@ class Stage:
     def collect(self) -> None:
         """Gather what has happened since the last look: in WHMCS, as notices, as tasks."""
         self._collect_world()
-        if self._wants_notices:
+        if self._wants_actions:
             steps = self.bridge.journal.steps(kind="notice", day=self.today)
             self.actions += actions.of_notices(steps, self._notices, self.today)
-        if self._wants_tasks:
             self.actions += actions.of_tasks(self.bridge.journal.tasks(open_only=False), self._tasks, self.today)
 
     def _collect_world(self) -> None:

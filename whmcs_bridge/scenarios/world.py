@@ -170,9 +170,11 @@ def _next_due(scenario: Scenario, bill: Event | None, cycle: str) -> date | None
 def addon_for(world: World, scenario: Scenario, client: int, line: LineSpec) -> int:
     """Return the addon that a line bills, made when first billed.
 
-    Its parent is the service named beside it, else the service of that very label, else the client's first.
+    Its parent is the service named beside it, else the service that its own label names (`site`, `site:ssl`), else
+    the client's first.
     """
-    parent = line.service or (line.what if line.what in scenario.numbers["service"] else "")
+    services = scenario.numbers["service"]
+    parent = line.service or next((part for part in re.split(r"[:/@ ]", line.what) if part in services), "")
     number = scenario.number("service", parent) if parent else world.services_by_client[client][0]
     for known in world.addons_by_service.get(number, ()):
         if world.addons[known].name == line.what:
