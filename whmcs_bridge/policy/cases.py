@@ -8,9 +8,10 @@ from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.decision import Decision
-from whmcs_bridge.policy.stages import View, adoption_of, days_to_keep, restarted_on
+from whmcs_bridge.policy.stages import View, adoption_of, carries_our_reason, days_to_keep, is_about, restarted_on
 
 REMEMBER_NOTICES_DAYS = 90
+DELETE_KEY = "delete_backups_after_days"
 
 
 def observe(view: View, decision: Decision, today: date, *, adopting: bool = True) -> Case:
@@ -26,12 +27,12 @@ def observe(view: View, decision: Decision, today: date, *, adopting: bool = Tru
         case = replace(case, ended_on=None, ended_by="", erased_on=None)
     if status is ServiceStatus.SUSPENDED and adopting:
         case = _adopted(view, case, today)
-    elif status is ServiceStatus.ACTIVE and case.adoption is not None:
-        case = replace(case, adoption=None, adopted_on=None)
+    elif status is ServiceStatus.ACTIVE:
+        case = _up(view, case)
     if view.counted.concerning or view.counted.pending:
         case = _open(view, case, decision, today)
-    elif status is not ServiceStatus.SUSPENDED and case.opened_on is not None:
-        case = _closed(case, today)
+    elif case.opened_on is not None:
+        case = _closed(case, down=status is ServiceStatus.SUSPENDED)
     return _pruned(case, today)
 
 
@@ -48,25 +49,68 @@ def _open(view: View, case: Case, decision: Decision, today: date) -> Case:
     return case
 
 
-def _closed(case: Case, today: date) -> Case:
-    """The debt is gone: only reminders are remembered, so that none goes out twice."""
-    return Case(case.service_id, notices=case.notices, last_act_on=case.last_act_on, released_on=case.released_on)
+def _closed(case: Case, *, down: bool) -> Case:
+    """The debt is gone: notices are remembered, so that none goes out twice, and whose suspension it still is."""
+    closed = Case(
+        case.service_id,
+        notices=case.notices,
+        last_act_on=case.last_act_on,
+        released_on=case.released_on,
+        addons_down=case.addons_down,
+    )
+    if not down:
+        return closed
+    return replace(
+        closed,
+        client_id=case.client_id,
+        suspended_on=case.suspended_on,
+        adopted_on=case.adopted_on,
+        adoption=case.adoption,
+    )
+
+
+def _up(view: View, case: Case) -> Case:
+    """The service is up. Unless we released it on trust, the next suspension is a new one with its own clock."""
+    if case.adoption is not None:
+        case = replace(case, adoption=None, adopted_on=None)
+    if case.suspended_on is not None and not _released_on_trust(case.suspended_on, view.facts):
+        case = replace(case, suspended_on=None)
+    return case
+
+
+def _released_on_trust(suspended_on: date, facts: ServiceFacts) -> bool:
+    """A trust release was given since this suspension: the clock of the end goes on under it."""
+    return any(
+        r.kind is RecordKind.RELEASE and is_about(r, facts) and r.since >= suspended_on for r in facts.client.records
+    )
 
 
 def _adopted(view: View, case: Case, today: date) -> Case:
-    if case.suspended_on is not None or case.adopted_on is not None:
+    ours = carries_our_reason(view.service.suspension_reason)
+    if case.adopted_on is not None or (case.suspended_on is not None and ours):
         return case
     whose = adoption_of(view.facts, view.counted)
-    return replace(case, adopted_on=today, adoption=whose, client_id=case.client_id or view.service.client_id)
+    client = case.client_id or view.service.client_id
+    # a reason that is not ours any more: somebody suspended it anew since we did
+    return replace(case, suspended_on=None, adopted_on=today, adoption=whose, client_id=client)
 
 
 def _ended(view: View, case: Case, today: date) -> Case:
     if case.ended_on is not None:
-        return case
+        return _keeping_backups(view, case)
     seen_living = view.facts.ended_seen is not None or case != Case(case.service_id)
     if not seen_living:
         return case
-    return replace(case, ended_on=view.facts.ended_seen or today, ended_by="elsewhere")
+    case = replace(case, ended_on=view.facts.ended_seen or today, ended_by="elsewhere")
+    return _keeping_backups(view, case)
+
+
+def _keeping_backups(view: View, case: Case) -> Case:
+    """Backups are kept for as long as was promised at the end; a policy change may only add to it."""
+    days = view.rules.delete_backups_after_days
+    if DELETE_KEY in case.kept_days and case.kept_days[DELETE_KEY] == days:
+        return case
+    return replace(case, kept_days={**case.kept_days, DELETE_KEY: days})
 
 
 def _pruned(case: Case, today: date) -> Case:
@@ -82,15 +126,12 @@ def _pruned(case: Case, today: date) -> Case:
 def after_suspension(case: Case, facts: ServiceFacts, today: date) -> Case:
     """The service is down by us. The waiting time goes on from the first suspension if a trust release lay between."""
     first = case.suspended_on
-    released_on_trust = first is not None and any(
-        r.kind is RecordKind.RELEASE and r.service_id == facts.service.id and r.since >= first
-        for r in facts.client.records
-    )
+    goes_on = first is not None and _released_on_trust(first, facts)
     return replace(
         case,
         opened_on=case.opened_on or today,
         client_id=facts.service.client_id,
-        suspended_on=first if released_on_trust else today,
+        suspended_on=first if goes_on else today,
         adoption=None,
         adopted_on=None,
         last_act_on=today,
@@ -98,11 +139,14 @@ def after_suspension(case: Case, facts: ServiceFacts, today: date) -> Case:
 
 
 def after_release(case: Case, today: date, *, on_trust: bool) -> Case:
-    """The service is up again; under a trust release the clock of its end goes on."""
+    """The service is up again, its case over; under a trust release the clock of its end goes on.
+
+    A case left open would carry its final warning over to a debt that begins before the next run.
+    """
     if on_trust:
         began = case.suspended_on or case.adopted_on
         return replace(case, released_on=today, suspended_on=began, adoption=None, adopted_on=None)
-    return replace(case, released_on=today, suspended_on=None, adoption=None, adopted_on=None)
+    return replace(_closed(case, down=False), released_on=today)
 
 
 def after_end(case: Case, today: date) -> Case:

@@ -138,8 +138,11 @@ def kept(rules: Rules, case: Case) -> Rules:
     changed: dict[str, Any] = {
         key: later(getattr(rules, key), case.kept_days[key])
         for key in KEPT_KEYS
-        if key in case.kept_days and not (key == "final_warning_days" and rules.final_warning_days is None)
+        if key in case.kept_days and key != "final_warning_days"
     }
+    promised = case.kept_days.get("final_warning_days")
+    if promised is not None:
+        changed["final_warning_days"] = max(promised, final_warning_days(rules))
     if WARNING_KEY in case.kept_days and not any(n.message == SUSPENSION_WARNING for n in rules.notices):
         day = case.kept_days[WARNING_KEY]
         if day is not None:
@@ -240,8 +243,10 @@ def on_suspension_is_final(rules: Rules) -> bool:
 
 
 def final_warning(view: View) -> SentNotice | None:
-    """Return the final warning that counts today: of this case, not failed, under 30 days old, after any protection."""
-    fresh = max(view.fresh_from, protected_until(view) + ONE_DAY, view.today - timedelta(FINAL_WARNING_VALID_DAYS))
+    """Return the final warning that counts today: of this case and suspension, not failed, under 30 days old, after any
+    protection."""
+    oldest = view.today - timedelta(FINAL_WARNING_VALID_DAYS)
+    fresh = max(view.fresh_from, down_since(view), protected_until(view) + ONE_DAY, oldest)
     counting = [
         n for n in view.case.notices if n.message == FINAL_WARNING and n.on >= fresh and n.delivered is not False
     ]
@@ -645,7 +650,7 @@ def _invoices_of_ended(view: View) -> Iterable[Due]:
     for entry in view.ledger.entries:
         invoice = entry.invoice
         billed = billed_by(invoice, view.facts.client)
-        if None in billed or min(s for s in billed if s) != view.service.id:
+        if None in billed or min((s for s in billed if s), default=None) != view.service.id:
             continue
         if invoice.status is not InvoiceStatus.UNPAID or (by_request and (ended is None or entry.clock <= ended)):
             continue
