@@ -51,8 +51,8 @@ class App:
         return open_api(self.settings())
 
 
-class Command(click.Command):
-    """A command that takes --config and --debug itself, so that they may stand before or behind its name."""
+class Options(click.Command):
+    """Takes --config and --debug itself, so that they may stand before or behind the command's name."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -62,6 +62,10 @@ class Command(click.Command):
         self.params.append(
             click.Option(["--debug"], is_flag=True, help=DEBUG_HELP, expose_value=False, callback=_set_debug)
         )
+
+
+class Command(Options):
+    """Any command that is no group."""
 
 
 def _set_config(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
