@@ -1,0 +1,121 @@
+"""WHMCS asks before it acts."""
+
+from datetime import date
+
+import pytest
+
+from tests.hooks.house import INVOICE, SHOP, SITE, UNKNOWN, ask, event, house, module_event, open_tasks
+from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.hookpoints import Actor
+
+DAY_1, DAY_3, DAY_4 = date(2026, 3, 11), date(2026, 3, 13), date(2026, 3, 14)
+
+
+def test_the_cron_may_not_suspend_who_owes_nothing_and_staff_hears_of_it_once() -> None:
+    with house(DAY_1) as stage:
+        for _ in range(3):
+            answer = ask(stage, module_event(stage, "PreModuleSuspend", SHOP))
+            assert answer.abort
+            assert answer.reason.startswith("no debt")
+        assert len(open_tasks(stage, "due-date-lag")) == 1
+
+
+def test_the_cron_may_not_suspend_before_the_houses_day() -> None:
+    with house(DAY_1) as stage:
+        answer = ask(stage, module_event(stage, "PreModuleSuspend", SITE))
+        assert answer.abort
+        assert "2026-03-13" in answer.reason
+        assert open_tasks(stage, "due-date-lag") == []
+
+
+def test_a_person_may_suspend_and_it_is_kept_who_did() -> None:
+    with house(DAY_1) as stage:
+        assert not ask(stage, module_event(stage, "PreModuleSuspend", SHOP, Actor.ADMIN)).abort
+        (kept,) = [entry for entry in stage.bridge.journal.evidence(SHOP) if entry.get("kind") == "person"]
+        assert (kept["act"], kept["by"]) == ("PreModuleSuspend", "staff")
+        assert "no debt" in kept["rules"]
+
+
+@pytest.mark.parametrize("actor", [Actor.PAYMENT, Actor.CRON, Actor.API])
+def test_nobody_but_a_person_unsuspends_a_debtor(actor: str) -> None:
+    with house(DAY_4) as stage:
+        answer = ask(stage, module_event(stage, "PreModuleUnsuspend", SITE, actor))
+        assert answer.abort
+        assert str(INVOICE) in answer.reason
+        assert stage.bridge.journal.records(kind=RecordKind.RELEASE) == []
+
+
+def test_the_invoice_being_paid_right_now_is_not_held_against_the_client() -> None:
+    with house(DAY_4) as stage:
+        asked = module_event(stage, "PreModuleUnsuspend", SITE, Actor.PAYMENT, paying=INVOICE)
+        assert not ask(stage, asked).abort
+
+
+def test_a_persons_unsuspension_is_a_release_of_three_days() -> None:
+    with house(DAY_4) as stage:
+        assert not ask(stage, module_event(stage, "PreModuleUnsuspend", SITE, Actor.ADMIN)).abort
+        (release,) = stage.bridge.journal.records(kind=RecordKind.RELEASE)
+        assert (release.service_id, release.since, release.until) == (SITE, DAY_4, date(2026, 3, 17))
+        assert release.author == "staff"
+
+
+def test_a_person_who_unsuspends_what_owes_nothing_needs_no_release() -> None:
+    with house(DAY_4) as stage:
+        assert not ask(stage, module_event(stage, "PreModuleUnsuspend", SHOP, Actor.ADMIN)).abort
+        assert stage.bridge.journal.records(kind=RecordKind.RELEASE) == []
+
+
+def test_the_cron_may_not_end_a_service_before_its_stage() -> None:
+    with house(DAY_4) as stage:
+        answer = ask(stage, module_event(stage, "PreModuleTerminate", SITE))
+        assert answer.abort
+        assert "2026-03-25" in answer.reason
+
+
+def test_a_person_may_end_a_service_and_whose_account_it_was_is_kept() -> None:
+    with house(DAY_4) as stage:
+        assert not ask(stage, module_event(stage, "PreModuleTerminate", SITE, Actor.ADMIN)).abort
+        kinds = {entry.get("kind") for entry in stage.bridge.journal.evidence(SITE)}
+        assert kinds >= {"person", "identity"}
+
+
+def test_an_overdue_invoice_is_not_cancelled_by_a_request_and_one_not_due_is() -> None:
+    with house(DAY_4) as stage:
+        overdue = event(stage, "PreInvoiceAutomaticCancellation", Actor.CLIENT, invoiceid=INVOICE, facts={"client": 1})
+        other = event(stage, "PreInvoiceAutomaticCancellation", Actor.CLIENT, invoiceid=77, facts={"client": 1})
+        assert ask(stage, overdue).abort
+        assert not ask(stage, other).abort
+
+
+def test_the_client_of_an_invoice_is_read_where_the_shim_did_not_say() -> None:
+    with house(DAY_4) as stage:
+        assert ask(stage, event(stage, "PreInvoiceAutomaticCancellation", Actor.CLIENT, invoiceid=INVOICE)).abort
+
+
+def test_a_person_may_cancel_an_invoice() -> None:
+    with house(DAY_4) as stage:
+        asked = event(stage, "PreInvoiceAutomaticCancellation", Actor.ADMIN, invoiceid=INVOICE, facts={"client": 1})
+        assert not ask(stage, asked).abort
+
+
+@pytest.mark.parametrize(
+    ("point", "abort"), [("PreModuleSuspend", True), ("PreModuleUnsuspend", False), ("PreModuleTerminate", True)]
+)
+def test_an_unknown_service_is_let_up_and_not_down(point: str, abort: bool) -> None:
+    with house(DAY_1) as stage:
+        assert ask(stage, module_event(stage, point, UNKNOWN)).abort is abort
+
+
+@pytest.mark.parametrize("point", ["PreModuleSuspend", "PreModuleUnsuspend", "PreModuleTerminate"])
+def test_an_ask_without_a_service_is_none_of_ours(point: str) -> None:
+    with house(DAY_1) as stage:
+        assert not ask(stage, event(stage, point)).abort
+
+
+def test_the_bridges_own_suspension_passes_its_own_hook_without_an_answer_in_the_log() -> None:
+    """The sync of day 3 suspends through the API; WHMCS calls PreModuleSuspend in the middle of it."""
+    with house(DAY_3) as stage:
+        assert stage.world.services[SITE].status == "Suspended"
+        stage.collect()
+        assert "module:suspend" in {action.name for action in stage.actions}
+        assert not {action.name for action in stage.actions} & {"allow:PreModuleSuspend", "refuse:PreModuleSuspend"}
