@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from whmcs_bridge.domain.case import Stage
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
 from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.policy.cases import delivered_by_tomorrow
 from whmcs_bridge.policy.debt import EMPTY_LEDGER, NOTHING, Counted, Ledger, count, ledger
 from whmcs_bridge.policy.decision import Clocks, Decision, Due, Kind, Note, Standing, Withheld
 from whmcs_bridge.policy.protections import changes_on, exempt_today, sift
@@ -172,7 +173,7 @@ def next_step(facts: ServiceFacts, policy: Policy, today: date) -> tuple[Due, da
     """
     if not view_of(facts, policy, today)[1].class_name:
         return None
-    later = replace(facts, acted_today=False)
+    later = replace(facts, acted_today=False, case=delivered_by_tomorrow(facts.case, today))
     asked = {today, today + timedelta(days=1)}
     days = sorted(asked)
     while days:

@@ -154,6 +154,14 @@ def after_end(case: Case, today: date) -> Case:
     return replace(case, ended_on=today, ended_by="bridge", last_act_on=today)
 
 
+def delivered_by_tomorrow(case: Case, today: date) -> Case:
+    """Foresee that today's mails arrive: whether they did is known to the next run only."""
+    if all(n.delivered is not None or n.on != today for n in case.notices):
+        return case
+    sent = (replace(n, delivered=True) if n.delivered is None and n.on == today else n for n in case.notices)
+    return replace(case, notices=tuple(sent))
+
+
 def after_notice(case: Case, notice: SentNotice) -> Case:
     """A notice went out (or failed later: the same notice with delivered=False takes its place)."""
     others = tuple(n for n in case.notices if (n.message, n.day, n.on) != (notice.message, notice.day, notice.on))
