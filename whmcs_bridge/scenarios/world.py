@@ -7,11 +7,13 @@ from decimal import Decimal
 
 from whmcs_bridge.scenarios.model import ClientSpec, Event, LineSpec, Scenario, ServiceSpec
 from whmcs_bridge.simulator import cycles
+from whmcs_bridge.simulator.mail import template_named
 from whmcs_bridge.simulator.records import (
     Addon,
     Client,
     Currency,
     Domain,
+    EmailTemplate,
     Group,
     PaymentMethod,
     Product,
@@ -42,6 +44,7 @@ def build_world(scenario: Scenario) -> World:
     world.credentials = Credentials(whmcs.identifier.reveal(), whmcs.secret.reveal())
     _switch(world, scenario)
     _add_gateways(world, scenario)
+    _add_templates(world, scenario)
     for spec in scenario.groups:
         number = scenario.number("group", spec.name)
         world.add_group(Group(number, spec.name, discount_percent=f"{spec.discount:.2f}", exempt=spec.exempt))
@@ -83,6 +86,17 @@ def _add_gateways(world: World, scenario: Scenario) -> None:
     for name in (*scenario.settings.policy.calendar.clearing_bank_days, *named):
         if name and name not in world.payment_methods:
             world.add_payment_method(PaymentMethod(name, name.title()))
+
+
+def _add_templates(world: World, scenario: Scenario) -> None:
+    """A message of the file that is neither built in nor written out is a mail template, as the house would have it."""
+    later = [event.settings for event in scenario.events if event.settings is not None]
+    for settings in (scenario.settings, *later):
+        for message in settings.policy.messages.values():
+            if message.template and template_named(world, message.template) is None:
+                number = world.new_id("template")
+                kind, name = message.about, message.template
+                world.templates[number] = EmailTemplate(number, kind, name, name, custom=True)
 
 
 def _add_products(world: World, scenario: Scenario) -> None:
