@@ -203,7 +203,8 @@ def test_a_vanished_invoice_that_is_still_open_stays(mirror: SqliteMirror) -> No
     assert [i.id for i in book.invoices] == [5]
 
 
-def test_an_invoice_deleted_in_whmcs_goes_with_the_next_complete_snapshot(mirror: SqliteMirror) -> None:
+def test_an_invoice_deleted_in_whmcs_is_no_debt_after_the_next_complete_snapshot(mirror: SqliteMirror) -> None:
+    """What was read whole did not have it among the open ones; a partial reading proves nothing."""
     read(mirror, heads=(5,))
     read(mirror, complete=False)
     book = mirror.book(ALICE)
@@ -214,6 +215,23 @@ def test_an_invoice_deleted_in_whmcs_goes_with_the_next_complete_snapshot(mirror
     assert book is not None
     assert not book.unread
     assert not book.created_on
+
+
+def test_how_an_invoice_closed_is_asked_for_three_days(mirror: SqliteMirror) -> None:
+    """It could not be read when it vanished; whether it was paid or cancelled makes a difference."""
+    read(mirror, heads=(5, 6))
+    for days in range(4):
+        number = mirror.begin(AT + timedelta(days=days))
+        assert mirror.vanished_invoices(number) == [5, 6]
+        mirror.finish(number, LATER, True, (), TODAY + timedelta(days=days))
+    mirror.save_invoice(an_invoice(5, status=InvoiceStatus.CANCELLED, lines=[a_line(1)]), AT)
+    number = mirror.begin(AT + timedelta(days=4))
+    assert mirror.vanished_invoices(number) == [6]
+    mirror.finish(number, LATER, True, (), TODAY + timedelta(days=4))
+    assert mirror.vanished_invoices(mirror.begin(LATER)) == []
+    book = mirror.book(ALICE)
+    assert book is not None
+    assert [i.id for i in book.cancelled] == [5]
 
 
 # --- highest ids ------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ _UPSERT_HEAD: Final = """
         key=excluded.key, client_id=excluded.client_id, status=excluded.status, due=excluded.due,
         created_on=excluded.created_on,
         pending_since=iif(excluded.pending_since IS NULL, NULL, coalesce(pending_since, excluded.pending_since)),
-        cancelled_on=NULL, seen=excluded.seen, head=excluded.head"""
+        closed_on=NULL, seen=excluded.seen, head=excluded.head"""
 
 _UPSERT_READ: Final = """
     INSERT INTO invoices(key, id, client_id, status, due, created_on, first_seen_on, pending_since, seen,
@@ -108,7 +108,7 @@ _UPSERT_READ: Final = """
         key=excluded.key, client_id=excluded.client_id, status=excluded.status, due=excluded.due,
         created_on=coalesce(created_on, excluded.created_on),
         pending_since=iif(excluded.pending_since IS NULL, NULL, coalesce(pending_since, excluded.pending_since)),
-        cancelled_on=NULL, seen=max(seen, excluded.seen), read_head=head, read_on=excluded.read_on,
+        closed_on=NULL, seen=max(seen, excluded.seen), read_head=head, read_on=excluded.read_on,
         body=excluded.body"""
 
 _UPSERT_HISTORY: Final = """
@@ -120,7 +120,7 @@ _REVERSE: Final = """
     UPDATE history SET body=json_set(body, '$.reversed', json('true'))
     WHERE key=? AND NOT instr(body, '"reversed"')"""
 
-_CANCEL: Final = "UPDATE invoices SET status='Cancelled', cancelled_on=coalesce(cancelled_on, ?), seen=? WHERE id=?"
+_CANCEL: Final = "UPDATE invoices SET status='Cancelled', closed_on=coalesce(closed_on, ?), seen=? WHERE id=?"
 
 _UPSERT_CURRENCY: Final = """
     INSERT INTO client_money(client_id, currency, newest_invoice) VALUES(?,?,?)
@@ -167,10 +167,11 @@ def save_invoice(conn: sqlite3.Connection, invoice: Invoice, at: datetime, seen:
         _drop(conn, [invoice.id])
 
 
-def close_others(conn: sqlite3.Connection, client: ClientId, still_open: Collection[int]) -> None:
+def close_others(conn: sqlite3.Connection, client: ClientId, still_open: Collection[int], today: date) -> None:
     """Take the client's open invoices that are not among `still_open` for closed; how is not known yet."""
     rows = conn.execute(f"SELECT id FROM invoices WHERE {of_client('?1')} AND status IN {OPEN}", (client,)).fetchall()
-    conn.executemany("UPDATE invoices SET status='' WHERE id=?", [row for row in rows if row[0] not in still_open])
+    gone = [(today.isoformat(), number) for (number,) in rows if number not in still_open]
+    conn.executemany("UPDATE invoices SET status='', closed_on=? WHERE id=?", gone)
 
 
 def miss_others(conn: sqlite3.Connection, client: ClientId, found: Collection[int]) -> None:

@@ -41,11 +41,11 @@ FIRST_SHAPE: Final = (
     """CREATE TABLE cancel_requests (
         id INTEGER PRIMARY KEY, service_id INTEGER NOT NULL, seen INTEGER NOT NULL, body TEXT NOT NULL)""",
     """CREATE INDEX cancel_requests_by_service ON cancel_requests(service_id)""",
-    # Open invoices, those cancelled while open, and (status '') those closed before anybody read how.
+    # Open invoices, those cancelled while open, and (status '') those that closed and nobody could read how.
     """CREATE TABLE invoices (
         key INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE CHECK (id BETWEEN 0 AND 4294967295),
         client_id INTEGER NOT NULL, status TEXT NOT NULL, due TEXT, created_on TEXT, first_seen_on TEXT NOT NULL,
-        pending_since TEXT, cancelled_on TEXT, seen INTEGER NOT NULL, head TEXT NOT NULL DEFAULT '', read_head TEXT,
+        pending_since TEXT, closed_on TEXT, seen INTEGER NOT NULL, head TEXT NOT NULL DEFAULT '', read_head TEXT,
         read_on TEXT, body TEXT)""",
     """CREATE INDEX invoices_open ON invoices(due) WHERE status IN ('Unpaid','Collections','Payment Pending')""",
     # What the lines in `invoices` bill: a service (addon 0) or an addon (addon 1).

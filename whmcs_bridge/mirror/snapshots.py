@@ -12,6 +12,8 @@ from whmcs_bridge.mirror.saving import OPEN, body_of, of_client
 from whmcs_bridge.ports import SnapshotInfo
 
 CANCELLED_KEPT_DAYS: Final = 400
+UNEXPLAINED_KEPT_DAYS: Final = 3
+"""For so long it is asked how an invoice closed; one that was deleted in WHMCS never says."""
 
 _COLUMNS: Final = (
     "at, complete, problems, clients, services, living_services, open_invoices, overdue_invoices, "
@@ -67,7 +69,7 @@ def stale_invoices(
 
 
 def vanished_invoices(conn: sqlite3.Connection, number: int) -> list[InvoiceId]:
-    """See ports.Mirror; also those that a live reading found closed without saying how."""
+    """See ports.Mirror; also those found closed lately of which nobody could read how."""
     rows = conn.execute(
         f"SELECT id FROM invoices NOT INDEXED WHERE (status IN {OPEN} AND seen<?) OR status='' ORDER BY id", (number,)
     )
@@ -80,8 +82,8 @@ def finish(
     """Close the snapshot: mark or drop what a complete one did not have, then count."""
     before = last(conn)
     if complete:
-        _mark_unseen(conn, number)
-    _forget_old_cancelled(conn, today)
+        _mark_unseen(conn, number, today)
+    _forget_closed(conn, today)
     clients, highest_client = conn.execute(
         "SELECT sum(NOT missing), max(iif(seen=?, id, 0)) FROM clients", (number,)
     ).fetchone()
@@ -124,22 +126,25 @@ def last(conn: sqlite3.Connection) -> SnapshotInfo | None:
     return SnapshotInfo(datetime.fromisoformat(at), bool(complete), tuple(msgspec.json.decode(problems)), *counts)
 
 
-def _mark_unseen(conn: sqlite3.Connection, number: int) -> None:
-    """Services and clients stay, marked; what hangs on them goes, and so do invoices that are open no more."""
+def _mark_unseen(conn: sqlite3.Connection, number: int, today: date) -> None:
+    """Services and clients stay, marked; what hangs on them goes; what was open is closed, we cannot say how."""
     conn.execute("UPDATE clients SET missing=1 WHERE seen<? AND NOT missing", (number,))
     conn.execute("UPDATE services SET missing=1 WHERE seen<? AND NOT missing", (number,))
     conn.execute("DELETE FROM addons WHERE seen<?", (number,))
     conn.execute("DELETE FROM cancel_requests WHERE seen<?", (number,))
-    _forget(conn, f"(status IN {OPEN} AND seen<?) OR status=''", (number,))
+    conn.execute(
+        f"UPDATE invoices SET status='', closed_on=? WHERE status IN {OPEN} AND seen<?", (today.isoformat(), number)
+    )
 
 
-def _forget_old_cancelled(conn: sqlite3.Connection, today: date) -> None:
-    _forget(conn, "cancelled_on < ?", ((today - timedelta(days=CANCELLED_KEPT_DAYS)).isoformat(),))
-
-
-def _forget(conn: sqlite3.Connection, where: str, arguments: tuple[object, ...]) -> None:
-    gone = conn.execute(f"DELETE FROM invoices WHERE {where} RETURNING id", arguments).fetchall()
-    conn.executemany("DELETE FROM bills WHERE invoice_id=?", gone)
+def _forget_closed(conn: sqlite3.Connection, today: date) -> None:
+    """Drop closed invoices of which nothing more can follow."""
+    for status, days in (("Cancelled", CANCELLED_KEPT_DAYS), ("", UNEXPLAINED_KEPT_DAYS)):
+        gone = conn.execute(
+            "DELETE FROM invoices WHERE status=? AND closed_on < ? RETURNING id",
+            (status, (today - timedelta(days=days)).isoformat()),
+        ).fetchall()
+        conn.executemany("DELETE FROM bills WHERE invoice_id=?", gone)
 
 
 def _highest(

@@ -144,7 +144,7 @@ class SqliteMirror:
             conn.execute(f"DELETE FROM addons WHERE {saving.of_client('?1')}", (client,))
             saving.save_addons(conn, addons, seen)
             saving.save_heads(conn, heads, seen, today)
-            saving.close_others(conn, client, {head.id for head in heads})
+            saving.close_others(conn, client, {head.id for head in heads}, today)
             for invoice in invoices:
                 saving.save_invoice(conn, invoice, at, seen)
             conn.execute("INSERT OR REPLACE INTO live_reads VALUES(?,?,?)", (client, at.isoformat(), seen))
