@@ -66,7 +66,10 @@ def serve(
     from whmcs_bridge.simulator.seed import generate
 
     trouble = load_faults(faults) if faults is not None else None
-    world = generate(clients, seed, today.date() if today is not None else datetime.now(UTC).date())
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    world = generate(clients, seed, today.date() if today is not None else now.date())
+    if today is None:
+        world.clock = max(world.clock, now)
 
     def ready(server: "Server") -> None:
         known = world.credentials
