@@ -570,7 +570,15 @@ LINE = reply_of("GetInvoice")["items"]["item"][0]
     ids=["text", "list", "wrapper", "single", "numeric", "bare"],
 )
 def test_lines_come_in_every_shape(items: object, count: int) -> None:
-    assert len(asked({**reply_of("GetInvoice"), "items": items}).invoice(InvoiceId(1)).lines) == count
+    answer = reply_of("GetInvoice") | ({} if count else {"subtotal": "0.00"})
+    assert len(asked({**answer, "items": items}).invoice(InvoiceId(1)).lines) == count
+
+
+@pytest.mark.parametrize("items", ["", [], {"item": []}], ids=["text", "list", "wrapper"])
+def test_an_invoice_that_asks_for_money_without_a_line_is_unreadable(items: object) -> None:
+    """What is owed for nothing would suspend nobody and hold no release back."""
+    with pytest.raises(UnreadableReply, match="no lines where the subtotal is"):
+        asked({**reply_of("GetInvoice"), "items": items}).invoice(InvoiceId(1))
 
 
 def test_a_line_type_we_do_not_know_bills_nothing_we_may_act_on() -> None:

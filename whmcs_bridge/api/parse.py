@@ -629,6 +629,11 @@ OPTIONAL[InvoiceRow] = frozenset({"invoicenum", "datepaid", "subtotal", "tax", "
 
 
 def _invoice(row: InvoiceRow) -> Invoice:
+    lines = tuple(_line(line) for line in _lines(row.items))
+    subtotal = amount(row.subtotal, "subtotal")
+    if subtotal > 0 and not lines:
+        # What is owed for nothing would suspend nobody and hold no release back.
+        raise UnreadableReply(f"invoice {row.invoiceid}: no lines where the subtotal is {subtotal}")
     return Invoice(
         id=InvoiceId(row.invoiceid),
         client_id=ClientId(row.userid),
@@ -636,14 +641,14 @@ def _invoice(row: InvoiceRow) -> Invoice:
         issued=day(row.date, "date"),
         due=day(row.duedate, "duedate"),
         paid_at=moment(row.datepaid, "datepaid"),
-        subtotal=amount(row.subtotal, "subtotal"),
+        subtotal=subtotal,
         tax=amount(row.tax, "tax") + amount(row.tax2, "tax2"),
         credit=amount(row.credit, "credit"),
         total=amount(row.total, "total"),
         balance=amount(row.balance, "balance"),
         status=InvoiceStatus.parse(row.status),
         gateway=row.paymentmethod,
-        lines=tuple(_line(line) for line in _lines(row.items)),
+        lines=lines,
     )
 
 
