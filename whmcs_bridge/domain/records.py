@@ -32,6 +32,8 @@ class RecordState(StrEnum):
     BROKEN = "broken"
     CANCELLED = "cancelled"
     RESOLVED = "resolved"
+    UPHELD = "upheld"
+    """A dispute decided for the client: what it was about is no debt any more."""
     VERIFIED = "verified"
     REJECTED = "rejected"
     """A receipt that was false."""

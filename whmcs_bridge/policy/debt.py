@@ -9,7 +9,7 @@ from whmcs_bridge.domain.book import Addon, Invoice, InvoiceLine, Service
 from whmcs_bridge.domain.facts import ClientFacts
 from whmcs_bridge.domain.ids import AddonId, InvoiceId, LineId, ServiceId
 from whmcs_bridge.domain.money import ZERO, Money
-from whmcs_bridge.domain.records import Record, RecordKind
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import InvoiceStatus, LineType
 from whmcs_bridge.policy.calendar import Calendar, add_days
 from whmcs_bridge.policy.decision import Debt, Standing
@@ -308,9 +308,13 @@ CENT = Decimal("0.01")
 
 
 def _disputes(invoice: Invoice, facts: ClientFacts, today: date) -> tuple[Record, ...]:
-    """What is disputed of this invoice today."""
+    """What is disputed of this invoice today, or was decided for the client: nobody has to wait for the books."""
     return tuple(
-        r for r in facts.records if r.kind is RecordKind.DISPUTE and r.invoice_id == invoice.id and r.protects_on(today)
+        r
+        for r in facts.records
+        if r.kind is RecordKind.DISPUTE
+        and r.invoice_id == invoice.id
+        and (r.protects_on(today) or r.state is RecordState.UPHELD)
     )
 
 

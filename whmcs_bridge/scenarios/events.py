@@ -159,7 +159,7 @@ def dispute_resolved(stage: "Stage", event: Event) -> None:
     line = _disputed_line(stage, event)
     for record in _open_records(stage, event, RecordKind.DISPUTE):
         if line is None or record.line_id == line:
-            stage.close_record(record, RecordState.RESOLVED, outcome)
+            stage.close_record(record, RecordState.UPHELD if outcome == "client" else RecordState.RESOLVED, outcome)
 
 
 def receipt_submitted(stage: "Stage", event: Event) -> None:
