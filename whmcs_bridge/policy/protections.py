@@ -7,7 +7,7 @@ from decimal import Decimal
 from whmcs_bridge.domain.case import Stage
 from whmcs_bridge.domain.ids import AddonId
 from whmcs_bridge.domain.money import ZERO
-from whmcs_bridge.domain.records import Record, RecordKind
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.decision import Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING
@@ -171,7 +171,7 @@ def receipt(view: View, step: Due) -> Withheld | None:
     debts = behind(view, step)
     said: dict[int, Record] = {}
     for record in view.facts.client.records:
-        if record.kind is RecordKind.RECEIPT and record.invoice_id is not None and record.protects_on(view.today):
+        if record.kind is RecordKind.RECEIPT and record.invoice_id is not None and _believed(record, view.today):
             said[record.invoice_id] = record
     if not said or not debts:
         return None
@@ -182,6 +182,13 @@ def receipt(view: View, step: Due) -> Withheld | None:
         return None
     until = min((r.until for r in said.values() if r.until is not None), default=None)
     return _hold(step, "receipt", f"a receipt waits to be checked until {until}", until, to_staff=True)
+
+
+def _believed(receipt: Record, today: date) -> bool:
+    """It waits to be checked, or was found true and the money is still to be booked; never past its deadline."""
+    if receipt.state is RecordState.VERIFIED:
+        return receipt.since <= today and (receipt.until is None or today <= receipt.until)
+    return receipt.protects_on(today)
 
 
 def freeze(view: View, step: Due) -> Withheld | None:
