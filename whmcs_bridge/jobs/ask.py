@@ -8,7 +8,8 @@ from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import facts_for
 from whmcs_bridge.policy import Ledgers, View, decide, view_of
-from whmcs_bridge.policy.decision import Decision, Kind
+from whmcs_bridge.policy.decision import Decision, Due, Kind
+from whmcs_bridge.policy.protections import hold
 from whmcs_bridge.policy.stages import is_ours
 
 
@@ -80,7 +81,8 @@ def _may_suspend(view: View, decision: Decision) -> Verdict:
 
 def _may_terminate(view: View, decision: Decision) -> Verdict:
     if view.facts.cancel_request is not None:
-        return Verdict(True, "a cancellation request")
+        held_up = hold(view, Due(Kind.TERMINATE, "a cancellation request", by_request=True))
+        return Verdict(False, held_up.why) if held_up else Verdict(True, "a cancellation request")
     if any(d.kind is Kind.TERMINATE for d in decision.due):
         return Verdict(True, "due by the house's rules")
     for held in decision.withheld:
