@@ -29,11 +29,15 @@ def months_before(day: date, months: int) -> date:
 
 
 def tenure_months(since: date | None, today: date) -> int:
-    """Return whole months since the client came; 0 where WHMCS does not say."""
+    """Return whole months since the client came; 0 where WHMCS does not say.
+
+    A month is full on the same day of the month, or on its last day where it is shorter: from 31 August to 28 February
+    are six.
+    """
     if since is None or since > today:
         return 0
     months = (today.year - since.year) * MONTHS_A_YEAR + today.month - since.month
-    return months if months_before(today, months) >= since else months - 1
+    return months if months_before(since, -months) <= today else months - 1
 
 
 def is_late(paid: PaidInvoice, late_means_days: int, calendar: Calendar) -> bool:
