@@ -1,7 +1,7 @@
 """What happened, in the words of `actions` and `no_actions`, by whoever caused it."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from whmcs_bridge.ports import JournalStep, StepState, Task
@@ -81,6 +81,13 @@ def of_tasks(tasks: Iterable[Task], seen: set[int], today: dt.date) -> list[Acti
         text = f"{task.code}: {task.text}"
         found.append(Action(name, today, int(task.service or 0), int(task.client or 0), text))
     return found
+
+
+def is_review_of(action: Action, mine: Collection[Action]) -> bool:
+    """Staff is asked to look, at one of these or at the house as a whole (a limit, a sanity stop, a run's trouble)."""
+    if action.name not in (REVIEW, REVIEW_AGAIN):
+        return False
+    return action in mine or not (action.service or action.client)
 
 
 def matches(action: Action, service: int, client: int, owner: int) -> bool:

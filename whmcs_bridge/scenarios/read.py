@@ -639,9 +639,12 @@ class _Reader:
             self.mistakes.add(at, f"expected one of {', '.join(LINE_KINDS)}")
             return None
         amount = self.value(f"{at}.amount", Kind.MONEY, row["amount"]) if "amount" in row else _UNSHARED
-        known: dict[str, Iterable[str]] = {"service": self.services, "invoice": self.invoices}
+        known: dict[str, tuple[Iterable[str], Kind]] = {
+            "service": (self.services, Kind.SERVICE),
+            "invoice": (self.invoices, Kind.INVOICE),
+        }
         for kind in kinds:
-            if kind in known and self._word(f"{at}.{kind}", row[kind], known[kind]) is BAD:
+            if kind in known and self._word(f"{at}.{kind}", row[kind], *known[kind]) is BAD:
                 return None
         if amount is BAD:
             return None
