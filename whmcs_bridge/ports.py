@@ -174,6 +174,10 @@ class SnapshotInfo:
     highest_invoice: int
 
 
+DAYS_AHEAD = 35
+"""An open invoice that is due later than this cannot call for anything yet, not even a reminder."""
+
+
 class Mirror(Protocol):
     """WHMCS's truth, dated and disposable. Saves are one transaction a page."""
 
@@ -216,9 +220,12 @@ class Mirror(Protocol):
         ...
 
     def last(self) -> SnapshotInfo | None: ...
-    def books(self, today: date, also: Collection[ClientId], *, everyone: bool = False) -> Iterator[ClientBook]:
-        """Stream, by client id, the clients about whom something may have to be decided: an open invoice, a Suspended
-        service, one seen ending within the last 60 days, or named in `also`; or all of them."""
+    def books(
+        self, today: date, also: Collection[ClientId], *, everyone: bool = False, days_ahead: int = DAYS_AHEAD
+    ) -> Iterator[ClientBook]:
+        """Stream, by client id, the clients about whom something may have to be decided: an open invoice that is due
+        within `days_ahead` days (or has no due date), a Suspended service, one seen ending within the last 60 days, or
+        named in `also`; or all of them."""
         ...
 
     def book(self, client: ClientId) -> ClientBook | None: ...

@@ -30,8 +30,6 @@ from whmcs_bridge.ports import ClientBook
 
 CHUNK_CLIENTS: Final = 500
 """How many clients are read at once: enough to spread the cost of a query, few enough to stay small in memory."""
-HORIZON_DAYS: Final = 35
-"""An open invoice that is due later than this cannot call for anything yet, not even a reminder."""
 ENDED_DAYS: Final = 60
 """For so long a service that was seen ending keeps its client in view."""
 
@@ -107,7 +105,7 @@ _REQUESTING_OF: Final = f"""
         WHERE {of_client("?1", "s")}"""
 
 _INTERESTING: Final = f"""
-    SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due < ?
+    SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due <= ?
     UNION SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due IS NULL
     UNION SELECT key >> 32 FROM services WHERE status = 'Suspended'
     UNION SELECT key >> 32 FROM services WHERE ended_seen_on >= ?
@@ -168,9 +166,11 @@ def links_of(conn: sqlite3.Connection, client: ClientId) -> Links:
     return Links(_grouped(conn.execute(_MOVED_OF, (client,))), _grouped(conn.execute(_REQUESTING_OF, (client,))))
 
 
-def interesting(conn: sqlite3.Connection, today: date, also: Iterable[ClientId], links: Links) -> list[int]:
+def interesting(
+    conn: sqlite3.Connection, today: date, also: Iterable[ClientId], links: Links, days_ahead: int
+) -> list[int]:
     """Return, in order, the clients about whom something may have to be decided."""
-    horizon = (today + timedelta(days=HORIZON_DAYS)).isoformat()
+    horizon = (today + timedelta(days=days_ahead)).isoformat()
     ended_since = (today - timedelta(days=ENDED_DAYS)).isoformat()
     more = body_of([*also, *links.moved])
     return sorted(row[0] for row in conn.execute(_INTERESTING, (horizon, ended_since, more)))

@@ -21,7 +21,7 @@ from whmcs_bridge.mirror import books as reading
 from whmcs_bridge.mirror import saving, snapshots
 from whmcs_bridge.mirror.books import Catalogue, load_catalogue
 from whmcs_bridge.mirror.schema import MIRROR
-from whmcs_bridge.ports import ClientBook, SnapshotInfo
+from whmcs_bridge.ports import DAYS_AHEAD, ClientBook, SnapshotInfo
 from whmcs_bridge.storage import Store
 
 
@@ -106,10 +106,12 @@ class SqliteMirror:
 
     # --- books
 
-    def books(self, today: date, also: Collection[ClientId], *, everyone: bool = False) -> Iterator[ClientBook]:
+    def books(
+        self, today: date, also: Collection[ClientId], *, everyone: bool = False, days_ahead: int = DAYS_AHEAD
+    ) -> Iterator[ClientBook]:
         with self._store.reading as conn:
             links = reading.all_links(conn)
-            clients = reading.everyone(conn) if everyone else reading.interesting(conn, today, also, links)
+            clients = reading.everyone(conn) if everyone else reading.interesting(conn, today, also, links, days_ahead)
         for start in range(0, len(clients), reading.CHUNK_CLIENTS):
             # The lock is free between chunks: a step may be written down while the plan is still being read.
             with self._store.reading as conn:

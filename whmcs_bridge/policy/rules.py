@@ -265,6 +265,13 @@ class Resolved:
     """Rule key -> `defaults`, `[policy]`, `[class.hosting]`, `[group."VIP"]`, `[client.12]`, `[service.3]`."""
 
 
+def reminder_days(policy: Policy) -> int:
+    """Return how many days before a due date the earliest reminder of any layer goes out; 0 for none."""
+    layers = (policy.defaults, *(c.layer for c in policy.classes), *policy.groups.values())
+    every = (*layers, *policy.clients.values(), *policy.services.values())
+    return max((-notice.day for layer in every for notice in layer.get("notices", ())), default=0)
+
+
 def choose_class(policy: Policy, product_id: int, product_group: str, product_type: str) -> tuple[str, ...]:
     """Return the names of the classes with the best claim (id beats group beats type); more than one is a tie."""
     by_id = tuple(c.name for c in policy.classes if product_id in c.product_ids)
