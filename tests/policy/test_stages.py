@@ -877,7 +877,7 @@ def test_a_back_and_forth_of_policies_keeps_the_longest_promise() -> None:
 
 
 def ended(
-    status: ServiceStatus = ServiceStatus.TERMINATED, *, by: str = "bridge", on: int = 15, **more: object
+    status: ServiceStatus = ServiceStatus.TERMINATED, *, by: str = "bridge", on: int = 15, **more: Any
 ) -> ServiceFacts:
     case = a_case(ended_on=day(on), ended_by=by)
     return facts(a_service(status=status), case=case, **more)

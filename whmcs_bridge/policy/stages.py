@@ -261,7 +261,7 @@ def protected_until(view: View) -> date:
         if not _withholds_the_end(record, view) or record.since > yesterday:
             continue
         end = min(record.until or yesterday, yesterday)
-        if record.closed_on is not None:
+        if record.closed_on is not None and record.state is not RecordState.VERIFIED:
             end = min(end, record.closed_on - ONE_DAY)
         if end >= record.since:
             last = max(last, end)
