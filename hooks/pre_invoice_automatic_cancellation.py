@@ -1,6 +1,7 @@
 """PreInvoiceAutomaticCancellation: a cancellation request is no way out of debt."""
 
 from hooks.about import client_of, invoice_of
+from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import Answer, HookEvent
 
@@ -13,5 +14,5 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     for explained in bridge.explain_client(client).services:
         decision = explained.decision
         if any(debt.invoice == invoice for debt in (*decision.debts, *decision.holding)):
-            return Answer(True, f"invoice {invoice} is overdue: it stays open")
+            return answer(bridge, False, f"invoice {invoice} is overdue: it stays open")
     return Answer(False, "not overdue")

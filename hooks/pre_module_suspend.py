@@ -2,6 +2,7 @@
 
 from hooks.a_persons_act import keep_act
 from hooks.about import service_of
+from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import Answer, HookEvent
 from whmcs_bridge.policy.decision import Kind, Note
@@ -24,7 +25,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
             bridge.journal.add_task(
                 Note("due-date-lag", text, "correct the next due date in WHMCS", None, service), bridge.today()
             )
-    return Answer(not verdict.allowed, verdict.why)
+    return answer(bridge, verdict.allowed, verdict.why)
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:

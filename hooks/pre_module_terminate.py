@@ -2,6 +2,7 @@
 
 from hooks.a_persons_act import keep_act
 from hooks.about import service_of
+from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import UnknownId
@@ -26,7 +27,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
         return Answer(False, "a person's act")
     if verdict.allowed:
         _capture(bridge, service)
-    return Answer(not verdict.allowed, verdict.why)
+    return answer(bridge, verdict.allowed, verdict.why)
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:

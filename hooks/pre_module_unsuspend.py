@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from hooks.a_persons_act import keep_act
 from hooks.about import paying, service_of, who
+from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
@@ -27,7 +28,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
         if not verdict.allowed:
             _keep_up(event, bridge, service)
         return Answer(False, "a person's act")
-    return Answer(not verdict.allowed, verdict.why)
+    return answer(bridge, verdict.allowed, verdict.why)
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:

@@ -36,11 +36,11 @@ terminate_after_days = 15
 
 
 @contextmanager
-def house(today: dt.date) -> Iterator[Stage]:
+def house(today: dt.date, mode: str = "enforce") -> Iterator[Stage]:
     """Yield the stage after the sync of `today`."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "house.toml")
-        file.write_text(STORY, encoding="utf-8")
+        file.write_text(f'config.mode = "{mode}"\n{STORY}', encoding="utf-8")
         (scenario,) = load([file])
     with Stage(scenario) as stage:
         day = scenario.first

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from tests.hooks.house import INVOICE, SHOP, SITE, UNKNOWN, ask, event, house, module_event, open_tasks
+from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.hookpoints import Actor
 
@@ -119,3 +120,14 @@ def test_the_bridges_own_suspension_passes_its_own_hook_without_an_answer_in_the
         stage.collect()
         assert "module:suspend" in {action.name for action in stage.actions}
         assert not {action.name for action in stage.actions} & {"allow:PreModuleSuspend", "refuse:PreModuleSuspend"}
+
+
+@pytest.mark.parametrize(
+    ("point", "service"), [("PreModuleSuspend", SHOP), ("PreModuleSuspend", SITE), ("PreModuleTerminate", SITE)]
+)
+def test_in_shadow_mode_nothing_is_refused_and_it_is_said_what_would_be(point: str, service: ServiceId) -> None:
+    """Shadow mode plans and records, and changes nothing: WHMCS goes its own way."""
+    with house(DAY_1, "shadow") as stage:
+        answer = ask(stage, module_event(stage, point, service))
+        assert not answer.abort
+        assert answer.reason.startswith("shadow mode; the rules would refuse it: ")
