@@ -26,15 +26,15 @@ def test_a_house_without_reminders_looks_no_day_ahead() -> None:
 
 @pytest.mark.parametrize("layer", ["defaults", "class", "groups", "clients", "services"])
 def test_the_earliest_reminder_of_any_layer_says_how_far_ahead_to_look(layer: str) -> None:
-    policy = a_policy()
-    own = {"notices": REMINDED}
-    if layer == "class":
-        policy = replace(policy, classes=(replace(policy.classes[0], layer=own),))
-    elif layer == "defaults":
-        policy = replace(policy, defaults=own)
-    else:
-        policy = replace(policy, **{layer: {"Resellers" if layer == "groups" else 7: own}})
-    assert reminder_days(policy) == 4
+    policy, own = a_policy(), {"notices": REMINDED}
+    policies = {
+        "defaults": replace(policy, defaults=own),
+        "class": replace(policy, classes=(replace(policy.classes[0], layer=own),)),
+        "groups": replace(policy, groups={"Resellers": own}),
+        "clients": replace(policy, clients={7: own}),
+        "services": replace(policy, services={7: own}),
+    }
+    assert reminder_days(policies[layer]) == 4
 
 
 @pytest.fixture

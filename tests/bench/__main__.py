@@ -1,0 +1,41 @@
+"""Run benchmarks by name, or all: a JSON object a line on standard output, then a table."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from tests.bench import book, large, small, snapshot
+from tests.bench.model import Measure, table
+
+BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
+    "decide": small.decide,
+    "cli_start": small.cli_start,
+    "scenario": small.scenario,
+    "snapshot_calls": snapshot.calls,
+    "snapshot_wall": snapshot.wall,
+    "snapshot_memory": snapshot.memory,
+    "plan_large": large.plan_large,
+    "book_100k": book.book_100k,
+}
+"""`snapshot_wall` measures `snapshot_gain` as well: they belong in one run."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all of them without")
+    names: list[str] = parser.parse_args().names
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")
+    measures: list[Measure] = []
+    for name in names or BENCHMARKS:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        for measure in BENCHMARKS[name]():
+            measures.append(measure)
+            print(measure.line(), flush=True)
+    print(f"\n{table(measures)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
