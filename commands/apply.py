@@ -13,12 +13,12 @@ from commands.options import all_option, allow_option, counts_of, json_option
 @json_option
 @pass_app
 def apply(app: App, fingerprint: str, allow: tuple[str, ...], everything: bool, as_json_: bool) -> None:
-    """Carry out the steps of the plan you reviewed, and no others; also in shadow mode.
+    """Carry out the steps of the plan you reviewed, and no others.
 
     What is not due any more (somebody has paid) is skipped, with the reason. The whole is refused on another
-    day or under another policy.
+    day or under another policy, and in shadow mode, which changes nothing.
 
-    Exits 0 when all is done, 1 when something failed, 3 when the plan is stale or a limit refused steps.
+    Exits 0 when all is done, 1 when something failed, 2 in shadow mode, 3 when the plan is stale or a limit refused steps.
 
     \b
     Example:

@@ -6,7 +6,7 @@ from itertools import groupby
 from threading import Lock
 
 from whmcs_bridge.domain.ids import ClientId
-from whmcs_bridge.errors import BridgeError, StalePlan
+from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem
 from whmcs_bridge.jobs import records, sanity
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
@@ -14,6 +14,7 @@ from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand
 from whmcs_bridge.jobs.mails import look_up_deliveries
 from whmcs_bridge.jobs.notices import send_notices
+from whmcs_bridge.jobs.owed import send_owed
 from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, house_stops, judge_book, make_plan, plan_content
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
@@ -46,8 +47,12 @@ def sync(
 def apply(ports: Ports, fingerprint: str, *, allow: Mapping[str, int] | None = None) -> RunReport:
     """Carry out the steps of a reviewed plan and no others.
 
-    Raises StalePlan when the plan is unknown, of another house day, or of another policy.
+    Raises StalePlan when the plan is unknown, of another house day, or of another policy; UsageProblem in shadow mode,
+    which changes nothing whoever asks.
     """
+    if not ports.settings.enforcing:
+        where = ports.settings.source
+        raise UsageProblem(f'mode is shadow: nothing is carried out; set mode = "enforce" in {where}, then apply')
     kept = ports.journal.plan(fingerprint)
     today = ports.today()
     if kept is None:
@@ -80,7 +85,7 @@ def _run(
     reviewed: frozenset[str] | None,
 ) -> RunReport:
     today, journal, settings = ports.today(), ports.journal, ports.settings
-    enforcing = settings.enforcing or job == "apply"
+    enforcing = settings.enforcing
     run = journal.begin_run(job, settings.mode, today, ports.now(), settings.policy.version)
     report: RunReport | None = None
     try:
@@ -94,7 +99,7 @@ def _run(
         plan, judged = _plan(
             ports, memory, reading, allow, accept_sanity, read_live=True, observing=enforcing, problems=problems
         )
-        report = RunReport(run, job, "enforce" if enforcing else settings.mode, today, plan, problems=problems)
+        report = RunReport(run, job, settings.mode, today, plan, problems=problems)
         if enforcing:
             _remember(ports, memory, judged)
         if on_planned is not None:
@@ -157,7 +162,9 @@ def _plan(
 ) -> tuple[Plan, Judged]:
     info = ports.mirror.last()
     complete = reading.complete if reading is not None else info is not None and info.complete
-    said = list(problems or (reading.problems if reading is not None else (info.problems if info else ())))
+    said = list(
+        problems or ([*reading.problems, *reading.gaps] if reading is not None else info.problems if info else ())
+    )
     if info is None:
         said.append("the mirror is empty: run a sync first")
     judged = judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing)
@@ -224,6 +231,7 @@ def _carry_out_all(
     breaker = Breaker(ports.stopping)
     ports.stopping.acting = True
     try:
+        send_owed(hand)
         with ports.progress.task("carrying out", len(steps)) as bar:
             for _, phase in groupby(steps, key=lambda s: ORDER[s.kind]):
                 _carry_out_phase(hand, list(phase), breaker, bar.advance)
