@@ -269,7 +269,8 @@ def reminder_days(policy: Policy) -> int:
     """Return how many days before a due date the earliest reminder of any layer goes out; 0 for none."""
     layers = (policy.defaults, *(c.layer for c in policy.classes), *policy.groups.values())
     every = (*layers, *policy.clients.values(), *policy.services.values())
-    return max([0, *(-notice.day for layer in every for notice in layer.get("notices", ()))])
+    days: list[int] = [-notice.day for layer in every for notice in layer.get("notices", ())]
+    return max([0, *days])
 
 
 def choose_class(policy: Policy, product_id: int, product_group: str, product_type: str) -> tuple[str, ...]:
