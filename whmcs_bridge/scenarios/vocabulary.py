@@ -140,20 +140,4 @@ ACTIONS = (
     "invoice:cancel",
 )
 NAMED_ACTIONS = ("notice", "refuse", "allow")
-"""`refuse:NAME` and the like take any name; those below are known."""
-ANSWERS = (
-    "promise",
-    "trust_release",
-    "receipt",
-    "support",
-    "backup",
-    "dispute",
-    "hold",
-    "freeze",
-    "PreModuleSuspend",
-    "PreModuleUnsuspend",
-    "PreModuleTerminate",
-    "PreInvoiceAutomaticCancellation",
-)
-CONFIG_OF_SCENARIO = frozenset({"runs"})
-"""Keys of `config` that bridge.toml does not have."""
+"""`notice:NAME`, `refuse:NAME`, `allow:NAME` take any name: of a message, a hook point, or what people may ask for."""
