@@ -79,8 +79,12 @@ def client_step(due: Due, decision: ClientDecision, today: date) -> Step:
 def digests(plan: Plan, debts: Mapping[ServiceId, str]) -> dict[str, str]:
     """Return what stands in this plan, due or withheld by the day alone: step key -> digest."""
     found = {step.id.rsplit("@", 1)[0]: step.digest for step in (*plan.steps, *plan.refused) if step.digest}
+    others = {(h.service, h.withheld.kind) for h in plan.withheld if h.withheld.code not in ANNOUNCING}
     for held in plan.withheld:
-        if held.withheld.code in ANNOUNCING and held.service is not None and held.service in debts:
+        about = (held.service, held.withheld.kind)
+        if held.service is None or held.service not in debts or about in others:
+            continue
+        if held.withheld.code in ANNOUNCING:
             found[key_of(held.withheld.kind, held.service, held.client)] = debts[held.service]
     return found
 

@@ -14,7 +14,7 @@ USUAL_NEEDS_DAYS = 30
 """The comparison with the usual day starts once so many days had such a step."""
 
 GROUPS: Mapping[str, tuple[Kind, ...]] = {
-    "suspend": (Kind.SUSPEND,),
+    "suspend": (Kind.SUSPEND, Kind.SUSPEND_ADDON),
     "terminate": (Kind.TERMINATE,),
     "delete_backups": (Kind.DELETE_BACKUPS,),
     "notice": (Kind.NOTICE,),
@@ -48,7 +48,7 @@ def _refused_with(name: str) -> tuple[Kind, ...]:
     """The kinds that fall with this limit: its own, and every more harmful one."""
     own = GROUPS[name]
     if own[0] in HARMFUL:
-        return HARMFUL[HARMFUL.index(own[0]) :]
+        return own + HARMFUL[HARMFUL.index(own[0]) + 1 :]
     return own
 
 
@@ -88,6 +88,8 @@ def stopped(plan: Plan, stops: Sequence[Stop]) -> Plan:
     if not stops:
         return plan
     kinds = {kind for stop in stops for kind in stop.kinds}
+    if Kind.SUSPEND in kinds:
+        kinds.add(Kind.SUSPEND_ADDON)
     refused: list[Step] = []
     kept: list[Step] = []
     for step in plan.steps:
