@@ -19,7 +19,13 @@ APPROVAL = "approval"
 
 @click.command(cls=Command)
 @click.argument("services", nargs=-1, type=click.IntRange(min=1), metavar="[SERVICE]...")
-@click.option("--kind", type=click.Choice(["terminate", "delete_backups"]), default="terminate", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(["terminate", "delete_backups"]),
+    default="terminate",
+    show_default=True,
+    help="Which kind of step: terminate or delete_backups.",
+)
 @click.option("--by", metavar="NAME", help="Who approves; by default your login name.")
 @json_option
 @pass_app

@@ -23,10 +23,11 @@ class Bars:
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Bar]:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
-        columns = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
+        count = TextColumn("{task.completed:,}" if total is None else "{task.completed:,} of {task.total:,}")
+        columns = (TextColumn("{task.description}"), BarColumn(30), count, TimeElapsedColumn())
         with RichProgress(*columns, console=Console(stderr=True), transient=True) as shown:
             yield _Bar(shown, shown.add_task(label, total=total))
 

@@ -107,13 +107,14 @@ def show_plan(out: Console, bridge: Bridge, plan: Plan, *, everything: bool = Fa
 def _header(out: Console, bridge: Bridge, seen: View) -> None:
     plan, info = seen.plan, bridge.mirror.last()
     read_at = f", read {info.at:%Y-%m-%d %H:%M}" if info is not None else ""
-    mode = "enforce" if bridge.settings.enforcing else "shadow (a sync only plans)"
-    out.print(heading(f"Plan for {plan.today:%A} {plan.today}"), end="")
-    out.print(Text(f"  ·  mode {mode}  ·  {plural(plan.services_seen, 'living service')}{read_at}", style="dim"))
-    if not plan.complete or plan.problems:
+    mode = "enforce" if bridge.settings.enforcing else "shadow"
+    title = heading(f"Plan for {plan.today:%A} {plan.today}")
+    title.append(f"  {plural(plan.services_seen, 'living service')}{read_at}; mode {mode}", style="not bold dim")
+    out.print(title)
+    if not plan.complete:
         out.print(Text("What was read is not complete: nothing is suspended, ended or deleted.", style=HARMFUL))
-        for problem in plan.problems:
-            out.print(Text(f"  could not read: {problem}"))
+    for problem in plan.problems:
+        wrapped(out, f"could not read: {problem}", lead="  ", style=HARMFUL)
     _tally(out, seen)
 
 
