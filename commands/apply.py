@@ -18,7 +18,8 @@ def apply(app: App, fingerprint: str, allow: tuple[str, ...], everything: bool, 
     What is not due any more (somebody has paid) is skipped, with the reason. The whole is refused on another
     day or under another policy, and in shadow mode, which changes nothing.
 
-    Exits 0 when all is done, 1 when something failed, 2 in shadow mode, 3 when the plan is stale or a limit refused steps.
+    Exits 0 when all is done, 1 when something failed, 2 in shadow mode, 3 when the plan is stale or a limit
+    refused steps.
 
     \b
     Example:

@@ -58,7 +58,7 @@ def show_report(bridge: Bridge, report: RunReport, *, everything: bool) -> None:
     out = console()
     if report.mode == "shadow":
         show_plan(out, bridge, report.plan, everything=everything)
-        out.print(Text('\nShadow mode: nothing was changed. mode = "enforce" in the settings lets a sync act.'))
+        out.print(Text("Shadow mode: nothing was changed."))
         return
     out.print(Text(f"Run {report.run}, {report.job}, {report.today}: {report.summary()}", style="bold"))
     _results(out, report)

@@ -101,7 +101,7 @@ def show_plan(out: Console, bridge: Bridge, plan: Plan, *, everything: bool = Fa
         _section(out, section)
     _held(out, seen.held)
     _verdict(out, plan)
-    _way_on(out, seen)
+    _way_on(out, seen, enforcing=bridge.settings.enforcing)
 
 
 def _header(out: Console, bridge: Bridge, seen: View) -> None:
@@ -222,16 +222,20 @@ def _kinds(stop: Stop) -> str:
     return ", ".join(kind.value for kind in stop.kinds)
 
 
-def _way_on(out: Console, seen: View) -> None:
+def _way_on(out: Console, seen: View, *, enforcing: bool) -> None:
+    """The command that carries it out; in shadow mode, what has to be set first."""
     plan = seen.plan
     line = f"whmcs-bridge apply --fingerprint {plan.fingerprint}"
+    if seen.empty:
+        out.print(Text(f"Fingerprint {plan.fingerprint}", style="dim"))
+        return
     if plan.steps:
         command(out, "To carry out exactly this: ", line)
     past = [stop.way_past.rpartition("sync ")[2] for stop in plan.stops if stop.code.startswith("limit:")]
     if plan.refused and len(past) == len(plan.stops):
         command(out, "With what the limits refuse: ", " ".join([line, *past]))
-    if seen.empty:
-        out.print(Text(f"Fingerprint {plan.fingerprint}", style="dim"))
+    if not enforcing:
+        out.print(Text('Shadow mode changes nothing: set mode = "enforce" before.', style="dim"))
 
 
 def wrapped(out: Console, text: str, *, lead: str = "", style: str = "") -> None:

@@ -50,9 +50,6 @@ def apply(ports: Ports, fingerprint: str, *, allow: Mapping[str, int] | None = N
     Raises StalePlan when the plan is unknown, of another house day, or of another policy; UsageProblem in shadow mode,
     which changes nothing whoever asks.
     """
-    if not ports.settings.enforcing:
-        where = ports.settings.source
-        raise UsageProblem(f'mode is shadow: nothing is carried out; set mode = "enforce" in {where}, then apply')
     kept = ports.journal.plan(fingerprint)
     today = ports.today()
     if kept is None:
@@ -63,6 +60,9 @@ def apply(ports: Ports, fingerprint: str, *, allow: Mapping[str, int] | None = N
     policy, steps = plan_content(payload)
     if policy != ports.settings.policy.version:
         raise StalePlan(f"the policy has changed since plan {fingerprint}; run: whmcs-bridge plan")
+    if not ports.settings.enforcing:
+        where = ports.settings.source
+        raise UsageProblem(f'mode is shadow: nothing is carried out; set mode = "enforce" in {where}, then apply')
     with ports.journal.writer():
         return _run(ports, "apply", allow or {}, (), None, reviewed=steps)
 
