@@ -89,7 +89,7 @@ def _suspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
     assert step.service is not None
     facts = now.facts[step.service]
     reason = reason_for(due.invoices)
-    by_status = _without_module(facts)
+    by_status = without_module(facts)
     if not by_status:
         try:
             hand.ports.panel.suspend(step.service, reason)
@@ -97,9 +97,7 @@ def _suspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
             by_status = True
     if by_status:
         hand.ports.panel.set_service_status(step.service, ServiceStatus.SUSPENDED, reason)
-        text = f"service {step.service} ({facts.service.name}) has no module: only its status was set to Suspended"
-        note = Note("no-module", text, "switch it off by hand", step.client, step.service)
-        hand.tell_staff(note)
+        hand.tell_staff(no_module_note(step, facts))
     found = _read_back(
         hand,
         step.service,
@@ -111,14 +109,29 @@ def _suspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
     return f"{found.status}: {found.suspension_reason}" + (" (by status, no module)" if by_status else "")
 
 
-def _without_module(facts: ServiceFacts) -> bool:
+def without_module(facts: ServiceFacts) -> bool:
+    """A product without a module: WHMCS switches nothing, only the status can be set."""
     return facts.product is not None and not facts.product.module
+
+
+_BY_HAND: Mapping[Kind, tuple[ServiceStatus, str]] = {
+    Kind.SUSPEND: (ServiceStatus.SUSPENDED, "switch it off by hand"),
+    Kind.UNSUSPEND: (ServiceStatus.ACTIVE, "switch it on by hand"),
+    Kind.TERMINATE: (ServiceStatus.TERMINATED, "remove it by hand"),
+}
+
+
+def no_module_note(step: Step, facts: ServiceFacts) -> Note:
+    """What staff is told when only a status was set."""
+    status, todo = _BY_HAND[step.kind]
+    text = f"service {step.service} ({facts.service.name}) has no module: only its status was set to {status}"
+    return Note("no-module", text, todo, step.client, step.service)
 
 
 def _unsuspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
     assert step.service is not None
     facts = now.facts[step.service]
-    by_status = _without_module(facts)
+    by_status = without_module(facts)
     if not by_status:
         try:
             hand.ports.panel.unsuspend(step.service)
@@ -126,8 +139,7 @@ def _unsuspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
             by_status = True
     if by_status:
         hand.ports.panel.set_service_status(step.service, ServiceStatus.ACTIVE, "")
-        text = f"service {step.service} ({facts.service.name}) has no module: only its status was set to Active"
-        hand.tell_staff(Note("no-module", text, "switch it on by hand", step.client, step.service))
+        hand.tell_staff(no_module_note(step, facts))
     _read_back(hand, step.service, lambda s: s.status is ServiceStatus.ACTIVE, "unsuspend")
     on_trust = any(
         r.kind is RecordKind.RELEASE and r.service_id == step.service and r.protects_on(step.date)
@@ -142,7 +154,7 @@ def _terminate(hand: Hand, step: Step, due: Due, now: Now) -> str:
     assert step.service is not None
     facts = now.facts[step.service]
     erase.remember(hand.ports, facts)
-    by_status = _without_module(facts)
+    by_status = without_module(facts)
     if not by_status:
         try:
             hand.ports.panel.terminate(step.service)
@@ -150,8 +162,7 @@ def _terminate(hand: Hand, step: Step, due: Due, now: Now) -> str:
             by_status = True
     if by_status:
         hand.ports.panel.set_service_status(step.service, ServiceStatus.TERMINATED)
-        text = f"service {step.service} ({facts.service.name}) has no module: only its status was set to Terminated"
-        hand.tell_staff(Note("no-module", text, "remove it by hand", step.client, step.service))
+        hand.tell_staff(no_module_note(step, facts))
     found = _read_back(hand, step.service, lambda s: s.status is not None and s.status.ended, "terminate")
     hand.memory.keep(after_end(hand.memory.case(step.service), step.date))
     hand.ports.journal.drop_approval(step.service, Kind.TERMINATE)

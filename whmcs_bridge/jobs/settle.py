@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from whmcs_bridge.domain.facts import Membership
+from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import GroupId, InvoiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
-from whmcs_bridge.jobs.carry import moved_membership
+from whmcs_bridge.jobs.carry import moved_membership, no_module_note, without_module
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.mails import Concern, compose, find_sent, pattern_of
 from whmcs_bridge.jobs.notices import remember_notice
+from whmcs_bridge.jobs.owed import FOUND_OUT
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import decide
 from whmcs_bridge.policy.cases import after_end, after_release, after_suspension
@@ -36,10 +37,28 @@ def settle(ports: Ports, memory: Memory) -> list[str]:
             problems.append(f"{entry.step.kind} of {entry.step.subject}, sent {entry.begun_at:%Y-%m-%d %H:%M}: {error}")
             continue
         state = StepState.DONE if done else StepState.FAILED
-        ports.journal.end(entry.number, state, ports.now(), f"found out by reading: {note}")
+        if done:
+            _tell_of_missing_module(ports, memory, entry.step)
+        ports.journal.end(entry.number, state, ports.now(), f"{FOUND_OUT}: {note}")
         if not done and entry.step.service is not None:
             memory.acted.discard(entry.step.service)
     return problems
+
+
+def _facts_of_service(ports: Ports, memory: Memory, step: Step) -> ServiceFacts | None:
+    """The service as the mirror has it."""
+    book = ports.mirror.book(step.client)
+    if book is None:
+        return None
+    return next((f for f in facts_of(book, memory, complete=False)[1] if f.service.id == step.service), None)
+
+
+def _tell_of_missing_module(ports: Ports, memory: Memory, step: Step) -> None:
+    """The run that did it may have died before it told staff that nothing was switched."""
+    if step.kind in (Kind.SUSPEND, Kind.UNSUSPEND, Kind.TERMINATE):
+        facts = _facts_of_service(ports, memory, step)
+        if facts is not None and without_module(facts):
+            ports.journal.add_task(no_module_note(step, facts), ports.today())
 
 
 def _suspended(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
@@ -48,12 +67,7 @@ def _suspended(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     found = ports.panel.service(step.service)
     done = found is not None and found.status is ServiceStatus.SUSPENDED and carries_our_reason(found.suspension_reason)
     if done:
-        book = ports.mirror.book(step.client)
-        facts = (
-            next((f for f in facts_of(book, memory, complete=False)[1] if f.service.id == step.service), None)
-            if book
-            else None
-        )
+        facts = _facts_of_service(ports, memory, step)
         case = memory.case(step.service)
         if facts is not None:
             memory.keep(after_suspension(case, facts, step.date))
@@ -164,6 +178,9 @@ def _by_template(ports: Ports, step: Step) -> bool:
 
 
 def _erased(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
+    service = entry.step.service
+    if service is not None and memory.case(service).erased_on is not None:
+        return True, "every store was listed and had nothing left"
     return False, "the deletion is looked at again from the start; what is gone is not deleted twice"
 
 
