@@ -66,6 +66,8 @@ class Record:
     """hold: legal, other; contact: ticket, payment, login, staff; receipt: client, bank; dispute: its outcome."""
     gateway: str = ""
     """A freeze of one gateway only; "" is everyone."""
+    owed: tuple[tuple[InvoiceId, Decimal], ...] = ()
+    """promise: what each invoice it is about still owed on the day it was made."""
 
     def protects_on(self, day: date) -> bool:
         """It is in force on `day`: begun, not closed before or on it, not past its last day."""

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from whmcs_bridge.domain.facts import ServiceFacts
-from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import RecordRefused, UnknownId
 from whmcs_bridge.jobs.context import Ports
@@ -39,6 +40,8 @@ def add_record(ports: Ports, wanted: Record, *, override: bool = False) -> Recor
         refusal = _refusal(ports, wanted, book, memory)
         if refusal:
             raise RecordRefused(refusal)
+    if wanted.kind is RecordKind.PROMISE:
+        wanted = replace(wanted, owed=tuple(_owed(ports, book, memory, wanted).items()))
     return ports.journal.add_record(wanted)
 
 
@@ -100,7 +103,9 @@ def settle_records(ports: Ports, memory: Memory) -> None:
     for record in journal.records(open_only=True):
         state: RecordState | None = None
         if record.kind is RecordKind.PROMISE and record.client_id is not None:
-            state = verdict_on_promise(record, _still_owes(ports, memory, record), today)
+            book = ports.mirror.book(record.client_id)
+            left = _owed(ports, book, memory, record) if book is not None else None
+            state = verdict_on_promise(record, _still_owes(ports, memory, record), today, left)
         elif record.kind in (RecordKind.RELEASE, RecordKind.RECEIPT) and record.until is not None:
             state = RecordState.RESOLVED if record.until < today else None
         if state is not None:
@@ -127,6 +132,18 @@ def _still_owes(ports: Ports, memory: Memory, promise: Record) -> bool:
         if counted.concerning or counted.pending or any(d.clock <= last for d in counted.coming):
             return True
     return False
+
+
+def _owed(ports: Ports, book: ClientBook, memory: Memory, promise: Record) -> dict[InvoiceId, Decimal]:
+    """What each open invoice owes that the promise is about: the service's, or all of the client's."""
+    policy, today = ports.settings.policy, ports.today()
+    client, services = facts_of(book, memory, complete=True)
+    facts = next((f for f in services if f.service.id == promise.service_id), None)
+    if facts is None:
+        entries = Ledgers(client, policy, today).under(Rules(**policy.defaults)).entries
+        return {entry.invoice.id: entry.owed for entry in entries}
+    counted = view_of(facts, policy, today)[0].counted
+    return {debt.invoice: debt.amount.amount for debt in (*counted.coming, *counted.pending, *counted.concerning)}
 
 
 def end_promises(ports: Ports, service: ServiceId, why: str) -> None:

@@ -1,8 +1,11 @@
 """Whether a promise, a trust release or a receipt may be recorded today; "" is yes, else one line why not."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 
 from whmcs_bridge.domain.facts import ClientFacts
+from whmcs_bridge.domain.ids import InvoiceId
 from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.policy.debt import Ledger
@@ -106,12 +109,20 @@ def receipt_refusal(wanted: Record, facts: ClientFacts) -> str:
     return ""
 
 
-def verdict_on_promise(promise: Record, owed_now: bool, today: date) -> RecordState | None:
-    """Kept when nothing is owed any more, broken after its last day; None while it runs."""
+def verdict_on_promise(
+    promise: Record, owed_now: bool, today: date, left: Mapping[InvoiceId, Decimal] | None = None
+) -> RecordState | None:
+    """Kept when nothing is owed any more; after its last day kept if the promised amount came, else broken.
+
+    `left` is what each of its invoices owes now. None while it runs: who pays his part early is protected to the end.
+    """
     if promise.state is not RecordState.OPEN:
         return None
     if not owed_now:
         return RecordState.KEPT
-    if promise.until is not None and today > promise.until:
+    if promise.until is None or today <= promise.until:
+        return None
+    if promise.amount is None or left is None:
         return RecordState.BROKEN
-    return None
+    paid = sum((max(then - left.get(invoice, ZERO), ZERO) for invoice, then in promise.owed), ZERO)
+    return RecordState.KEPT if paid >= promise.amount > 0 else RecordState.BROKEN
