@@ -1,5 +1,6 @@
 """decide(facts, policy, today) -> Decision: stages name candidate steps, protections withhold some, next asks again."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from heapq import heappop, heappush
@@ -8,10 +9,10 @@ from whmcs_bridge.domain.case import Stage
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.cases import delivered_by_tomorrow
-from whmcs_bridge.policy.debt import EMPTY_LEDGER, NOTHING, Counted, Ledger, count, ledger
+from whmcs_bridge.policy.debt import EMPTY_LEDGER, NOTHING, SPECIAL, Counted, Ledger, count, ledger
 from whmcs_bridge.policy.decision import Clocks, Decision, Due, Kind, Note, Standing, Withheld
 from whmcs_bridge.policy.protections import changes_on, exempt_today, sift
-from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING, Policy, Resolved, Rules, resolve
+from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING, Category, Policy, Resolved, Rules, resolve
 from whmcs_bridge.policy.stages import (
     View,
     candidates,
@@ -92,7 +93,7 @@ def decide(
 
 def _without_class(view: View, resolved: Resolved, stage: Stage) -> Decision:
     notes: list[Note] = []
-    if view.counted.concerning:
+    if view.counted.concerning or is_ours(view):
         product = view.facts.product
         name = product.name if product else view.service.name
         if resolved.tie:
@@ -148,12 +149,32 @@ def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
         notes.append(_note(view, "exempt-debt", text, "take the client out of the group, or settle the debt"))
     if service.id in view.facts.client.foreign_owner and not any(n.code == "moved" for n in notes):
         notes.append(_note(view, "moved", "an open invoice of another client bills this service", _TODO["moved"]))
+    if service.id == min(view.facts.client.services):
+        notes.extend(_about_the_client(view))
     for message in (SUSPENSION_WARNING, FINAL_WARNING):
         last = next((n for n in reversed(view.case.notices) if n.message == message), None)
         if last is not None and last.delivered is False and last.on >= view.fresh_from:
             text = f"WHMCS could not send the {message} of {last.on}: it is sent again, and the step waits"
             notes.append(_note(view, f"mail-failed:{message}", text, "look at the client's address and the mail log"))
     return notes
+
+
+def _about_the_client(view: View) -> Iterator[Note]:
+    """Debt that moves nothing is reported, once for a client: special invoices, and what ended services still owe."""
+    special = [invoice for invoice, why in view.ledger.left_out if why in SPECIAL]
+    special.extend(
+        e.invoice.id
+        for e in view.ledger.entries
+        if e.overdue and all(p.category is Category.NOTHING_KNOWN for p in e.parts)
+    )
+    client = view.service.client_id
+    if special:
+        numbers = ", ".join(str(i) for i in sorted(special))
+        text = f"invoice {numbers} is an order, has no due date, or bills nothing that can be suspended"
+        yield Note("special-invoices", text, "collect or cancel it by hand", client)
+    if view.counted.old:
+        numbers = ", ".join(d.number for d in view.counted.old)
+        yield Note("old-debt", f"invoice {numbers} is for ended services", "collect it or write it off", client)
 
 
 _TODO = {

@@ -130,14 +130,20 @@ def ledger(facts: ClientFacts, rules: Rules, calendar: Calendar, today: date) ->
     return Ledger(tuple(entries), tuple(left_out), frozen, standing, debt)
 
 
+UNDATED = "has no due date"
+AN_ORDER = "is an order for funds or an upgrade"
+SPECIAL = (UNDATED, AN_ORDER)
+"""Why an open invoice is no debt though somebody should look at it."""
+
+
 def _no_debt(invoice: Invoice) -> str:
     if invoice.status is None or not invoice.status.open:
         return f"is {invoice.status}"
     if invoice.due is None:
-        return "has no due date"
+        return UNDATED
     if invoice.lines and all(line.type in _NO_DEBT_LINES for line in invoice.lines):
         mass = any(line.type is LineType.INVOICE for line in invoice.lines)
-        return "collects other invoices" if mass else "is an order for funds or an upgrade"
+        return "collects other invoices" if mass else AN_ORDER
     return ""
 
 

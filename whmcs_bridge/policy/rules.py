@@ -251,6 +251,10 @@ class Policy:
     """Hash of the settings' policy part; another version is another policy."""
     _cache: dict[object, "Resolved"] = field(default_factory=dict, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """Start with nothing resolved: a copy made by `replace` is another policy."""
+        object.__setattr__(self, "_cache", {})
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
