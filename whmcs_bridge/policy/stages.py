@@ -181,11 +181,16 @@ def suspend_on(view: View) -> date | None:
 
 
 def _suspend_on(view: View, debts: Sequence[Debt]) -> date | None:
+    first = _suspend_floor(view, debts)
+    return None if first is None else view.calendar.next_active(first)
+
+
+def _suspend_floor(view: View, debts: Sequence[Debt]) -> date | None:
+    """The day itself, quiet or not: from it on the step stands in the plan, and a quiet day withholds it."""
     days = view.rules.suspend_after_days
     if days is None or not debts:
         return None
-    first = min(max(add_days(d.clock, days, view.frozen_for(d)), clears_on(view, d)) for d in debts)
-    return view.calendar.next_active(first)
+    return min(max(add_days(d.clock, days, view.frozen_for(d)), clears_on(view, d)) for d in debts)
 
 
 def clears_on(view: View, debt: Debt) -> date:
@@ -409,7 +414,7 @@ def _while_active(view: View) -> tuple[list[Due], list[Withheld]]:
     withheld: list[Withheld] = []
     notice = _notice_due(view)
     debts = view.counted.concerning
-    first = suspend_on(view)
+    first = _suspend_floor(view, debts)
     if first is not None and view.today >= first:
         missing = _warning_missing(view)
         if missing is None:
@@ -539,7 +544,7 @@ def _addon_steps(view: View) -> Iterable[Due]:
             continue
         debt = view.counted.addons.get(addon.id)
         if debt is not None and addon.status is ServiceStatus.ACTIVE:
-            first = _suspend_on(view, (debt,))
+            first = _suspend_floor(view, (debt,))
             if first is not None and view.today >= first:
                 yield _step(Kind.SUSPEND_ADDON, (debt,), f"addon {addon.name}: {owes((debt,))}", target=int(addon.id))
         elif debt is None and addon.status is ServiceStatus.SUSPENDED and addon.id in view.case.addons_down:
@@ -567,14 +572,15 @@ def _while_suspended(view: View) -> tuple[list[Due], list[Withheld]]:
             withheld.append(Withheld(Kind.TERMINATE, "final-warning", text, last_day))
         return due, withheld
     sent = final_warning(view)
-    if sent is not None and last_day is not None and view.today >= last_day:
+    ahead = final_warning_days(view.rules)
+    if sent is not None and view.today >= max(floor, add_days(sent.on, ahead, view.frozen)):
         if sent.delivered:
             due.append(_step(Kind.TERMINATE, debts, owes(debts), message=view.rules.on_end_message))
         else:
             text = f"the final warning of {sent.on} is not known to be delivered"
             withheld.append(Withheld(Kind.TERMINATE, "final-warning", text, None, view.today > sent.on + ONE_DAY))
     elif view.today >= floor:
-        text = f"the final warning of {sent.on if sent else '?'} is less than {final_warning_days(view.rules)} days old"
+        text = f"the final warning of {sent.on if sent else '?'} is less than {ahead} days old"
         withheld.append(Withheld(Kind.TERMINATE, "final-warning", text, last_day))
     return due, withheld
 
