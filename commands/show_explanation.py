@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from commands.show import HARMFUL, KIND_STYLES, day_or, heading, table
+from whmcs_bridge.domain.case import Stage
 from whmcs_bridge.plan.render import days
 from whmcs_bridge.policy.rules import MinDebt, Notice
 
@@ -42,44 +43,49 @@ def show_client(out: Console, found: ClientExplanation, *, everything: bool) -> 
 
 def show_service(out: Console, found: Explanation, *, everything: bool, client: bool = True) -> None:
     """Print a service: how it stands and why, what comes next, what would change it."""
-    facts, decision = found.facts, found.decision
-    service = facts.service
-    title = f"Service {service.id}  {service.name}" + (f"  {service.domain}" if service.domain else "")
-    out.print(heading(title))
-    rows = _facts()
-    if client:
-        rows.add_row("client", f"{facts.client.client.id} {facts.client.client.name}, {decision.standing.value}")
-    rows.add_row("status", _status(found))
-    rows.add_row("stage", f"{decision.stage.value}{_since(found)}")
-    rows.add_row("class", decision.class_name or "none: no step is ever taken")
-    for debt in decision.debts:
-        rows.add_row("owes", _debt(debt, found))
-    holding = [debt for debt in decision.holding if debt not in decision.debts]
-    for debt in holding:
-        rows.add_row("held back by", _debt(debt, found))
-    for notice in facts.case.notices:
-        state = {True: "delivered", False: "failed", None: "delivery not yet looked up"}[notice.delivered]
-        rows.add_row("sent", f"{notice.message} on {notice.on}, {state}" + (" (by WHMCS)" if notice.by_whmcs else ""))
-    for due in decision.due:
-        style = KIND_STYLES.get(due.kind.value, "bold")
-        rows.add_row(
-            "due today", Text(f"{due.kind.value} {due.message}".strip(), style=style).append(f": {due.reason}", "none")
-        )
-    for held in decision.withheld:
-        until = f" until {held.until}" if held.until is not None else ""
-        rows.add_row(
-            "withheld", Text(f"{held.kind.value}{until} ({held.code})", style="yellow").append(f": {held.why}", "none")
-        )
-    rows.add_row("next", _next(found))
-    for change in found.would_change:
-        rows.add_row("would change it", change)
-    for note in decision.notes:
-        rows.add_row("for staff", f"{note.text}; {note.todo}")
-    rows.add_row("read", f"{facts.as_of:%Y-%m-%d %H:%M}" if facts.as_of is not None else "never")
-    if not facts.complete:
-        rows.add_row("", Text("the last snapshot was not complete: nothing harmful follows from it", style=HARMFUL))
+    service = found.facts.service
+    out.print(heading(f"Service {service.id}  {service.name}" + (f"  {service.domain}" if service.domain else "")))
+    rows, last = _facts(), ""
+    for label, text in _lines(found, client=client):
+        rows.add_row("" if label == last else label, text)
+        last = label
     out.print(rows)
     _layers(out, found, everything=everything)
+
+
+def _lines(found: Explanation, *, client: bool) -> Iterator[tuple[str, str | Text]]:
+    facts, decision = found.facts, found.decision
+    if client:
+        yield "client", f"{facts.client.client.id} {facts.client.client.name}, {decision.standing.value}"
+    yield "status", _status(found)
+    yield "stage", f"{decision.stage.value}{_since(found)}"
+    yield "class", decision.class_name or "none: no step is ever taken"
+    for debt in decision.debts:
+        yield "owes", _debt(debt, found)
+    if decision.stage is Stage.SUSPENDED:
+        for debt in decision.holding:
+            yield "comes back with", _debt(debt, found)
+    for notice in facts.case.notices:
+        state = {True: "delivered", False: "failed", None: "delivery not yet looked up"}[notice.delivered]
+        yield "sent", f"{notice.message} on {notice.on}, {state}" + (" (by WHMCS)" if notice.by_whmcs else "")
+    for due in decision.due:
+        style = KIND_STYLES.get(due.kind.value, "bold")
+        yield "due today", _styled(f"{due.kind.value} {due.message}".strip(), style, due.reason)
+    for held in decision.withheld:
+        until = f" until {held.until}" if held.until is not None else ""
+        yield "withheld", _styled(f"{held.kind.value}{until} ({held.code})", "yellow", held.why)
+    yield "next", _next(found)
+    for change in found.would_change:
+        yield "what changes it", change
+    for note in decision.notes:
+        yield "for staff", f"{note.text}; {note.todo}"
+    yield "read", f"{facts.as_of:%Y-%m-%d %H:%M}" if facts.as_of is not None else "never"
+    if not facts.complete:
+        yield "", Text("the last snapshot was not complete: nothing harmful follows from it", style=HARMFUL)
+
+
+def _styled(lead: str, style: str, rest: str) -> Text:
+    return Text(lead, style=style).append(f": {rest}", style="none")
 
 
 def _facts() -> Table:
@@ -132,6 +138,7 @@ def _layers(out: Console, found: Explanation, *, everything: bool) -> None:
     """Print the settings in force and which layer each comes from."""
     layers = found.decision.layers
     chosen: Iterable[str] = [k for k in layers if everything or k in SHOWN_ALWAYS or layers[k] != "defaults"]
+    out.print()
     rows = table("setting", "in force", "from", keep=("setting", "from"))
     for key in chosen:
         rows.add_row(key, _value(getattr(found.rules, key)), layers[key])
