@@ -175,6 +175,8 @@ class TrustRules:
     max_broken_promises: int = 0
     cooldown_days: int = 90
     not_on_eve: bool = False
+    on_request: bool = False
+    """Clients may ask for a release themselves; judged like the staff's."""
 
 
 @dataclass(frozen=True, slots=True)

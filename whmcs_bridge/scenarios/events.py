@@ -146,7 +146,10 @@ def trust_release(stage: "Stage", event: Event) -> None:
 
 
 def trust_release_requested(stage: "Stage", event: Event) -> None:
-    """The client's own wish, from the client area: off until the house switches it on."""
+    """The client's own wish, from the client area: judged like the staff's where the house has switched it on."""
+    if stage.bridge.settings.policy.trust_release.on_request:
+        _record(stage, event, RecordKind.RELEASE)
+        return
     stage.note("refuse:trust_release", service=stage.number("service", event.text("service")))
 
 

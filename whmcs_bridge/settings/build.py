@@ -170,7 +170,7 @@ class Reader:
             services=self._by_number("service", layers["service"]),
             vip=vip,
             promises=PromiseRules(**self._granting("promises", quiet, defers=frozenset)),
-            trust_release=TrustRules(**self._granting("trust_release", quiet)),
+            trust_release=self._trust_release(quiet),
             receipts=ReceiptRules(**(self._table("receipts") or {})),
             limits=self._limits(),
             sanity=self._sanity(),
@@ -251,6 +251,11 @@ class Reader:
             return None
         found.setdefault("managed_groups", (found["group"], ""))
         return VipRules(**found)
+
+    def _trust_release(self, quiet: bool) -> TrustRules:
+        """A timeline that states the rules of releases means clients' wishes to be judged by them."""
+        stated = self.house is not REAL and "trust_release" in self.data
+        return TrustRules(**{"on_request": stated, **self._granting("trust_release", quiet)})
 
     def _granting(self, name: str, quiet: bool, **shape: Callable[[Any], Any]) -> dict[str, Any]:
         """Return what [promises] or [trust_release] sets; the eve of a quiet day is out by default."""

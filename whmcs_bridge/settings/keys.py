@@ -430,6 +430,12 @@ TRUST_RELEASE = (
     Key("max_broken_promises", Whole(0, 1000), "None for clients who broke more promises than this.", "0"),
     Key("cooldown_days", _days(0), "Not twice within so many days.", "90"),
     NOT_ON,
+    Key(
+        "on_request",
+        Flag(),
+        "Clients may ask for a release themselves, under the same rules. In a scenario with this table: true.",
+        "false",
+    ),
 )
 
 RECEIPTS = (
