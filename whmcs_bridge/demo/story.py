@@ -14,6 +14,7 @@ from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import JournalStep, StepState
 from whmcs_bridge.simulator.records import InvoiceStatus
 
+OWED = frozenset({InvoiceStatus.UNPAID, InvoiceStatus.COLLECTIONS})
 NAMED = 3
 """So many are named in a line; the others are counted."""
 NOT_NOTABLE = frozenset({"warning", "acted-today", "approval", "final-warning"})
@@ -268,7 +269,7 @@ class Teller:
         return any(
             invoice.due < day
             and (
-                invoice.status == InvoiceStatus.UNPAID
+                invoice.status in OWED
                 or (invoice.updated_at is not None and invoice.updated_at.date() >= day)
             )
             for invoice in invoices
