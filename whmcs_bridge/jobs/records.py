@@ -108,6 +108,8 @@ def settle_records(ports: Ports, memory: Memory) -> None:
             state = verdict_on_promise(record, _still_owes(ports, memory, record), today, left)
         elif record.kind in (RecordKind.RELEASE, RecordKind.RECEIPT) and record.until is not None:
             state = RecordState.RESOLVED if record.until < today else None
+        if record.kind in (RecordKind.PROMISE, RecordKind.RELEASE) and state is None and _leaves(ports, record):
+            state = RecordState.BROKEN
         if state is not None:
             closed = record.until + timedelta(days=1) if record.until is not None and record.until < today else today
             journal.close_record(record.id, state, closed)
@@ -115,6 +117,17 @@ def settle_records(ports: Ports, memory: Memory) -> None:
                 changed.add(record.client_id)
     if changed:
         memory.reread_records()
+
+
+def _leaves(ports: Ports, record: Record) -> bool:
+    """The client asked to cancel since: a hook tells at once, and a lost hook is caught up with here."""
+    book = ports.mirror.book(record.client_id) if record.client_id is not None else None
+    if book is None:
+        return False
+    return any(
+        record.service_id in (None, service) and request.at is not None and request.at.date() >= record.made_on
+        for service, request in book.cancel_requests.items()
+    )
 
 
 def _still_owes(ports: Ports, memory: Memory, promise: Record) -> bool:

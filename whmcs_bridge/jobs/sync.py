@@ -95,7 +95,8 @@ def _run(
         problems += [*reading.problems, *reading.gaps]
         if enforcing and not reading.unreachable:
             problems += look_up_deliveries(ports, memory)
-            records.settle_records(ports, memory)
+        if enforcing and reading.complete and not reading.gaps:
+            records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
         plan, judged = _plan(
             ports, memory, reading, allow, accept_sanity, read_live=True, observing=enforcing, problems=problems
         )
