@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tests.bench.house import TODAY, settings
+from tests.bench.house import settings
 from tests.bench.machine import hand_over
 from whmcs_bridge.domain.book import Client, ClientGroup, Invoice, InvoiceHead, InvoiceLine, Product, Service
 from whmcs_bridge.domain.case import Case, SentNotice
@@ -25,6 +25,8 @@ from whmcs_bridge.mirror import SqliteMirror
 T = TypeVar("T")
 
 PAGE: Final = 5000
+TODAY: Final = datetime.now(UTC).date()
+"""The command that plans from it reads the clock."""
 AT: Final = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=6)
 PRODUCTS: Final = (
     ("Starter", "hostingaccount", "cpanel", Decimal("5.90")),
