@@ -69,11 +69,9 @@ def _send_one(hand: Hand, concerns: Sequence[Concern]) -> list[StepResult]:
         if name == FINAL_WARNING and not reaches_someone(hand.ports, concerns[0].facts):
             raise Refused("the client's only mailbox is on the suspended domain")
         send(hand.ports, mail)
-    except OutcomeUnknown as error:
-        return [
-            hand.finish(n, c.step, StepState.UNKNOWN, mail.subject or str(error))
-            for n, c in zip(numbers, concerns, strict=True)
-        ]
+    except OutcomeUnknown:
+        # the subject stays in the journal, and nothing in its place: it is what the next run looks for
+        return [hand.finish(n, c.step, StepState.UNKNOWN, mail.subject) for n, c in zip(numbers, concerns, strict=True)]
     except (DatabaseTrouble, Locked):
         raise
     except BridgeError as error:
