@@ -366,6 +366,9 @@ MIRRORED = frozenset(
 )
 
 
+SETTINGS = replace(settings_of(CONFIG), whmcs=replace(settings_of(CONFIG).whmcs, connections=1))
+
+
 class Watched:
     """A port whose writes are boundaries: one before it, one after it."""
 
@@ -411,8 +414,7 @@ def _child(line: socket.socket, folder: Path, world: World, kill: Kill, marks: P
                 os.kill(os.getpid(), signal.SIGKILL)
 
     try:
-        settings = settings_of(CONFIG, folder / "bridge.toml")
-        settings = replace(settings, whmcs=replace(settings.whmcs, connections=1))
+        settings = replace(SETTINGS, source=folder / "bridge.toml", folder=folder)
         bridge = open_bridge(
             settings,
             adapter=LineAdapter(line, crossed),
