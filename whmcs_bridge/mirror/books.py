@@ -3,7 +3,7 @@
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -26,14 +26,13 @@ from whmcs_bridge.domain.facts import PaidInvoice
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.status import InvoiceStatus
 from whmcs_bridge.mirror.saving import BILLS, OPEN, body_of, of_client
+from whmcs_bridge.mirror.snapshots import newest_complete
 from whmcs_bridge.ports import ClientBook
 
 CHUNK_CLIENTS: Final = 500
 """How many clients are read at once: enough to spread the cost of a query, few enough to stay small in memory."""
 ENDED_DAYS: Final = 60
 """For so long a service that was seen ending keeps its client in view."""
-
-WANTED: Final = "CREATE TEMP TABLE wanted (client_id INTEGER PRIMARY KEY)"
 
 _client: Final = msgspec.json.Decoder(Client).decode
 _services: Final = msgspec.json.Decoder(tuple[Service, ...]).decode
@@ -52,7 +51,7 @@ _product: Final = msgspec.json.Decoder(Product).decode
 # One row a client: SQLite strings the bodies together, and one call decodes them all.
 _SERVICES: Final = f"""
     SELECT w.client_id, '[' || group_concat(s.body) || ']', '[' || group_concat(iif(s.missing, s.id, NULL)) || ']',
-        '{{' || group_concat('"' || s.id || '":"' || s.ended_seen_on || '"') || '}}', min(iif(s.missing, NULL, s.seen))
+        '{{' || group_concat('"' || s.id || '":"' || s.ended_seen_on || '"') || '}}'
     FROM wanted w CROSS JOIN services s ON {of_client("w.client_id", "s")} GROUP BY w.client_id"""
 _ADDONS: Final = f"""
     SELECT w.client_id, '[' || group_concat(a.body) || ']'
@@ -62,7 +61,7 @@ _HISTORY: Final = f"""
     FROM wanted w CROSS JOIN history h ON {of_client("w.client_id", "h")} GROUP BY w.client_id"""
 _REQUESTS: Final = "SELECT body FROM cancel_requests WHERE id IN (SELECT value FROM json_each(?))"
 _CLIENTS: Final = """
-    SELECT w.client_id, c.body, c.seen, m.currency, m.credit, m.credit_read_on, l.at, l.seen
+    SELECT w.client_id, c.body, m.currency, m.credit, m.credit_read_on, l.at, l.seen
     FROM wanted w LEFT JOIN clients c ON c.id = w.client_id LEFT JOIN client_money m ON m.client_id = w.client_id
     LEFT JOIN live_reads l ON l.client_id = w.client_id ORDER BY w.client_id"""
 
@@ -72,9 +71,8 @@ _PILES: Final = """
     '{' || group_concat(iif(i.status <> 'Cancelled',
         '"' || i.id || '":"' || coalesce(i.created_on, i.first_seen_on) || '"', NULL)) || '}',
     '{' || group_concat('"' || i.id || '":"' || i.pending_since || '"') || '}',
-    '[' || group_concat(iif(i.status <> 'Cancelled' AND i.read_head IS NOT i.head, i.id, NULL)) || ']',
-    min(iif(i.status <> 'Cancelled', i.seen, NULL))"""
-"""Open ones, cancelled ones, created_on, pending_since, unread, oldest snapshot; NULL for none of a kind."""
+    '[' || group_concat(iif(i.status <> 'Cancelled' AND i.read_head IS NOT i.head, i.id, NULL)) || ']'"""
+"""Open ones, cancelled ones, created_on, pending_since, unread; NULL for none of a kind."""
 _INVOICES: Final = f"""
     SELECT w.client_id, {_PILES}
     FROM wanted w CROSS JOIN invoices i ON {of_client("w.client_id", "i")}
@@ -123,20 +121,10 @@ _NONE_UNREAD: Final[frozenset[InvoiceId]] = frozenset()
 
 @dataclass(slots=True)
 class Catalogue:
-    """What all books share: groups, products, and when each snapshot was begun."""
+    """What all books share: groups and products."""
 
     groups: Mapping[int, ClientGroup]
     products: Mapping[int, Product]
-    snapshots: dict[int, datetime] = field(default_factory=dict)
-
-    def begun_at(self, conn: sqlite3.Connection, number: int) -> datetime | None:
-        """When snapshot `number` was begun; None for 0."""
-        if number not in self.snapshots:
-            row = conn.execute("SELECT at FROM snapshots WHERE number=?", (number,)).fetchone()
-            if row is None:
-                return None
-            self.snapshots[number] = datetime.fromisoformat(row[0])
-        return self.snapshots[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +181,7 @@ def read_books(
     requests = _read_requests(conn, clients, links)
     invoices = {client: _piles(row) for client, *row in conn.execute(_INVOICES)}
     _add_moved(conn, invoices, clients, links)
+    snapshot = newest_complete(conn)
     books = []
     for row in conn.execute(_CLIENTS).fetchall():
         client = row[0]
@@ -201,7 +190,8 @@ def read_books(
             continue
         extras = _addons(addons[client]) if client in addons else ()
         past = _history(history[client]) if client in history else ()
-        books.append(_book(conn, row, owned, extras, piles, past, requests.get(client, _NO_REQUESTS), catalogue))
+        asked = requests.get(client, _NO_REQUESTS)
+        books.append(_book(row, owned, extras, piles, past, asked, catalogue, snapshot))
     return books
 
 
@@ -213,22 +203,20 @@ class _Piles(NamedTuple):
     created_on: Mapping[InvoiceId, date]
     pending_since: Mapping[InvoiceId, date]
     unread: frozenset[InvoiceId]
-    seen: int | None
 
 
-_NO_PILES: Final = _Piles((), (), _NO_DAYS, _NO_DAYS, _NONE_UNREAD, None)
+_NO_PILES: Final = _Piles((), (), _NO_DAYS, _NO_DAYS, _NONE_UNREAD)
 
 
 def _piles(row: Sequence[Any]) -> _Piles:
     """Decode the columns of _PILES."""
-    opened, cancelled, created_on, pending_since, unread, seen = row
+    opened, cancelled, created_on, pending_since, unread = row
     return _Piles(
         () if opened is None else _invoices(opened),
         () if cancelled is None else _as_cancelled(_invoices(cancelled)),
         _NO_DAYS if created_on is None else _days(created_on),
         _NO_DAYS if pending_since is None else _days(pending_since),
         _NONE_UNREAD if unread is None else _ids(unread),
-        seen,
     )
 
 
@@ -256,7 +244,6 @@ def _joined(own: _Piles, other: _Piles) -> _Piles:
         {**own.created_on, **other.created_on},
         {**own.pending_since, **other.pending_since},
         own.unread | other.unread,
-        other.seen if own.seen is None or (other.seen is not None and other.seen < own.seen) else own.seen,
     )
 
 
@@ -276,7 +263,6 @@ def _read_requests(
 
 
 def _book(
-    conn: sqlite3.Connection,
     row: Sequence[Any],
     owned: Sequence[Any] | None,
     addons: tuple[Addon, ...],
@@ -284,24 +270,21 @@ def _book(
     history: tuple[PaidInvoice, ...],
     requests: Mapping[ServiceId, CancelRequest],
     catalogue: Catalogue,
+    snapshot: tuple[int, datetime | None],
 ) -> ClientBook:
     """Put one client's book together."""
-    number, body, client_seen, currency, credit, credit_read_on, live_at, live_seen = row
+    number, body, currency, credit, credit_read_on, live_at, live_seen = row
     client = _client(body) if body is not None else _stranger(number)
-    opened, cancelled, created_on, pending_since, unread, seen = piles or _NO_PILES
+    opened, cancelled, created_on, pending_since, unread = piles or _NO_PILES
     services: tuple[Service, ...] = ()
     missing, ended_seen = _NONE_MISSING, _NO_ENDS
     if owned is not None:
-        _, bodies, missing_ids, ends, services_seen = owned
+        _, bodies, missing_ids, ends = owned
         services = _services(bodies)
         if missing_ids is not None:
             missing = _missing(missing_ids)
         if ends is not None:
             ended_seen = _ends(ends)
-        if services_seen is not None and (seen is None or services_seen < seen):
-            seen = services_seen
-    if seen is None:
-        seen = client_seen or 0
     products = catalogue.products
     return ClientBook(
         client,
@@ -319,7 +302,7 @@ def _book(
         missing,
         ended_seen,
         unread,
-        catalogue.begun_at(conn, seen) if live_at is None or live_seen < seen else datetime.fromisoformat(live_at),
+        datetime.fromisoformat(live_at) if live_at is not None and live_seen >= snapshot[0] else snapshot[1],
         None if credit is None else Decimal(credit),
         None if credit_read_on is None else date.fromisoformat(credit_read_on),
     )

@@ -59,18 +59,17 @@ _UPSERT_SERVICE: Final = """
             WHEN excluded.status NOT IN ('Terminated','Cancelled','Fraud') THEN NULL
             WHEN status IN ('Active','Suspended') THEN ? ELSE ended_seen_on END,
         key=excluded.key, client_id=excluded.client_id, status=excluded.status, missing=0, seen=excluded.seen,
-        body=excluded.body"""
+        body=excluded.body
+    WHERE body <> excluded.body OR missing OR key <> excluded.key"""
 
 
 def save_services(conn: sqlite3.Connection, services: Iterable[Service], seen: int, day: str) -> None:
-    """Add or replace; one that was living and has ended is noted with the day."""
-    conn.executemany(
-        _UPSERT_SERVICE,
-        [
-            (s.client_id << 32 | s.id, s.id, s.client_id, s.status or "", seen, _encode(s).decode(), day)
-            for s in services
-        ],
-    )
+    """Add, or replace what has changed; one that was living and has ended is noted with the day."""
+    rows = [
+        (s.client_id << 32 | s.id, s.id, s.client_id, s.status or "", seen, _encode(s).decode(), day) for s in services
+    ]
+    conn.executemany(_UPSERT_SERVICE, rows)
+    conn.executemany("INSERT OR IGNORE INTO seen_services VALUES(?)", [row[1:2] for row in rows])
 
 
 def save_addons(conn: sqlite3.Connection, addons: Iterable[Addon], seen: int) -> None:
@@ -98,7 +97,8 @@ _UPSERT_HEAD: Final = """
         key=excluded.key, client_id=excluded.client_id, status=excluded.status, due=excluded.due,
         created_on=excluded.created_on,
         pending_since=iif(excluded.pending_since IS NULL, NULL, coalesce(pending_since, excluded.pending_since)),
-        closed_on=NULL, seen=excluded.seen, head=excluded.head"""
+        closed_on=NULL, seen=excluded.seen, head=excluded.head
+    WHERE head <> excluded.head OR status <> excluded.status OR key <> excluded.key"""
 
 _UPSERT_READ: Final = """
     INSERT INTO invoices(key, id, client_id, status, due, created_on, first_seen_on, pending_since, seen,
@@ -110,6 +110,8 @@ _UPSERT_READ: Final = """
         pending_since=iif(excluded.pending_since IS NULL, NULL, coalesce(pending_since, excluded.pending_since)),
         closed_on=NULL, seen=max(seen, excluded.seen), read_head=head, read_on=excluded.read_on,
         body=excluded.body"""
+
+_SEEN: Final = "INSERT OR IGNORE INTO seen_invoices VALUES(?)"
 
 _UPSERT_HISTORY: Final = """
     INSERT INTO history VALUES(?,?)
@@ -125,7 +127,7 @@ _CANCEL: Final = "UPDATE invoices SET status='Cancelled', closed_on=coalesce(clo
 _UPSERT_CURRENCY: Final = """
     INSERT INTO client_money(client_id, currency, newest_invoice) VALUES(?,?,?)
     ON CONFLICT(client_id) DO UPDATE SET currency=excluded.currency, newest_invoice=excluded.newest_invoice
-    WHERE excluded.newest_invoice >= newest_invoice"""
+    WHERE excluded.newest_invoice >= newest_invoice AND currency <> excluded.currency"""
 
 
 def save_heads(conn: sqlite3.Connection, heads: Iterable[InvoiceHead], seen: int, today: date) -> tuple[int, int]:
@@ -155,6 +157,7 @@ def save_invoice(conn: sqlite3.Connection, invoice: Invoice, at: datetime, seen:
     fate = _FATES[invoice.status]
     if fate is _Fate.OPEN:
         conn.execute(_UPSERT_READ, _read_row(invoice, at, seen))
+        conn.execute(_SEEN, (invoice.id,))
         conn.execute(_REVERSE, (invoice.client_id << 32 | invoice.id,))
         _save_bills(conn, invoice)
     elif fate is _Fate.CANCELLED:
@@ -204,6 +207,7 @@ _FATES: Final[dict[InvoiceStatus | None, _Fate]] = {
 
 def _save_open(conn: sqlite3.Connection, heads: Collection[InvoiceHead], seen: int, day: str) -> None:
     conn.executemany(_UPSERT_HEAD, [_head_row(head, seen, day) for head in heads])
+    conn.executemany(_SEEN, [(head.id,) for head in heads])
     conn.executemany(_REVERSE, [(head.client_id << 32 | head.id,) for head in heads])
 
 

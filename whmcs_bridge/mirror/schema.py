@@ -17,6 +17,7 @@ FIRST_SHAPE: Final = (
         clients INTEGER, services INTEGER, living_services INTEGER, open_invoices INTEGER, overdue_invoices INTEGER,
         highest_client INTEGER, highest_service INTEGER,
         highest_invoice INTEGER NOT NULL DEFAULT 0, highest_settled INTEGER NOT NULL DEFAULT 0)""",
+    """CREATE INDEX snapshots_finished ON snapshots(complete, number) WHERE ended_at IS NOT NULL""",
     """CREATE TABLE client_groups (id INTEGER PRIMARY KEY, name TEXT NOT NULL, body TEXT NOT NULL)""",
     """CREATE TABLE products (id INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
     """CREATE TABLE clients (
@@ -34,6 +35,7 @@ FIRST_SHAPE: Final = (
         ended_seen_on TEXT, body TEXT NOT NULL)""",
     """CREATE INDEX services_living ON services(id) WHERE status IN ('Active','Suspended') AND missing = 0""",
     """CREATE INDEX services_suspended ON services(status) WHERE status = 'Suspended'""",
+    """CREATE INDEX services_missing ON services(id) WHERE missing""",
     """CREATE INDEX services_by_end ON services(ended_seen_on) WHERE ended_seen_on IS NOT NULL""",
     """CREATE TABLE addons (
         key INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE CHECK (id BETWEEN 0 AND 4294967295),
@@ -55,6 +57,16 @@ FIRST_SHAPE: Final = (
     """CREATE INDEX bills_by_invoice ON bills(invoice_id)""",
     # Settled invoices, a PaidInvoice each.
     """CREATE TABLE history (key INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
+)
+
+
+# What the snapshot in hand has had so far. Not in the file: writing a row again only to say that it was seen unchanged
+# would rewrite the whole book at every sync; and with the process the snapshot is lost anyway.
+SCRATCH: Final = (
+    "CREATE TEMP TABLE seen_services (id INTEGER PRIMARY KEY)",
+    "CREATE TEMP TABLE seen_invoices (id INTEGER PRIMARY KEY)",
+    # The clients of the chunk of books that is being read.
+    "CREATE TEMP TABLE wanted (client_id INTEGER PRIMARY KEY)",
 )
 
 

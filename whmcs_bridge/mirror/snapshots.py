@@ -21,8 +21,15 @@ _COLUMNS: Final = (
 )
 
 
+# Rows that were added or changed, by whichever process, carry the snapshot's number; unchanged ones only the scratch
+# tables know.
+_UNSEEN_INVOICE: Final = "seen<? AND id NOT IN (SELECT id FROM seen_invoices)"
+
+
 def begin(conn: sqlite3.Connection, at: datetime) -> int:
     """Open a snapshot; return its number."""
+    conn.execute("DELETE FROM seen_services")
+    conn.execute("DELETE FROM seen_invoices")
     number = conn.execute("INSERT INTO snapshots(at) VALUES(?)", (at.isoformat(),)).lastrowid
     assert number is not None
     return number
@@ -56,14 +63,15 @@ def highest_settled(conn: sqlite3.Connection) -> InvoiceId:
 
 
 def stale_invoices(
-    conn: sqlite3.Connection, number: int, reread_before: date, reread_clients: Collection[ClientId]
+    conn: sqlite3.Connection, reread_before: date, reread_clients: Collection[ClientId]
 ) -> list[InvoiceId]:
     """See ports.Mirror."""
     rows = conn.execute(
-        f"SELECT id FROM invoices NOT INDEXED WHERE status IN {OPEN} AND seen=? AND read_head IS NOT head "
+        f"SELECT id FROM invoices NOT INDEXED WHERE status IN {OPEN} AND read_head IS NOT head "
+        "AND id IN (SELECT id FROM seen_invoices) "
         f"UNION SELECT i.id FROM json_each(?) CROSS JOIN invoices i ON {of_client('value', 'i')} "
-        f"WHERE status IN {OPEN} AND seen=? AND read_on < ? ORDER BY 1",
-        (number, body_of(list(reread_clients)), number, reread_before.isoformat()),
+        f"WHERE status IN {OPEN} AND read_on < ? AND i.id IN (SELECT id FROM seen_invoices) ORDER BY 1",
+        (body_of(list(reread_clients)), reread_before.isoformat()),
     )
     return [InvoiceId(row[0]) for row in rows]
 
@@ -71,7 +79,8 @@ def stale_invoices(
 def vanished_invoices(conn: sqlite3.Connection, number: int) -> list[InvoiceId]:
     """See ports.Mirror; also those found closed lately of which nobody could read how."""
     rows = conn.execute(
-        f"SELECT id FROM invoices NOT INDEXED WHERE (status IN {OPEN} AND seen<?) OR status='' ORDER BY id", (number,)
+        f"SELECT id FROM invoices NOT INDEXED WHERE status='' OR (status IN {OPEN} AND {_UNSEEN_INVOICE}) ORDER BY id",
+        (number,),
     )
     return [InvoiceId(row[0]) for row in rows]
 
@@ -87,10 +96,9 @@ def finish(
     clients, highest_client = conn.execute(
         "SELECT sum(NOT missing), max(iif(seen=?, id, 0)) FROM clients", (number,)
     ).fetchone()
-    services, living, highest_service = conn.execute(
-        "SELECT sum(NOT missing), sum(status IN ('Active','Suspended') AND NOT missing), max(iif(seen=?, id, 0)) "
-        "FROM services",
-        (number,),
+    services, highest_service = conn.execute(
+        "SELECT (SELECT count(*) FROM services) - (SELECT count(*) FROM services WHERE missing), "
+        "(SELECT max(id) FROM seen_services)"
     ).fetchone()
     owing, overdue = conn.execute(
         f"SELECT count(*), sum(due < ? AND status <> 'Payment Pending') FROM invoices WHERE status IN {OPEN}",
@@ -105,14 +113,30 @@ def finish(
             complete,
             body_of(list(problems)),
             clients or 0,
-            services or 0,
-            living or 0,
+            services,
+            count_living(conn),
             owing or 0,
             overdue or 0,
             *highs,
             number,
         ),
     )
+
+
+def count_living(conn: sqlite3.Connection) -> int:
+    """Services that are Active or Suspended and not missing."""
+    # Word for word the condition of the index that answers it.
+    row = conn.execute("SELECT count(*) FROM services WHERE status IN ('Active','Suspended') AND missing = 0")
+    count: int = row.fetchone()[0]
+    return count
+
+
+def newest_complete(conn: sqlite3.Connection) -> tuple[int, datetime | None]:
+    """Number and beginning of the newest complete snapshot, else of the newest finished one; 0 and None for none."""
+    row = conn.execute(
+        "SELECT number, at FROM snapshots WHERE ended_at IS NOT NULL ORDER BY complete DESC, number DESC LIMIT 1"
+    ).fetchone()
+    return (0, None) if row is None else (row[0], datetime.fromisoformat(row[1]))
 
 
 def last(conn: sqlite3.Connection) -> SnapshotInfo | None:
@@ -129,11 +153,16 @@ def last(conn: sqlite3.Connection) -> SnapshotInfo | None:
 def _mark_unseen(conn: sqlite3.Connection, number: int, today: date) -> None:
     """Services and clients stay, marked; what hangs on them goes; what was open is closed, we cannot say how."""
     conn.execute("UPDATE clients SET missing=1 WHERE seen<? AND NOT missing", (number,))
-    conn.execute("UPDATE services SET missing=1 WHERE seen<? AND NOT missing", (number,))
+    conn.execute(
+        "UPDATE services SET missing=1 WHERE seen<? AND NOT missing "
+        "AND id IN (SELECT id FROM services WHERE id NOT IN (SELECT id FROM seen_services))",
+        (number,),
+    )
     conn.execute("DELETE FROM addons WHERE seen<?", (number,))
     conn.execute("DELETE FROM cancel_requests WHERE seen<?", (number,))
     conn.execute(
-        f"UPDATE invoices SET status='', closed_on=? WHERE status IN {OPEN} AND seen<?", (today.isoformat(), number)
+        f"UPDATE invoices SET status='', closed_on=? WHERE status IN {OPEN} AND {_UNSEEN_INVOICE}",
+        (today.isoformat(), number),
     )
 
 

@@ -20,7 +20,7 @@ from whmcs_bridge.domain.ids import ClientId, GroupId, InvoiceId, ServiceId
 from whmcs_bridge.mirror import books as reading
 from whmcs_bridge.mirror import saving, snapshots
 from whmcs_bridge.mirror.books import Catalogue, load_catalogue
-from whmcs_bridge.mirror.schema import MIRROR
+from whmcs_bridge.mirror.schema import MIRROR, SCRATCH
 from whmcs_bridge.ports import DAYS_AHEAD, ClientBook, SnapshotInfo
 from whmcs_bridge.storage import Store
 
@@ -34,7 +34,8 @@ class SqliteMirror:
         self._catalogue: Catalogue | None = None
         self._version = 0
         with self._store.looking as conn:
-            conn.execute(reading.WANTED)
+            for statement in SCRATCH:
+                conn.execute(statement)
 
     # --- snapshots
 
@@ -86,7 +87,7 @@ class SqliteMirror:
         self, snapshot: int, reread_before: date, reread_clients: Collection[ClientId]
     ) -> list[InvoiceId]:
         with self._store.looking as conn:
-            return snapshots.stale_invoices(conn, snapshot, reread_before, reread_clients)
+            return snapshots.stale_invoices(conn, reread_before, reread_clients)
 
     def vanished_invoices(self, snapshot: int) -> list[InvoiceId]:
         with self._store.looking as conn:
@@ -196,9 +197,7 @@ class SqliteMirror:
 
     def count_living(self) -> int:
         with self._store.looking as conn:
-            row = conn.execute("SELECT count(*) FROM services WHERE status IN ('Active','Suspended') AND missing = 0")
-            count: int = row.fetchone()[0]
-            return count
+            return snapshots.count_living(conn)
 
     def close(self) -> None:
         self._store.close()
