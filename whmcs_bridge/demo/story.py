@@ -14,7 +14,8 @@ from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import JournalStep, StepState
 from whmcs_bridge.simulator.records import InvoiceStatus
 
-OWED = frozenset({InvoiceStatus.UNPAID, InvoiceStatus.COLLECTIONS})
+OWED = frozenset({InvoiceStatus.UNPAID, InvoiceStatus.COLLECTIONS, InvoiceStatus.PAYMENT_PENDING})
+"""Money is still expected. A payment that is on its way holds for its clearing days and counts again after them."""
 NAMED = 3
 """So many are named in a line; the others are counted."""
 NOT_NOTABLE = frozenset({"warning", "acted-today", "approval", "final-warning"})
