@@ -4,6 +4,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from sqlite_utils import Database, Migrations
 from whmcs_bridge.errors import DatabaseTrouble, Locked
 
 BUSY_TIMEOUT_SECONDS: Final = 10.0
+BUSY_RETRY_SECONDS: Final = 0.005
 CACHE_KIB: Final = 32 * 1024
 PRIVATE: Final = 0o600
 """Mode of every file we create: the book holds names and addresses."""
@@ -199,20 +201,33 @@ def _prepare(store: Store) -> None:
         return
     _check_ours(store)
     conn.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-    if conn.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        conn.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(conn)
     conn.execute(f"PRAGMA synchronous={kind.synchronous}")
     conn.execute(f"PRAGMA wal_autocheckpoint={kind.checkpoint_pages}")
     if _number(conn, "user_version") != kind.version:
         _migrate(store)
 
 
+def _write_ahead(conn: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; unlike everything else, SQLite does not wait for others when it does this."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while conn.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            conn.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_RETRY_SECONDS)
+
+
 def _check_ours(store: Store) -> None:
     """Raise DatabaseTrouble for another program's file, for our other file, and for one from a later version."""
     conn, kind = store.conn, store.kind
-    found = _number(conn, "application_id")
-    if found != kind.application_id:
+    with store.reading:
+        # In one transaction: another process may be giving the file its shape.
+        found, version = _number(conn, "application_id"), _number(conn, "user_version")
         tables = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if found != kind.application_id:
         if found in _NAMES:
             raise DatabaseTrouble(
                 f"{store.label} is a {_NAMES[found]}, not a {kind.name}; the settings have the two files swapped"
@@ -221,7 +236,6 @@ def _check_ours(store: Store) -> None:
             raise DatabaseTrouble(
                 f"{store.label} belongs to another program; give the {kind.name} a path of its own in the settings"
             )
-    version = _number(conn, "user_version")
     if version > kind.version:
         raise DatabaseTrouble(
             f"{store.label} was written by a newer whmcs-bridge (shape {version}, this one knows {kind.version}); "

@@ -1,5 +1,6 @@
 """A database file is ours, whole and writable, or the message says what to do."""
 
+import os
 import sqlite3
 import stat
 import threading
@@ -249,3 +250,24 @@ def test_threads_share_one_store(opener: Opener, tmp_path: Path) -> None:
         table = "clients" if isinstance(opened, SqliteMirror) else "remembered"
         with closing(sqlite3.connect(tmp_path / "file.db")) as conn:
             assert conn.execute(f"SELECT count(*) FROM {table}").fetchone() == (100,)
+
+
+@BOTH
+def test_many_processes_may_create_the_file_at_once(opener: Opener, tmp_path: Path) -> None:
+    """A timer, a hook and a person on the first day."""
+    children = []
+    for number in range(6):
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                opened = opener(tmp_path / "file.db")
+                opened.begin(AT) if isinstance(opened, SqliteMirror) else opened.put(str(number), number)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 6
+    with closing(sqlite3.connect(tmp_path / "file.db")) as conn:
+        table = "snapshots" if opener is SqliteMirror else "remembered"
+        assert conn.execute(f"SELECT count(*) FROM {table}").fetchone() == (6,)
