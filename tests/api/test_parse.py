@@ -517,7 +517,8 @@ NEEDED = [
 
 
 @pytest.mark.parametrize(
-    ("reader", "field"), [(reader, field) for reader, fields in NEEDED for field in fields], ids=str
+    ("reader", "field"),
+    [pytest.param(reader, field, id=f"{reader.action}-{field}") for reader, fields in NEEDED for field in fields],
 )
 def test_a_row_without_a_field_that_decides_is_unreadable(reader: Any, field: str) -> None:
     answer = reply_of(reader.action.name)
