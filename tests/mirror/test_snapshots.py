@@ -100,6 +100,23 @@ def test_what_comes_back_is_not_missing_any_more(mirror: SqliteMirror) -> None:
     assert not book.missing
 
 
+def test_a_snapshot_that_another_one_overtook_marks_nothing(mirror: SqliteMirror) -> None:
+    """What it had seen is not known any more."""
+    read(mirror, services=(1, 2))
+    first = mirror.begin(AT)
+    mirror.save_services([a_service(1), a_service(2)], first)
+    second = mirror.begin(LATER)
+    mirror.finish(first, LATER, True, (), TODAY)
+    book = mirror.book(ALICE)
+    assert book is not None
+    assert not book.missing
+    mirror.save_services([a_service(1)], second)
+    mirror.finish(second, LATER, True, (), TODAY)
+    book = mirror.book(ALICE)
+    assert book is not None
+    assert book.missing == {ServiceId(2)}
+
+
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sets(st.integers(1, 8)), st.sampled_from(["complete", "incomplete", "broken off"]))))
 def test_missing_is_what_the_last_complete_snapshot_and_all_since_did_not_have(

@@ -63,6 +63,7 @@ FIRST_SHAPE: Final = (
 # What the snapshot in hand has had so far. Not in the file: writing a row again only to say that it was seen unchanged
 # would rewrite the whole book at every sync; and with the process the snapshot is lost anyway.
 SCRATCH: Final = (
+    "CREATE TEMP TABLE in_hand (number INTEGER PRIMARY KEY)",
     "CREATE TEMP TABLE seen_services (id INTEGER PRIMARY KEY)",
     "CREATE TEMP TABLE seen_invoices (id INTEGER PRIMARY KEY)",
     # The clients of the chunk of books that is being read.

@@ -27,11 +27,12 @@ _UNSEEN_INVOICE: Final = "seen<? AND id NOT IN (SELECT id FROM seen_invoices)"
 
 
 def begin(conn: sqlite3.Connection, at: datetime) -> int:
-    """Open a snapshot; return its number."""
-    conn.execute("DELETE FROM seen_services")
-    conn.execute("DELETE FROM seen_invoices")
+    """Open a snapshot; return its number. Only the last one begun here may still say what is missing."""
+    for table in ("in_hand", "seen_services", "seen_invoices"):
+        conn.execute(f"DELETE FROM {table}")
     number = conn.execute("INSERT INTO snapshots(at) VALUES(?)", (at.isoformat(),)).lastrowid
     assert number is not None
+    conn.execute("INSERT INTO in_hand VALUES(?)", (number,))
     return number
 
 
@@ -90,7 +91,7 @@ def finish(
 ) -> None:
     """Close the snapshot: mark or drop what a complete one did not have, then count."""
     before = last(conn)
-    if complete:
+    if complete and conn.execute("SELECT 1 FROM in_hand WHERE number=?", (number,)).fetchone():
         _mark_unseen(conn, number, today)
     _forget_closed(conn, today)
     clients, highest_client = conn.execute(
