@@ -17,7 +17,7 @@ from whmcs_bridge.jobs.reevaluate import reevaluate
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.sync import apply, plan_only, read_book, sync
 from whmcs_bridge.plan.model import Plan
-from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.policy.decision import HARMFUL, Kind
 from whmcs_bridge.ports import Approval, BackupStore, Clock, Journal, Mirror, Panel, SnapshotInfo
 from whmcs_bridge.settings.model import Settings
 
@@ -148,8 +148,8 @@ class Bridge:
 
     def approve(self, service: ServiceId, kind: str, by: str) -> None:
         """Record that a person approves this kind of step for the service; raises UnknownId, UsageProblem."""
-        if kind not in (Kind.TERMINATE, Kind.DELETE_BACKUPS):
-            raise UsageProblem(f"{kind} needs no approval; only terminate and delete_backups can")
+        if kind not in HARMFUL:
+            raise UsageProblem(f"{kind} needs no approval; only {', '.join(HARMFUL)} can")
         if self.mirror.book_of_service(service) is None:
             raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
         with self.journal.writer():

@@ -205,9 +205,11 @@ def test_a_final_warning_that_failed_holds_the_end() -> None:
         (mail,) = (m for m in house.world.emails.values() if m.subject.startswith("Final warning"))
         mail.failed, mail.failure_reason = True, "550 no such user"
         house.next_day()
-        assert [m.delivered for m in house.case(service).notices if m.message == "final-warning"] == [False]
+        assert [m.delivered for m in house.case(service).notices if m.message == "final-warning"] == [False, None]
         house.next_day(2)
         assert service.status == "Suspended"
+        house.next_day()
+        assert service.status == "Terminated"
 
 
 def test_mail_that_whmcs_cannot_send_holds_the_steps_that_rest_on_it() -> None:

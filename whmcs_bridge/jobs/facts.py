@@ -55,6 +55,18 @@ class Memory:
     def case(self, service: ServiceId) -> Case:
         return self.cases.get(service) or Case(service)
 
+    def forget_old_approvals(self) -> None:
+        """An approval is for the case it was given in: what was paid since needs a new one."""
+        kept = dict(self.approvals)
+        for service, kinds in self.approvals.items():
+            case = self.cases.get(service)
+            if case is None or case.opened_on is not None or case.ended_on is not None:
+                continue
+            for kind in kinds:
+                self.journal.drop_approval(service, kind)
+            del kept[service]
+        self.approvals = kept
+
     def keep(self, case: Case) -> None:
         """Remember a changed case here and in the journal."""
         self.cases[case.service_id] = case

@@ -91,6 +91,8 @@ def _run(
     try:
         memory = Memory(journal, today)
         problems = settle(ports, memory)
+        if enforcing:
+            memory.forget_old_approvals()
         reading = read_book(ports, memory)
         problems += [*reading.problems, *reading.gaps]
         if enforcing and not reading.unreachable:
