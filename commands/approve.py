@@ -21,10 +21,10 @@ APPROVAL = "approval"
 @click.argument("services", nargs=-1, type=click.IntRange(min=1), metavar="[SERVICE]...")
 @click.option(
     "--kind",
-    type=click.Choice(["terminate", "delete_backups"]),
+    type=click.Choice(["suspend", "terminate", "delete_backups"]),
     default="terminate",
     show_default=True,
-    help="Which kind of step: terminate or delete_backups.",
+    help="Which kind of step: suspend, terminate or delete_backups.",
 )
 @click.option("--by", metavar="NAME", help="Who approves; by default your login name.")
 @json_option
