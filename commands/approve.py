@@ -22,14 +22,12 @@ APPROVAL = "approval"
 @click.option(
     "--kind",
     type=click.Choice(["suspend", "terminate", "delete_backups"]),
-    default="terminate",
-    show_default=True,
-    help="Which kind of step: suspend, terminate or delete_backups.",
+    help="Only this kind of step: suspend, terminate or delete_backups. By default what waits.",
 )
 @click.option("--by", metavar="NAME", help="Who approves; by default your login name.")
 @json_option
 @pass_app
-def approve(app: App, services: tuple[int, ...], kind: str, by: str | None, as_json_: bool) -> None:
+def approve(app: App, services: tuple[int, ...], kind: str | None, by: str | None, as_json_: bool) -> None:
     """Approve a step that waits for a person; without a service, list what waits.
 
     The next sync carries it out, if it is still due then: a payment in between undoes its cause.
@@ -47,22 +45,26 @@ def approve(app: App, services: tuple[int, ...], kind: str, by: str | None, as_j
             waiting = _waiting(bridge)
             as_json([_json(found, step) for found, step in waiting]) if as_json_ else _show(waiting)
             return
-        for number in services:
-            _approve(bridge, number, kind, who)
+        done = [(number, one) for number in services for one in _approve(bridge, number, kind, who)]
         if as_json_:
-            as_json([{"service": number, "kind": kind, "by": who} for number in services])
+            as_json([{"service": number, "kind": one, "by": who} for number, one in done])
 
 
-def _approve(bridge: Bridge, number: int, kind: str, who: str) -> None:
+def _approve(bridge: Bridge, number: int, kind: str | None, who: str) -> list[str]:
+    """Approve what waits of one service; return the kinds. Raises UsageProblem where nothing does."""
     from whmcs_bridge.domain.ids import ServiceId
 
     service = ServiceId(number)
-    if kind not in _kinds_waiting(bridge.explain_service(service)):
+    kinds = [one for one in _kinds_waiting(bridge.explain_service(service)) if kind in (None, one)]
+    if not kinds:
+        what = kind or "step"
         raise UsageProblem(
-            f"no {kind} of service {number} waits for approval; see: whmcs-bridge explain service:{number}"
+            f"no {what} of service {number} waits for approval; see: whmcs-bridge explain service:{number}"
         )
-    bridge.approve(service, kind, who)
-    click.echo(f"approved by {who}: {kind} of service {number}; the next sync carries it out", err=True)
+    for one in kinds:
+        bridge.approve(service, one, who)
+        click.echo(f"approved by {who}: {one} of service {number}; the next sync carries it out", err=True)
+    return kinds
 
 
 def _kinds_waiting(found: Explanation) -> list[str]:

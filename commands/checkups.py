@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -156,14 +155,12 @@ def databases(settings: Settings) -> Iterator[Finding]:
 
 
 def _sound(path: Path) -> Finding:
+    from whmcs_bridge.storage import fault_in
+
     if not path.exists():
         return Finding("database", Grade.INFO, f"{path} is not there yet; the first run makes it")
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as conn:
-            said = str(conn.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.Error as error:
-        said = str(error)
-    if said == "ok":
+    said = fault_in(path)
+    if not said:
         return Finding("database", Grade.OK, f"{path} is sound ({path.stat().st_size / 1e6:.1f} MB)")
     todo = "delete it: the next sync makes it anew" if path.name == "mirror.db" else "restore it from its backup"
     return Finding("database", Grade.FAIL, f"{path}: {said}", todo)

@@ -108,14 +108,24 @@ def test_a_limit_refuses_names_the_command_and_lets_a_person_past(town: Town) ->
     assert {service.status for service in debtors} == {"Suspended"}
 
 
-def test_a_termination_waits_for_a_person_and_goes_on_with_the_approval(town: Town) -> None:
-    """`approve` lists what waits, refuses what does not, and takes the name of who approves."""
-    town.settle(mode="enforce")
-    _, service, _ = town.house.a_debtor(overdue=2)
+def test_a_step_waits_for_a_person_and_goes_on_with_the_approval(town: Town) -> None:
+    """`approve` lists what waits, refuses what does not, and keeps the name of who approves."""
+    town.settle(mode="enforce", more='[approval]\nsuspend = "required"\n')
+    _, service, _ = town.house.a_debtor(overdue=10)
+    _, other, _ = town.house.a_debtor(overdue=1)
     town.run("sync")
-    assert error_of(town.run("approve", str(service.id))).startswith(f"error: no terminate of service {service.id}")
+    assert town.harm() == []
+    (waiting,) = town.json("approve")
+    assert (waiting["service"], waiting["kind"]) == (service.id, "suspend")
+    assert f"whmcs-bridge approve {service.id}" in town.run("approve").stdout
+    assert error_of(town.run("approve", str(other.id))).startswith(f"error: no step of service {other.id} waits")
+    assert town.run("approve", str(service.id), "--kind", "terminate").exit_code == 2
+    approved = town.run("approve", str(service.id), "--by", "Ana")
+    assert approved.exit_code == 0
+    assert "approved by Ana: suspend" in approved.stderr
     assert "Nothing waits" in town.run("approve").stdout
-    assert town.run("approve", "99").exit_code == 2
+    town.run("sync")
+    assert (service.status, other.status) == ("Suspended", "Active")
 
 
 def test_a_stale_fingerprint_is_refused(town: Town) -> None:

@@ -269,10 +269,7 @@ class Teller:
         # Paid later on the same day, it was still open when the sync ran in the morning.
         return any(
             invoice.due < day
-            and (
-                invoice.status in OWED
-                or (invoice.updated_at is not None and invoice.updated_at.date() >= day)
-            )
+            and (invoice.status in OWED or (invoice.updated_at is not None and invoice.updated_at.date() >= day))
             for invoice in invoices
         )
 
