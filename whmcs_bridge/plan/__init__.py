@@ -1,0 +1,1 @@
+"""Decisions into a plan: order, limits, fingerprint, rendering. Pure."""

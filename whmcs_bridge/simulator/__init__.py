@@ -1,0 +1,1 @@
+"""A WHMCS that fits in a test: state, actions, cron, faults; in process and over HTTP."""
