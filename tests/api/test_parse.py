@@ -495,7 +495,7 @@ def test_yes_and_no_come_in_every_form(said: object, meant: bool) -> None:
 
 # --- mandatory fields ---------------------------------------------------------------------------
 
-NEEDED = [
+NEEDED: list[tuple[Any, list[str]]] = [
     (parse.CLIENTS, ["id", "groupid", "status"]),
     (
         parse.SERVICES,
