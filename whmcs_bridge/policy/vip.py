@@ -65,10 +65,33 @@ def eligibility(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: da
             False,
             f"{late} late payments in {vip.late_payments_window_months} months, {vip.max_late_payments} allowed",
         )
-    revenue = _monthly_revenue(facts.history, today)
+    revenue = max(_monthly_revenue(facts.history, today), _recurring(facts))
     if revenue < vip.min_monthly_revenue:
         return False, f"pays {revenue:.2f} a month, {vip.min_monthly_revenue} asked"
     return True, f"{months} months, {late} late payments of {vip.max_late_payments} allowed"
+
+
+CYCLE_MONTHS = {
+    "monthly": 1,
+    "quarterly": 3,
+    "semi-annually": 6,
+    "annually": 12,
+    "biennially": 24,
+    "triennially": 36,
+}
+"""WHMCS's billing cycles that recur, in months (facts sheet section 6)."""
+
+
+def _recurring(facts: ClientFacts) -> Decimal:
+    """What the client's living services bill in a month: a house that is young in WHMCS has no year behind it."""
+    amounts = (
+        service.amount / CYCLE_MONTHS[service.billing_cycle.strip().casefold()]
+        for service in facts.services.values()
+        if service.status is not None
+        and service.status.living
+        and service.billing_cycle.strip().casefold() in CYCLE_MONTHS
+    )
+    return sum(amounts, ZERO)
 
 
 def _monthly_revenue(history: Iterable[PaidInvoice], today: date) -> Decimal:
