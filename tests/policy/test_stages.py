@@ -36,7 +36,7 @@ from tests.builders import (
 )
 from tests.policy.life import Life
 from whmcs_bridge.domain.book import Invoice
-from whmcs_bridge.domain.case import Adoption, Stage
+from whmcs_bridge.domain.case import Adoption, SentNotice, Stage
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import CancelType, InvoiceStatus, ServiceStatus
@@ -250,9 +250,13 @@ def test_a_pending_payment_gets_no_notice() -> None:
     assert due_kinds(pending, a_policy(warn=2), day(2)) == []
 
 
-def test_a_suspended_service_gets_no_reminder() -> None:
-    policy = a_policy(3, None, notices=[(5, PAYMENT_REMINDER)])
-    assert due_kinds(facts(suspended(), case=a_case(suspended_on=day(3))), policy, day(5)) == []
+def test_a_suspended_service_gets_the_notices_of_later_days_and_no_earlier_ones() -> None:
+    policy = a_policy(3, None, notices=[(2, PAYMENT_REMINDER), (5, PAYMENT_REMINDER)])
+    case = a_case(suspended_on=day(3))
+    assert due_kinds(facts(suspended(), case=case), policy, day(4)) == []
+    assert due_kinds(facts(suspended(), case=case), policy, day(5)) == [PAYMENT_REMINDER]
+    told = replace(case, notices=(SentNotice(PAYMENT_REMINDER, 5, day(5), None),))
+    assert due_kinds(facts(suspended(), case=told), policy, day(6)) == []
 
 
 # --- the day of the suspension --------------------------------------------------------------------------

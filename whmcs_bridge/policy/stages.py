@@ -464,6 +464,10 @@ def _warning_notice(view: View) -> Due | None:
 
 def _notice_dates(view: View) -> Iterable[tuple[date, str]]:
     debts = view.counted.concerning
+    if is_ours(view) and debts and view.rules.suspend_after_days is not None:
+        for notice in view.rules.notices:
+            if notice.day > view.rules.suspend_after_days and notice.message != SUSPENSION_WARNING:
+                yield add_days(debts[0].clock, notice.day, view.frozen_for(debts[0])), notice.message
     if view.service.status is not ServiceStatus.ACTIVE:
         return
     for notice in view.rules.notices:
@@ -557,6 +561,30 @@ def _while_suspended(view: View) -> tuple[list[Due], list[Withheld]]:
     release = _release(view)
     if release is not None:
         return [release], []
+    due, withheld = _towards_the_end(view)
+    letter = None if due else _letter_while_down(view)
+    return ([letter] if letter is not None else due), withheld
+
+
+def _letter_while_down(view: View) -> Due | None:
+    """A notice of the class's list with a day after the suspension; on a day with another mail it waits."""
+    debts, after = view.counted.concerning, view.rules.suspend_after_days
+    if after is None or not debts or any(n.on == view.today and n.delivered is not False for n in view.case.notices):
+        return None
+    clock, frozen = debts[0].clock, view.frozen_for(debts[0])
+    letters = (n for n in view.rules.notices if n.day > after and n.message != SUSPENSION_WARNING)
+    reached = [n for n in letters if add_days(clock, n.day, frozen) <= view.today]
+    latest = max(reached, key=lambda n: n.day, default=None)
+    if latest is None:
+        return None
+    sent = (n for n in view.case.notices if n.day is not None and n.day >= latest.day)
+    if any(_counts(view, n, n.message, latest.day) for n in sent):
+        return None
+    return _step(Kind.NOTICE, debts, owes(debts), message=latest.message, day=latest.day)
+
+
+def _towards_the_end(view: View) -> tuple[list[Due], list[Withheld]]:
+    """The final warning, and after it the end."""
     due: list[Due] = []
     withheld: list[Withheld] = []
     floor = terminate_floor(view)
