@@ -18,6 +18,7 @@ from whmcs_bridge.policy.stages import (
     delete_on,
     end_dates,
     is_about,
+    request_is_due,
     suspend_on,
     terminate_floor,
 )
@@ -224,6 +225,14 @@ def _contact_began(view: View, step: Due) -> date:
     return terminate_floor(view) or view.today
 
 
+def asked_to_end(view: View, step: Due) -> Withheld | None:
+    """A cancellation request ends the service by WHMCS's own date, not by the debt ladder, which waits for that day."""
+    if effect_of(step) is not Kind.TERMINATE or view.facts.cancel_request is None or request_is_due(view):
+        return None
+    ends = view.service.next_due
+    return _hold(step, "request", f"asked to end on {ends or 'a day to come'}", ends - ONE_DAY if ends else None)
+
+
 # --- money on its way ---------------------------------------------------------------------------
 
 
@@ -278,6 +287,7 @@ PROTECTIONS: tuple[Protection, ...] = (
     freeze,
     credit,
     recent_contact,
+    asked_to_end,
     quiet_day,
     once_a_day,
     approval,
@@ -323,6 +333,8 @@ def changes_on(view: View, stage: Stage) -> set[date]:
             days.add(record.until + ONE_DAY)
     if view.service.override_until is not None:
         days.add(view.service.override_until)
+    if view.facts.cancel_request is not None and view.service.next_due is not None:
+        days.add(view.service.next_due)
     vip = view.policy.vip
     if vip is not None and view.counted.concerning:
         days.add(view.counted.concerning[0].clock + timedelta(days=vip.exempt_max_days))
