@@ -136,16 +136,16 @@ def test_tenure_is_asked_for(since: date | None, eligible: bool) -> None:
     assert eligibility(client(since=since), RULES, Calendar(), DUE)[0] is eligible
 
 
-@pytest.mark.parametrize(("least", "eligible"), [("10.01", False), ("10.00", True)])
+@pytest.mark.parametrize(("least", "eligible"), [("40.01", False), ("40.00", True)])
 def test_what_the_services_bill_in_a_month_is_revenue_too(least: str, eligible: bool) -> None:
-    """One service of 10.00 a month; nothing was paid yet that WHMCS remembers."""
+    """One service of 40.00 a month; nothing was paid yet that WHMCS remembers."""
     rules = VipRules("VIP", min_monthly_revenue=Decimal(least))
     assert eligibility(client(), rules, Calendar(), DUE)[0] is eligible
 
 
-@pytest.mark.parametrize(("total", "eligible"), [("239.99", False), ("240.00", True)])
+@pytest.mark.parametrize(("total", "eligible"), [("599.99", False), ("600.00", True)])
 def test_revenue_is_the_mean_of_a_year(total: str, eligible: bool) -> None:
-    rules = VipRules("VIP", min_monthly_revenue=Decimal("20.00"))
+    rules = VipRules("VIP", min_monthly_revenue=Decimal("50.00"))
     paid = paid_invoice(total=total, due=day(-20), paid_on=day(-20))
     old = paid_invoice(91, total="9000.00", due=date(2024, 1, 1), paid_on=date(2024, 1, 1))
     gone = paid_invoice(92, total="9000.00", due=day(-9), paid_on=day(-9), reversed=True)

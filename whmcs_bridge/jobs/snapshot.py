@@ -14,6 +14,7 @@ from whmcs_bridge.errors import (
     DatabaseTrouble,
     Locked,
     NotDelivered,
+    NotFound,
     OutcomeUnknown,
     Unavailable,
 )
@@ -172,6 +173,8 @@ def _read_lines(
     progress: Callable[[str, int], None],
 ) -> None:
     for invoice_id, found in panel.invoices(wanted):
+        if isinstance(found, NotFound):
+            continue  # deleted in WHMCS since the list was read: no debt, and no gap
         if isinstance(found, BridgeError):
             reading.gaps.append(f"invoice {invoice_id}: {found}")
             continue
