@@ -197,24 +197,31 @@ class House:
         return self.world.add_addon(Addon(0, service.client, service.id, **given))
 
     def an_invoice(
-        self, service: Service | None = None, *, due: int = 0, client: Client | None = None, **fields: Any
+        self,
+        service: Service | None = None,
+        *,
+        due: int = 0,
+        made: int | None = None,
+        client: Client | None = None,
+        **fields: Any,
     ) -> Invoice:
-        """An invoice that bills the service 10.00, due so many days from today (negative: ago), made ten days before.
+        """An invoice that bills the service 10.00, due so many days from today (negative: ago).
 
-        `lines` are (type, relid, cents) and replace the service's own line.
+        It was made so many days from today, or else ten days before its due date. `lines` are (type, relid, cents)
+        and replace the service's own line.
         """
         owner = client or self.world.clients[service.client if service is not None else 0]
         own = [("Hosting", service.id, 1000)] if service is not None else []
         wanted = fields.pop("lines", None) or own
         lines = [InvoiceLine(0, kind, relid, "a line", cents) for kind, relid, cents in wanted]
-        made = self.world.clock
-        self.world.clock = made + timedelta(days=min(due - 10, 0))
+        now = self.world.clock
+        self.world.clock = now + timedelta(days=min(due - 10, 0) if made is None else made)
         try:
             return create_invoice(
-                self.world, owner, lines, made.date() + timedelta(days=due), actor=Actor.CRON, mail=False, **fields
+                self.world, owner, lines, now.date() + timedelta(days=due), actor=Actor.CRON, mail=False, **fields
             )
         finally:
-            self.world.clock = made
+            self.world.clock = now
 
     def a_debtor(self, *, overdue: int = 0, **fields: Any) -> tuple[Client, Service, Invoice]:
         """A client with one service and one invoice, due so many days ago."""

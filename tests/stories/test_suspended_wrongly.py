@@ -1,0 +1,209 @@
+"""What made others suspend the wrong ones. Numbers are those of docs/reference/failure-stories.md."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.house import HOSTING, House, a_world, client_id, done, service_id, the_result
+from whmcs_bridge.domain.ids import InvoiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.ports import StepState
+from whmcs_bridge.simulator import faults
+from whmcs_bridge.simulator.automation import apply_credit, payment_pending
+from whmcs_bridge.simulator.faults import Fault
+from whmcs_bridge.simulator.records import Currency, ServiceStatus
+
+
+def test_without_an_invoice_nothing_is_suspended() -> None:
+    """Story 1: the next due date lies a year back, and nobody ever made an invoice."""
+    with House.of() as house:
+        service = house.a_service(next_due=date(2024, 3, 1))
+        house.next_day(20)
+        assert service.status == ServiceStatus.ACTIVE
+        assert house.events("module:") == []
+
+
+def test_a_receipt_holds_until_its_bank_day_deadline() -> None:
+    """Story 3: the cheque is on its way, staff will book it late; after the deadline the debt counts again."""
+    with House.of() as house:
+        client, service, invoice = house.a_debtor(overdue=2)
+        house.sync()
+        house.bridge.record(
+            Record(
+                0,
+                RecordKind.RECEIPT,
+                RecordState.OPEN,
+                "Ann",
+                "sent a picture of the transfer",
+                house.today,
+                house.today,
+                None,
+                client_id=client_id(client),
+                service_id=service_id(service),
+                invoice_id=InvoiceId(invoice.id),
+            )
+        )
+        report = house.next_day()
+        assert house.withheld(report, service) == {"receipt": "suspend"}
+        house.next_day(2)
+        assert service.status == "Active"
+        house.next_day()
+        assert service.status == "Suspended"
+
+
+def test_the_override_and_its_date_are_honoured() -> None:
+    """Story 4: on until a day, until that day; without a day, for ever; switched off or past, not at all."""
+    with House.of() as house:
+        debtors = [house.a_debtor(overdue=3)[1] for _ in range(4)]
+        until, forever, past, off = debtors
+        until.override, until.override_until = True, house.day(2)
+        forever.override = True
+        past.override, past.override_until = True, house.day(0)
+        off.override_until = house.day(90)
+        report = house.sync()
+        assert [s.status for s in debtors] == ["Active", "Active", "Suspended", "Suspended"]
+        assert house.withheld(report, forever) == {"override": "suspend"}
+        house.next_day(2)
+        assert until.status == "Suspended"
+        house.next_day(60)
+        assert forever.status == "Active"
+
+
+@pytest.mark.parametrize(("scope", "other"), [("service", "Active"), ("client", "Suspended")])
+def test_what_is_prepaid_goes_down_only_where_the_house_judges_the_whole_client(scope: str, other: str) -> None:
+    """Story 6: one service overdue, the other prepaid for a year."""
+    with House.of({"class": {"hosting": {**HOSTING, "scope": scope}}}) as house:
+        client, overdue, _ = house.a_debtor(overdue=3)
+        prepaid = house.a_service(client, next_due=house.day(300))
+        house.sync()
+        assert (overdue.status, prepaid.status) == ("Suspended", other)
+
+
+def test_a_boleto_paid_on_saturday_and_booked_after_a_monday_holiday_suspends_nobody() -> None:
+    """Story 12: due on Friday 18 April 2025 (Good Friday), paid on Saturday; Monday is a holiday too."""
+    config = {
+        "class": {"hosting": {**HOSTING, "suspend_after_days": 1}},
+        "calendar": {"holidays": "BR-SP", "clearing_bank_days": {"boleto": 2}},
+    }
+    world = a_world(datetime(2025, 4, 17, 12, 0))  # noqa: DTZ001
+    with House.of(config, world=world) as house:
+        service = house.a_service()
+        invoice = house.an_invoice(service, due=1, gateway="boleto")
+        other = house.a_service()
+        house.an_invoice(other, due=1, gateway="boleto")
+        while house.today < date(2025, 4, 23):
+            house.next_day()
+            assert service.status == "Active"
+        house.pay(invoice)
+        house.next_day()
+        assert (service.status, other.status) == ("Active", "Suspended")
+        assert house.today == date(2025, 4, 24)
+
+
+def test_stray_output_with_a_500_is_an_unknown_outcome() -> None:
+    """Story 18: another hook printed a warning and WHMCS answered HTTP 500, after the suspension had worked."""
+    with House.of() as house:
+        _, service, _ = house.a_debtor(overdue=3)
+        junk = "<br />\n<b>Warning</b>: Undefined variable\n" + '{"result":"success"}'
+        house.faults(Fault("ModuleSuspend", faults.Kind.HTTP_500, effect=True, text=junk))
+        report = house.sync()
+        assert the_result(report, Kind.SUSPEND).state is StepState.UNKNOWN
+        house.sync()
+        assert len(house.events("module:suspend")) == 1
+        assert house.case(service).suspended_on == house.today
+
+
+@pytest.mark.parametrize(
+    ("due", "down"),
+    [
+        (date(2028, 2, 27), date(2028, 3, 1)),
+        (date(2027, 2, 27), date(2027, 3, 2)),
+        (date(2025, 12, 30), date(2026, 1, 2)),
+        (date(2025, 4, 30), date(2025, 5, 3)),
+    ],
+    ids=["leap-day", "no-leap-day", "year-end", "month-end"],
+)
+def test_days_are_counted_over_month_ends_and_leap_days(due: date, down: date) -> None:
+    """Story 20."""
+    world = a_world(datetime(due.year, due.month, due.day, 12, 0))  # noqa: DTZ001
+    with House.of(world=world) as house:
+        _, service, _ = house.a_debtor()
+        while service.status == "Active":
+            house.next_day()
+        assert house.today == down
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        ("Europe/Berlin", datetime(2025, 3, 28, 0, 15)),  # noqa: DTZ001
+        ("Europe/Berlin", datetime(2025, 10, 24, 23, 45)),  # noqa: DTZ001
+        ("America/Sao_Paulo", datetime(2025, 6, 1, 23, 30)),  # noqa: DTZ001
+    ],
+)
+def test_days_are_the_houses_own_also_when_clocks_change(zone: str, start: datetime) -> None:
+    """Story 20: close to midnight, over the change to and from summer time, far from UTC."""
+
+    class Clock:
+        def now(self) -> datetime:
+            return house.world.clock.replace(tzinfo=ZoneInfo(zone))
+
+    with House.of({"class": {"hosting": HOSTING}, "calendar": {"timezone": zone}}, world=a_world(start)) as house:
+        house.bridge.ports.clock = Clock()
+        _, service, _ = house.a_debtor()
+        house.next_day(2)
+        assert service.status == "Active"
+        house.next_day()
+        assert service.status == "Suspended"
+        assert house.bridge.ports.now().astimezone(UTC).date() - start.date() <= timedelta(days=4)
+
+
+def test_a_moved_service_is_not_judged_by_its_old_owners_invoices() -> None:
+    """Story 21: invoices stay with the old owner; the new one is not suspended by them, nor freed by paying them."""
+    with House.of() as house:
+        _, service, invoice = house.a_debtor(overdue=3)
+        _, down, old = house.a_debtor(overdue=3)
+        house.world.move_service(service, house.a_client().id)
+        house.sync()
+        assert (service.status, down.status) == ("Active", "Suspended")
+        assert "moved" in house.task_codes()
+        house.world.move_service(down, house.a_client().id)
+        house.next_day()
+        assert down.status == "Suspended"
+        assert invoice.status == old.status == "Unpaid"
+
+
+def test_debt_is_what_is_really_owed() -> None:
+    """Story 22: a credit note applied to the invoice leaves less than the house's least debt."""
+    with House.of({"policy": {"min_debt": "1.00"}, "class": {"hosting": HOSTING}}) as house:
+        client, service, invoice = house.a_debtor(overdue=3)
+        house.world.add_credit(client, 900, "credit note")
+        apply_credit(house.world, invoice, 900, mail=False)
+        house.sync()
+        assert service.status == "Active"
+
+
+def test_thresholds_are_per_currency() -> None:
+    """Story 23: 10.00 is above the least debt in dollars and below it in reais."""
+    config = {"policy": {"min_debt": {"BRL": "50.00", "USD": "5.00"}}, "class": {"hosting": HOSTING}}
+    with House.of(config) as house:
+        house.world.add_currency(Currency(2, "BRL", "R$"))
+        _, dollars, _ = house.a_debtor(overdue=3)
+        _, reais, _ = house.a_debtor(overdue=3, currency=2)
+        house.sync()
+        assert (dollars.status, reais.status) == ("Suspended", "Active")
+
+
+def test_a_payment_on_its_way_holds_for_its_clearing_days_and_no_longer() -> None:
+    """Story 12, the other half: pending is seen on Monday, the money never comes."""
+    with House.of() as house:
+        _, service, invoice = house.a_debtor(overdue=2)
+        payment_pending(house.world, invoice)
+        house.sync()
+        house.next_day(2)
+        assert service.status == "Active"
+        house.next_day()
+        assert done(house.sync()) == []
+        assert service.status == "Suspended"
