@@ -1,7 +1,7 @@
 """The ports a job gets, bundled, with the house's clock read once."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
@@ -56,13 +56,27 @@ class Ports:
     """Who asks: the timer, or the name of a person."""
     debt_mail_subjects: Sequence[str] | None = None
     """Subjects of WHMCS's own debt mails, read once a run where needed."""
+    _day: date | None = None
 
     def now(self) -> datetime:
         return self.clock.now()
 
     def today(self) -> date:
-        """The house day."""
-        return self.clock.now().date()
+        """The house day; within a run, the day on which it began."""
+        return self._day or self.clock.now().date()
 
+    @contextmanager
+    def one_day(self) -> Iterator[None]:
+        """Hold the house day while a run is under way: half a run must not judge by another day than the other half."""
+        if self._day is not None:
+            yield
+            return
+        self._day = self.clock.now().date()
+        try:
+            yield
+        finally:
+            self._day = None
 
-Announce = Callable[[str], None]
+    def day_is_over(self) -> bool:
+        """Midnight has passed since the run began: what is harmful now belongs to tomorrow's run."""
+        return self._day is not None and self.clock.now().date() != self._day

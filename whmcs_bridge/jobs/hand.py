@@ -37,6 +37,8 @@ class Hand:
     results: list[StepResult] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     """What staff should know as long as it goes on; joins the run's other notes."""
+    left: list[str] = field(default_factory=list)
+    """Ids of steps that a pause or midnight left to the next run."""
     complete: bool = True
     """The snapshot behind the plan was whole."""
 

@@ -27,7 +27,7 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
 
     What cannot be read is a problem of the report: the next sync makes it true.
     """
-    with ports.journal.writer():
+    with ports.journal.writer(), ports.one_day():
         today, settings = ports.today(), ports.settings
         run = ports.journal.begin_run("hook", settings.mode, today, ports.now(), settings.policy.version)
         plan = Plan(today, settings.policy.version, ())

@@ -35,6 +35,8 @@ class RunReport:
     """What could not be read or done beside the steps; one line each."""
     gone: Mapping[str, str] = field(default_factory=dict)
     """Steps of the reviewed plan that were not due any more, with the reason; only `apply` has them."""
+    left: tuple[str, ...] = ()
+    """Harmful steps that a pause, the act hours or midnight left to the next run."""
     broken_off: str = ""
     """Why the run ended before its last step; "" if it did not."""
     calls: Mapping[str, int] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class RunReport:
             parts = [f"would {kind}: {n}" for kind, n in sorted(kinds.items())]
         if self.plan.refused:
             parts.append(f"{len(self.plan.refused)} refused by limits")
+        if self.left:
+            parts.append(f"{len(self.left)} left to the next run (paused, or the day is over)")
         if self.problems:
             parts.append(f"{len(self.problems)} problems")
         if self.broken_off:
@@ -94,6 +98,7 @@ class RunReport:
                 for r in self.results
             ],
             "gone": dict(self.gone),
+            "left": list(self.left),
             "refused": [s.id for s in self.plan.refused],
             "problems": list(self.problems),
             "broken_off": self.broken_off,

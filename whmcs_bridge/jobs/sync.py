@@ -40,7 +40,7 @@ def sync(
 
     Raises Locked when another run is under way, DatabaseTrouble when the journal cannot be written.
     """
-    with ports.journal.writer():
+    with ports.journal.writer(), ports.one_day():
         return _run(ports, "sync", allow or {}, accept_sanity, on_planned, reviewed=None)
 
 
@@ -63,13 +63,13 @@ def apply(ports: Ports, fingerprint: str, *, allow: Mapping[str, int] | None = N
     if not ports.settings.enforcing:
         where = ports.settings.source
         raise UsageProblem(f'mode is shadow: nothing is carried out; set mode = "enforce" in {where}, then apply')
-    with ports.journal.writer():
+    with ports.journal.writer(), ports.one_day():
         return _run(ports, "apply", allow or {}, (), None, reviewed=steps)
 
 
 def plan_only(ports: Ports, *, offline: bool, allow: Mapping[str, int] | None = None) -> Plan:
     """Plan and change nothing in WHMCS; `offline` reads nothing either."""
-    with ports.journal.writer():
+    with ports.journal.writer(), ports.one_day():
         memory = Memory(ports.journal, ports.today())
         reading = None if offline else read_book(ports, memory)
         return _plan(ports, memory, reading, allow or {}, (), read_live=not offline, observing=False)[0]
@@ -243,6 +243,7 @@ def _carry_out_all(
                     break
     finally:
         ports.stopping.acting = False
+    report.left = tuple(hand.left)
     return hand.notes
 
 
@@ -280,7 +281,10 @@ def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: C
     batches = [list(group) for _, group in groupby(steps, key=_batch_of)]
 
     def work(batch: list[Step]) -> None:
-        if breaker.tripped() or _paused(hand, batch):
+        if breaker.tripped():
+            return
+        if _paused(hand, batch):
+            hand.left.extend(step.id for step in batch)
             return
         if batch[0].kind is Kind.NOTICE:
             for result in send_notices(hand, batch):
@@ -315,5 +319,7 @@ def _batch_of(step: Step) -> tuple[object, ...]:
 
 
 def _paused(hand: Hand, batch: Sequence[Step]) -> bool:
-    """A PAUSE that came while the run was under way stops harmful steps where they are."""
-    return any(s.kind in HARMFUL_SET for s in batch) and any(s.code == "paused" for s in house_stops(hand.ports))
+    """A PAUSE that came while the run was under way, or midnight, stops harmful steps where they are."""
+    if not any(s.kind in HARMFUL_SET for s in batch):
+        return False
+    return hand.ports.day_is_over() or any(True for _ in house_stops(hand.ports))
