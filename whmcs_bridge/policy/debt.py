@@ -61,6 +61,8 @@ class Entry:
     owed: Decimal
     """What counts as debt, all parts together."""
     counts_for_standing: bool
+    counts_again: date | None = None
+    """Pending: the day on which the debt counts again if nothing came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +165,16 @@ def _weigh(
     if facts.records:
         frozen = with_gateway(frozen, facts.records, invoice.gateway, today)
     overdue = add_days(due, 1, frozen) <= today
-    pending = False
+    again = None
     if invoice.status is InvoiceStatus.PAYMENT_PENDING:
         since = facts.pending_since.get(invoice.id, today)
-        pending = today < calendar.add_bank_days(since, PENDING_BANK_DAYS if bank_days is None else bank_days)
+        again = calendar.add_bank_days(since, PENDING_BANK_DAYS if bank_days is None else bank_days)
+    pending = again is not None and today < again
     disputes = _disputes(invoice, facts, today) if facts.records else ()
     parts = outstanding(invoice, facts.services, facts.addons, rules.payment_order, disputes)
     owed = sum((p.owed for p in parts), ZERO)
     standing = not all(line.type in _NO_DEBT_LINES for line in invoice.lines) if invoice.lines else True
-    return Entry(invoice, clock, due, overdue, pending, bool(disputes), parts, owed, standing)
+    return Entry(invoice, clock, due, overdue, pending, bool(disputes), parts, owed, standing, again)
 
 
 PENDING_BANK_DAYS = 3

@@ -12,6 +12,7 @@ from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.decision import Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING
 from whmcs_bridge.policy.stages import (
+    FINAL_WARNING_VALID_DAYS,
     ONE_DAY,
     View,
     contact_signs,
@@ -325,12 +326,21 @@ def about(record: Record, view: View) -> bool:
     return is_about(record, view.facts)
 
 
+RUNS_OUT = timedelta(days=FINAL_WARNING_VALID_DAYS) + ONE_DAY
+"""From a final warning to the first day on which it does not count any more."""
+
+
 def changes_on(view: View, stage: Stage) -> set[date]:
     """Days after today on which a protection ends or a clock strikes: where `next` has to ask again."""
     days: set[date] = set()
     for record in view.facts.client.records:
         if record.until is not None:
             days.add(record.until + ONE_DAY)
+        if record.closed_on is not None:
+            days.add(record.closed_on)
+    if view.rules.recent_contact_days:
+        days.update(_contact_ends(view))
+    days.update(e.counts_again for e in view.ledger.entries if e.counts_again is not None)
     if view.service.override_until is not None:
         days.add(view.service.override_until)
     if view.facts.cancel_request is not None and view.service.next_due is not None:
@@ -340,8 +350,17 @@ def changes_on(view: View, stage: Stage) -> set[date]:
         days.add(view.counted.concerning[0].clock + timedelta(days=vip.exempt_max_days))
     if stage is Stage.SUSPENDED:
         days.update(d for d in end_dates(view) if d is not None)
+        days.update(n.on + RUNS_OUT for n in view.case.notices if n.message == FINAL_WARNING)
     else:
         first = suspend_on(view)
         if first is not None:
             days.add(first)
     return {d for d in days if d > view.today}
+
+
+def _contact_ends(view: View) -> Iterable[date]:
+    for sign in contact_signs(view):
+        yield sign + timedelta(days=view.rules.recent_contact_days) + ONE_DAY
+    for began in (terminate_floor(view), delete_on(view)):
+        if began is not None:
+            yield began + timedelta(days=view.rules.contact_holds_max_days) + ONE_DAY
