@@ -1,8 +1,10 @@
 """A lost answer: the outcome is unknown until it is read, and nothing is ever sent again blindly."""
 
+from typing import Any
+
 import pytest
 
-from tests.house import HOSTING, WARNED, House, done, results, the_result
+from tests.house import HOSTING, WARNED, House, client_id, done, results, the_result
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import StepState
 from whmcs_bridge.simulator import faults
@@ -190,3 +192,61 @@ def test_a_release_that_got_lost_reaches_the_client_with_the_next_run() -> None:
         assert service.status == "Suspended"
         assert done(house.sync()) == ["unsuspend"]
         assert service.status == "Active"
+
+
+READ_BACK_BY = {
+    Kind.SUSPEND_ADDON: "GetClientsAddons",
+    Kind.UNSUSPEND_ADDON: "GetClientsAddons",
+    Kind.CLOSE_ADDON: "GetClientsAddons",
+    Kind.VIP_ADD: "GetClientsDetails",
+    Kind.VIP_REMOVE: "GetClientsDetails",
+    Kind.CANCEL_INVOICE: "GetInvoice",
+}
+
+
+def break_reading_after(house: House, action: str, reading: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the moment on at which WHMCS has carried `action` out, `reading` gets a login page."""
+    send = house.adapter.send
+
+    def watched(request: Any, *args: Any, **more: Any) -> Any:
+        answer = send(request, *args, **more)
+        if f"action={action}&" in str(request.body):
+            house.faults(Fault(reading, faults.Kind.HTML_200, count=0))
+        return answer
+
+    monkeypatch.setattr(house.adapter, "send", watched)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k is not Kind.NOTICE], ids=str)
+def test_what_was_done_and_cannot_be_read_back_is_unknown_and_no_failure(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step taken for failed is forgotten: an addon would stay down for ever, a VIP be taken for moved by hand."""
+    case = Case(kind)
+    with case.house as house:
+        house.pass_days()
+        with monkeypatch.context() as patch:
+            break_reading_after(house, case.action, READ_BACK_BY.get(kind, "GetClientsProducts"), patch)
+            report = house.sync()
+        assert the_result(report, kind).state is StepState.UNKNOWN
+        sent = case.calls()
+        house.faults()
+        house.sync()
+        assert house.bridge.journal.open_steps() == []
+        assert house.bridge.journal.steps(kind=kind)[0].state is StepState.DONE
+        assert case.calls() == sent
+
+
+def test_the_group_before_is_known_also_when_the_answer_to_the_move_was_lost() -> None:
+    with House.of({"class": {"hosting": HOSTING}, "vip": {**VIP, "managed_groups": ["VIP", "Resellers", ""]}}) as house:
+        client, service, invoice = house.a_debtor(group=3)
+        house.pay(invoice)
+        house.faults(Fault("UpdateClient", faults.Kind.TIMEOUT_AFTER))
+        house.sync()
+        house.faults()
+        assert client.group == 1
+        house.bridge.reevaluate(client_id(client), "a hook before the next run")
+        house.sync()
+        house.an_invoice(service, due=-1)
+        house.next_day()
+        assert client.group == 3

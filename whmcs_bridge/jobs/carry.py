@@ -1,6 +1,7 @@
 """Carry out one step: look again, write it down, do it, read it back, write down how it went."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
 
@@ -10,7 +11,16 @@ from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import AddonId, GroupId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
-from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, ModuleFailed, MovedOn, NoModule, OutcomeUnknown
+from whmcs_bridge.errors import (
+    BridgeError,
+    DatabaseTrouble,
+    Locked,
+    ModuleFailed,
+    MovedOn,
+    NoModule,
+    OutcomeUnknown,
+    WhmcsError,
+)
 from whmcs_bridge.jobs import erase
 from whmcs_bridge.jobs.hand import Hand, Now, still_due
 from whmcs_bridge.jobs.notices import message_with
@@ -74,9 +84,21 @@ def _with_requests(hand: Hand, step: Step) -> Now:
 # --- one function a kind; each returns its evidence ----------------------------------------------
 
 
+@contextmanager
+def _reading_back(what: str) -> Iterator[None]:
+    """WHMCS accepted the step: what cannot be read back now is not known, and no failure; the next run finds out."""
+    try:
+        yield
+    except OutcomeUnknown:
+        raise
+    except WhmcsError as error:
+        raise OutcomeUnknown(f"{what}: accepted by WHMCS, but it could not be read back: {error}") from error
+
+
 def _read_back(hand: Hand, service: ServiceId, wanted: Callable[[Service], bool], what: str) -> Service:
     """Read the service, keep it in the mirror, and make sure that what we asked for is what there is."""
-    found = hand.ports.panel.service(service)
+    with _reading_back(what):
+        found = hand.ports.panel.service(service)
     if found is None:
         raise BridgeError(f"{what}: WHMCS does not list the service any more")
     hand.ports.mirror.save_service_live(found)
@@ -168,11 +190,16 @@ def _terminate(hand: Hand, step: Step, due: Due, now: Now) -> str:
     hand.ports.journal.drop_approval(step.service, Kind.TERMINATE)
     if due.by_request:
         forget_refused_end(hand.ports.journal, step.service)
-        # WHMCS's own word for an end on request (facts sheet 10.2); the module's work is done either way
-        hand.ports.panel.set_service_status(step.service, ServiceStatus.CANCELLED)
+        _say_cancelled(hand, step.service)
     closed = [_close(hand, a.id) for a in facts.client.addons.values() if _closes_with(a.service_id, a.status, step)]
     message_with(hand, step, due.message, facts, now)
     return f"{found.status}" + (f", addons {', '.join(closed)}" if closed else "")
+
+
+def _say_cancelled(hand: Hand, service: ServiceId) -> None:
+    """WHMCS's own word for an end on request (facts sheet 10.2); the end has been read back, whatever becomes of it."""
+    with suppress(WhmcsError):
+        hand.ports.panel.set_service_status(service, ServiceStatus.CANCELLED)
 
 
 def _closes_with(service: ServiceId, status: ServiceStatus | None, step: Step) -> bool:
@@ -191,7 +218,8 @@ def _close(hand: Hand, addon: AddonId) -> str:
 def _addon_status(status: ServiceStatus) -> Callable[[Hand, Step, Due, Now], str]:
     def act(hand: Hand, step: Step, due: Due, now: Now) -> str:
         hand.ports.panel.set_addon_status(AddonId(step.target), status)
-        found = next((a for a in hand.ports.panel.addons_of(step.client) if a.id == step.target), None)
+        with _reading_back(f"addon {step.target}"):
+            found = next((a for a in hand.ports.panel.addons_of(step.client) if a.id == step.target), None)
         if found is None or found.status is not status:
             raise BridgeError(f"addon {step.target}: WHMCS said success, but it is {found.status if found else 'gone'}")
         assert step.service is not None
@@ -211,7 +239,8 @@ def _cancel_invoice(hand: Hand, step: Step, due: Due, now: Now) -> str:
     hand.ports.panel.cancel_invoice(InvoiceId(step.target))
     for _, found in hand.ports.panel.invoices([InvoiceId(step.target)]):
         if isinstance(found, BridgeError):
-            raise found
+            with _reading_back(f"invoice {step.target}"):
+                raise found
         if found.status is not InvoiceStatus.CANCELLED:
             raise BridgeError(f"invoice {step.target}: WHMCS said success, but it is {found.status}")
         hand.ports.mirror.save_invoice(found, hand.ports.now())
@@ -232,7 +261,8 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
             raise MovedOn(f"the client's group changed from {now.book.client.group_id} to {before}")
         target = group.id if joins else GroupId(_group_to_go_back_to(membership, int(group.id)))
         ports.panel.set_group(step.client, target)
-        after = ports.panel.client(step.client).group_id
+        with _reading_back("group"):
+            after = ports.panel.client(step.client).group_id
         if after != target:
             raise BridgeError(f"group: WHMCS said success, but the client is in group {after}")
         ports.mirror.save_client_group(step.client, after)

@@ -63,7 +63,8 @@ class Hand:
 
     def finish(self, number: int, step: Step, state: StepState, note: str) -> StepResult:
         self.ports.journal.end(number, state, self.ports.now(), note)
-        if state in (StepState.FAILED, StepState.SKIPPED) and step.service is not None:
+        undone = state in (StepState.FAILED, StepState.SKIPPED)
+        if undone and step.kind in (Kind.SUSPEND, Kind.TERMINATE) and step.service is not None:
             self.memory.acted.discard(step.service)
         return self.ended(step, state, note)
 

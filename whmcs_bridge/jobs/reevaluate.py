@@ -11,6 +11,7 @@ from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.plan import VIP_SEEN, seen_membership
 from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.plan.build import build, client_step, step_of
 from whmcs_bridge.plan.limits import stopped, stops_for
 from whmcs_bridge.plan.model import Plan, Step
@@ -34,6 +35,7 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
         report = RunReport(run, "hook", settings.mode, today, plan)
         try:
             memory = Memory(ports.journal, today)
+            report.problems += settle(ports, memory, client)  # or what we did ourselves looks like somebody else's
             hand = Hand(ports, memory, run, report.results)
             now = hand.look(client, credit=settings.policy.vip is not None)
             if settings.enforcing:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from whmcs_bridge.domain.facts import Membership, ServiceFacts
-from whmcs_bridge.domain.ids import GroupId, InvoiceId
+from whmcs_bridge.domain.ids import ClientId, GroupId, InvoiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
@@ -14,6 +14,7 @@ from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.mails import Concern, compose, find_sent, pattern_of
 from whmcs_bridge.jobs.notices import remember_notice
 from whmcs_bridge.jobs.owed import FOUND_OUT
+from whmcs_bridge.jobs.requests import forget_refused_end
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import decide
 from whmcs_bridge.policy.cases import after_end, after_release, after_suspension
@@ -25,10 +26,15 @@ Verdict = tuple[bool, str]
 """Whether the step took effect, and what was read."""
 
 
-def settle(ports: Ports, memory: Memory) -> list[str]:
-    """Settle every open step; return what could not be found out, one line each. Those stay open."""
+def settle(ports: Ports, memory: Memory, client: ClientId | None = None) -> list[str]:
+    """Settle every open step; return what could not be found out, one line each. Those stay open.
+
+    `client`: only that client's, and no mails, which WHMCS may not have in its log so soon.
+    """
     problems: list[str] = []
     for entry in ports.journal.open_steps():
+        if client is not None and (entry.step.client != client or entry.step.kind is Kind.NOTICE):
+            continue
         try:
             done, note = ASK[entry.step.kind](ports, memory, entry)
         except (DatabaseTrouble, Locked):
@@ -40,7 +46,7 @@ def settle(ports: Ports, memory: Memory) -> list[str]:
         if done:
             _tell_of_missing_module(ports, memory, entry.step)
         ports.journal.end(entry.number, state, ports.now(), f"{FOUND_OUT}: {note}")
-        if not done and entry.step.service is not None:
+        if not done and entry.step.service is not None and entry.step.kind in (Kind.SUSPEND, Kind.TERMINATE):
             memory.acted.discard(entry.step.service)
     return problems
 
@@ -100,6 +106,7 @@ def _ended(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     if done:
         memory.keep(after_end(memory.case(step.service), step.date))
         ports.journal.drop_approval(step.service, Kind.TERMINATE)
+        forget_refused_end(ports.journal, step.service)
     return done, f"{found.status if found else 'not listed'}"
 
 
@@ -133,12 +140,14 @@ def _membership(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     vip = ports.settings.policy.vip
     group = ports.mirror.group_named(vip.group) if vip else None
     details = ports.panel.client(step.client)
+    book = ports.mirror.book(step.client)
+    seen = int(book.client.group_id) if book is not None else 0  # the look before the step was the last to see it
     ports.mirror.save_client_group(step.client, GroupId(details.group_id))
     joins = step.kind is Kind.VIP_ADD
     done = group is not None and (details.group_id == group.id) is joins
     if done:
         known = memory.memberships.get(step.client, Membership())
-        before = known.previous_group or 0
+        before = seen if group is not None and seen != group.id else known.previous_group or 0
         moved = moved_membership(known, joins=joins, before=before, today=step.date)
         memory.memberships[step.client] = moved
         ports.journal.save_membership(step.client, moved)
