@@ -186,6 +186,35 @@ def test_a_final_warning_is_not_sent_only_to_the_mailbox_that_was_switched_off()
         assert house.events("module:terminate") == []
 
 
+def test_that_a_service_is_down_is_not_told_to_its_own_mailbox_alone() -> None:
+    """The mailbox goes down with the service; it is up again when the client hears of the release."""
+    with House.of(WITH_MAILS) as house:
+        owner = house.a_client(email="me@shop.example.org")
+        service = house.a_service(owner, domain="shop.example.org")
+        invoice = house.an_invoice(service, due=-2)
+        house.sync()
+        house.next_day()
+        assert service.status == "Suspended"
+        assert house.mails(about="Suspended: ") == []
+        assert "mail-failed:service-suspended" in house.task_codes()
+        house.pay(invoice)
+        house.next_day()
+        assert len(house.mails(about="Back online: ")) == 1
+
+
+def test_a_final_warning_on_suspension_is_not_sent_to_the_mailbox_that_goes_down() -> None:
+    rules = {**HOSTING, "terminate_after_days": 5, "final_warning_days": 2}
+    with House.of({"class": {"hosting": rules}}) as house:
+        owner = house.a_client(email="me@shop.example.org")
+        service = house.a_service(owner, domain="shop.example.org")
+        house.an_invoice(service, due=-3)
+        house.sync()
+        assert service.status == "Suspended"
+        assert house.mails() == []
+        house.next_day(20)
+        assert house.events("module:terminate") == []
+
+
 def test_a_contact_elsewhere_is_enough_for_a_final_warning() -> None:
     with House.of(WITH_MAILS) as house:
         owner = house.a_client(email="me@shop.example.org")

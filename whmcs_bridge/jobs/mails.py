@@ -1,7 +1,7 @@
 """Notices: one mail for what a client has to hear of one kind, sent once, delivered or told to staff."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -16,7 +16,7 @@ from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.cases import after_notice
-from whmcs_bridge.policy.decision import Decision
+from whmcs_bridge.policy.decision import Decision, Kind
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING, Message
 from whmcs_bridge.settings.messages import BUILT_IN, render
 
@@ -122,26 +122,24 @@ def on_domain(email: str, domain: str) -> bool:
     return bool(own) and (host == own or host.endswith("." + own))
 
 
-def mailbox_is_down(email: str, services: Iterable[tuple[str, ServiceStatus | None]]) -> bool:
-    """The only known mailbox is on a domain whose service is suspended (or about to be)."""
-    return any(status is not ServiceStatus.ACTIVE and on_domain(email, domain) for domain, status in services)
+def reaches_someone(ports: Ports, facts: ServiceFacts, after: Step | None = None) -> bool:
+    """A mail to the client reaches a mailbox that works: the client's own, or a contact's that gets such mails.
 
-
-def reaches_someone(ports: Ports, facts: ServiceFacts, about_to_fall: Collection[ServiceId] = ()) -> bool:
-    """A mail to the client reaches a mailbox that works: the client's own, or a contact's that gets such mails."""
-    services = [
-        (s.domain, None if s.id in about_to_fall else s.status)
-        for s in facts.client.services.values()
-        if s.status is ServiceStatus.SUSPENDED or s.id in about_to_fall
-    ]
-    if not mailbox_is_down(facts.client.client.email, services):
+    `after` is a step that was done since the facts were read: its service is down by it, or up again.
+    """
+    done_to = after.service if after is not None else None
+    down = [s.domain for s in facts.client.services.values() if s.status is ServiceStatus.SUSPENDED and s.id != done_to]
+    if after is not None and after.kind in (Kind.SUSPEND, Kind.TERMINATE):
+        down.append(facts.service.domain)
+    if not any(on_domain(facts.client.client.email, domain) for domain in down):
         return True
     try:
         contacts: Sequence[Contact] = ports.panel.contacts(facts.client.client.id)
     except WhmcsError:
         return False
     return any(
-        (c.invoice_emails or c.product_emails or c.general_emails) and not mailbox_is_down(c.email, services)
+        (c.invoice_emails or c.product_emails or c.general_emails)
+        and not any(on_domain(c.email, domain) for domain in down)
         for c in contacts
     )
 

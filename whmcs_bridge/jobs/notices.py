@@ -60,13 +60,14 @@ def _leave_to_whmcs(hand: Hand, step: Step) -> None:
     raise MovedOn("WHMCS wrote about this debt today; its mail counts")
 
 
-def _send_one(hand: Hand, concerns: Sequence[Concern]) -> list[StepResult]:
+def _send_one(hand: Hand, concerns: Sequence[Concern], after: Step | None = None) -> list[StepResult]:
+    """Send one mail; `after` is the step just done that it belongs to: a mailbox went or came with it."""
     name = concerns[0].step.message
     mail = compose(hand.ports, name, concerns)
     # the subject goes into the journal with the beginning: after a crash it is looked for in WHMCS's mail log
     numbers = [hand.begin(c.step, note=mail.subject) for c in concerns]
     try:
-        if name == FINAL_WARNING and not reaches_someone(hand.ports, concerns[0].facts):
+        if not reaches_someone(hand.ports, concerns[0].facts, after):
             raise Refused("the client's only mailbox is on the suspended domain")
         send(hand.ports, mail)
     except OutcomeUnknown:
@@ -115,4 +116,4 @@ def message_with(hand: Hand, step: Step, name: str, facts: ServiceFacts, now: No
         digest=step.digest,
     )
     concern = Concern(own, facts, now.decisions[step.service])
-    _send_one(hand, [concern])
+    _send_one(hand, [concern], after=step)
