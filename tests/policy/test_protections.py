@@ -581,3 +581,19 @@ def test_next_names_the_step_and_its_day(
     following = next_step(found, policy, today)
     expected = None if step is None else (step[0], day(step[1]))
     assert (None if following is None else (following[0].kind, following[1])) == expected
+
+
+@pytest.mark.parametrize("today", [5, 6])
+def test_next_from_a_quiet_day_is_the_first_active_one(today: int) -> None:
+    """Due for long, asked on a quiet Sunday and on the Monday after it."""
+    policy = a_policy(1, None, quiet=["friday", "saturday", "sunday"])
+    following = next_step(up(), policy, day(today + 49))
+    assert following is not None
+    assert following[1] == day(6 + 49)
+
+
+def test_next_after_a_final_warning_that_waits_for_approval_is_a_new_warning() -> None:
+    policy = a_policy(approval={"terminate": "required"})
+    following = next_step(down(), policy, day(16))
+    assert following is not None
+    assert (following[0].message, following[1]) == (FINAL_WARNING, day(43))
