@@ -142,6 +142,11 @@ def lines_typed(page: Path) -> Iterator[str]:
                 yield re.split(r" [|>&]|  +# ", typed)[0]
 
 
+def test_there_are_settings_files_and_command_lines_to_look_at() -> None:
+    assert sum("[whmcs]" in body for page in PAGES for body in blocks(page, "toml")) >= 1
+    assert sum(1 for page in PAGES for _ in lines_typed(page)) >= 60
+
+
 @every_page
 def test_every_command_line_shown_is_one_that_the_program_takes(page: Path) -> None:
     for line in lines_typed(page):

@@ -2,7 +2,7 @@
 
 Seven clients hold ten services. A fifth of the services has an open invoice: three quarters of these are renewals
 that are not yet due, the rest are overdue, mostly for days, some for months; those are suspended with our reason and
-have their case in the journal. Each service has two paid invoices behind it.
+have their case in the journal. Each service has a paid invoice behind it.
 """
 
 import sys
@@ -178,11 +178,7 @@ def fill(mirror: SqliteMirror, services: int) -> dict[str, int]:
     )
     numbers = range(1, services + 1)
     owing = [(number, due) for number in numbers if (due := due_of(number)) is not None]
-    past = (
-        a_head(number, InvoiceId(number * 2 + turn), TODAY - timedelta(days=60 + 30 * turn), True)
-        for number in numbers
-        for turn in (0, 1)
-    )
+    past = (a_head(number, InvoiceId(number), TODAY - timedelta(days=20 + number % 30), True) for number in numbers)
     counts = {
         "clients": in_pages(
             map(a_client, range(1, client_of(services) + 1)), lambda c: mirror.save_clients(c, snapshot)
