@@ -1,8 +1,11 @@
 """What a case remembers, and what it must not carry over."""
 
+import pytest
+
 from tests.house import HOSTING, House, done
-from whmcs_bridge.simulator import modules
-from whmcs_bridge.simulator.records import Actor
+from whmcs_bridge.simulator import faults, modules
+from whmcs_bridge.simulator.faults import Fault
+from whmcs_bridge.simulator.records import Actor, ServiceStatus
 
 
 def test_a_final_warning_of_a_paid_debt_ends_nothing_later() -> None:
@@ -67,3 +70,18 @@ def test_invoices_without_lines_do_not_stop_the_run() -> None:
         house.next_day(16)
         assert service.status == "Terminated"
         assert house.bridge.journal.runs(1)[0].outcome == "ok"
+
+
+@pytest.mark.parametrize("unread", ["GetInvoices", "GetInvoice"])
+def test_a_blank_suspension_is_not_taken_for_staffs_by_a_run_that_could_not_read_the_debt(unread: str) -> None:
+    """Or the client would stay down after paying: what is staff's is never lifted."""
+    with House.of() as house:
+        _, service, invoice = house.a_debtor(overdue=9)
+        service.status = ServiceStatus.SUSPENDED
+        house.faults(Fault(unread, faults.Kind.ERROR, text="Out of order", count=0))
+        house.sync()
+        house.faults()
+        house.next_day()
+        house.pay(invoice)
+        assert done(house.next_day()) == ["unsuspend"]
+        assert service.status == "Active"

@@ -89,6 +89,8 @@ def _adopted(view: View, case: Case, today: date) -> Case:
     ours = carries_our_reason(view.service.suspension_reason)
     if case.adopted_on is not None or (case.suspended_on is not None and ours):
         return case
+    if not view.facts.complete:
+        return case  # the debt behind a blank reason may be in what could not be read: sorted by the next whole run
     whose = adoption_of(view.facts, view.counted)
     client = case.client_id or view.service.client_id
     # a reason that is not ours any more: somebody suspended it anew since we did
