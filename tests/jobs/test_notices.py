@@ -289,6 +289,19 @@ def test_a_message_whose_answer_was_lost_after_its_step_is_sent_by_the_next_run(
         assert house.mails(client) == ["Suspended: site1.example.net"]
 
 
+def test_a_lost_message_is_not_taken_for_the_one_about_another_service_of_the_same_name() -> None:
+    """Both are a Starter without a domain: with the same subject, one mail in the log would pass for two."""
+    with House.of({"class": {"hosting": {**HOSTING, "on_suspend_message": "service-suspended"}}}) as house:
+        client = house.a_client()
+        for _ in range(2):
+            house.an_invoice(house.a_service(client, domain=""), due=-3)
+        house.faults(Fault("SendEmail", faults.Kind.TIMEOUT_BEFORE, nth=2))
+        house.sync()
+        house.faults()
+        house.sync()
+        assert house.mails() == ["Suspended: Starter (1)", "Suspended: Starter (2)"]
+
+
 def test_an_owed_message_is_dropped_when_it_is_no_longer_true() -> None:
     """The mail on suspension was lost, and the client has paid since: nobody is told of a suspension that is over."""
     rules = {**HOSTING, "on_suspend_message": "service-suspended", "on_release_message": "service-released"}

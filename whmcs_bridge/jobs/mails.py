@@ -77,7 +77,7 @@ def _values(ports: Ports, concerns: Sequence[Concern], invoices: Sequence[Invoic
     if suspend is not None and suspend <= today:
         suspend = ports.settings.policy.calendar.next_active(today + timedelta(days=1))
     terminate = min((d.clocks.terminate_on for d in decisions if d.clocks.terminate_on), default=None)
-    services = ", ".join(c.facts.service.domain or c.facts.service.name or str(c.facts.service.id) for c in concerns)
+    services = ", ".join(_called(c.facts) for c in concerns)
     return {
         "client": concerns[0].facts.client.client.name,
         "services": services,
@@ -88,6 +88,17 @@ def _values(ports: Ports, concerns: Sequence[Concern], invoices: Sequence[Invoic
         "terminate_on": str(terminate or ""),
         "link": f"{ports.settings.whmcs.url.rstrip('/')}/clientarea.php?action=invoices",
     }
+
+
+def _called(facts: ServiceFacts) -> str:
+    """Name a service by its domain or product, with its number where the client has another of that name.
+
+    Subjects tell mails apart: a lost one is looked for in WHMCS's mail log by its subject.
+    """
+    own = facts.service
+    name = own.domain or own.name
+    others = (s.domain or s.name for s in facts.client.services.values() if s.id != own.id)
+    return f"{name} ({own.id})".lstrip() if not name or name in others else name
 
 
 def _total(concerns: Sequence[Concern]) -> Money:
