@@ -216,9 +216,17 @@ class History:
         due = [
             i
             for i in self.debts(service)
-            if self._owed_for_services(i) > 0 and self.house.world.balance(i) > self._least_that_counts()
+            if self._owed_for_services(i) > 0
+            and self.house.world.balance(i) > self._least_that_counts()
+            and self._last_day_to_pay(i) < self.house.today
         ]
         assert not due, f"{what}: still owes {[i.id for i in due]}"
+
+    def _last_day_to_pay(self, invoice: Invoice) -> date:
+        """The due date; where the gateway has clearing days, a weekend's moves to Monday."""
+        if "clearing_bank_days" not in HOUSES[self.name].get("calendar", {}):
+            return invoice.due
+        return invoice.due + timedelta(days=max(0, 7 - invoice.due.weekday()) if invoice.due.weekday() > 4 else 0)
 
     def _least_that_counts(self) -> int:
         return 100 if "min_debt" in HOUSES[self.name].get("policy", {}) else 0
