@@ -250,6 +250,11 @@ def test_a_clock_that_jumped_holds_every_harmful_step_until_a_person_says_so() -
         assert stop_codes(report) == ["sanity:long-gap"]
         assert report.plan.stops[0].way_past == "whmcs-bridge sync --accept-sanity long-gap"
         assert (service.status, report.exit_code) == ("Active", 3)
+        for report in (house.sync(), house.next_day()):  # a timer that runs again is no person
+            assert "sanity:long-gap" in stop_codes(report)
+            assert service.status == "Active"
+        assert done(house.sync(accept_sanity=["long-gap"])) == ["suspend"]
+        assert stop_codes(house.next_day()) == []
 
 
 def test_a_sanity_stop_is_passed_once() -> None:
@@ -278,6 +283,7 @@ def test_a_jump_in_new_overdue_invoices_is_noticed() -> None:
             house.an_invoice(house.a_service(), due=-40)
         report = house.sync()
         assert "sanity:new-overdue" in stop_codes(report)
+        assert "sanity:new-overdue" in stop_codes(house.next_day())
         assert house.events("module:suspend") == []
 
 
@@ -313,6 +319,32 @@ def test_a_copy_of_the_installation_is_noticed() -> None:
         report = house.sync()
         assert "sanity:system-url" in stop_codes(report)
         assert house.events("module:suspend") == []
+
+
+def test_many_of_the_same_age_are_held_on_the_next_day_too_though_they_were_warned_and_planned() -> None:
+    config = {"class": {"hosting": WARNED}, "sanity": {"enabled": True, "new_overdue_factor": 1000}}
+    with House.of(config) as house:
+        book = [house.a_debtor(overdue=-60) for _ in range(40)]
+        house.sync()
+        for _, _, invoice in book[:25]:
+            invoice.due = house.day(-1)
+            house.world.touch(invoice)
+        house.next_day(2)
+        for _ in range(3):
+            assert "sanity:same-age" in stop_codes(house.next_day())
+        assert house.events("module:suspend") == []
+
+
+def test_another_version_of_whmcs_is_noticed_until_a_person_says_so() -> None:
+    with House.of(sane()) as house:
+        _, service, _ = house.a_debtor(overdue=-2)
+        house.sync()
+        house.world.settings["Version"] = "99.1.0-release.1"
+        for _ in range(5):
+            assert "sanity:version" in stop_codes(house.next_day())
+        assert service.status == "Active"
+        assert done(house.sync(accept_sanity=["version"])) == ["suspend"]
+        assert stop_codes(house.next_day()) == []
 
 
 def test_maintenance_mode_is_noticed() -> None:

@@ -53,23 +53,25 @@ def _findings(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
     panel = ports.journal.get("panel") or {}
     if panel.get("system_url_differs"):
         yield "system-url", f"WHMCS calls itself {panel['system_url_differs']}: a copy of the installation?"
+    if seen.get("version") and panel.get("version") and seen["version"] != panel["version"]:
+        yield "version", f"WHMCS was {seen['version']} at the last run and is {panel['version']}"
     if panel.get("maintenance"):
         yield "maintenance", "WHMCS is in maintenance mode"
     yield from _same_age(ports, judged)
 
 
 def _same_age(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
-    due = [s for s in judged.steps if s.kind is Kind.SUSPEND and not s.announced]
+    due = [s for s in judged.steps if s.kind is Kind.SUSPEND]  # announced or not: the stop holds on the next day too
     living = ports.mirror.count_living()
     share = ports.settings.policy.sanity.same_age_percent
     if len(due) > SMALL_BOOK and living and len(due) * 100 > share * living:
         yield "same-age", f"{len(due)} of {living} services became due for suspension at once, {share} % allowed"
 
 
-def remember(ports: Ports) -> None:
-    """Keep what the next run compares with."""
+def remember(ports: Ports, stops: Collection[Stop]) -> None:
+    """Keep what the next run compares with; not while a stop stands, or the next run would find nothing amiss."""
     info = ports.mirror.last()
-    if info is None:
+    if info is None or any(stop.code.startswith("sanity:") for stop in stops):
         return
     seen = {
         "day": ports.today().isoformat(),
@@ -77,5 +79,6 @@ def remember(ports: Ports) -> None:
         "service": info.highest_service,
         "invoice": info.highest_invoice,
         "overdue": info.overdue_invoices,
+        "version": (ports.journal.get("panel") or {}).get("version", ""),
     }
     ports.journal.put(SEEN, seen)

@@ -112,7 +112,7 @@ def _run(
             raised = _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
         journal.reconcile_tasks([*judged.notes, *raised, *_troubles(report)], today, complete=reading.complete)
         if reading.complete:
-            sanity.remember(ports)
+            sanity.remember(ports, plan.stops)
         report.calls = ports.panel.calls()
         return report
     finally:
