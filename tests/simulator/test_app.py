@@ -126,6 +126,16 @@ def test_settings_of_whmcs_are_read_and_set(server: Server) -> None:
         ("POST", "pay", {"invoice": 999}, 400),
         ("POST", "pay", {"invoice": 1, "amount": "much"}, 400),
         ("POST", "pay", {}, 400),
+        ("POST", "pay", {"invoice": 1, "amount": "-5.00"}, 400),
+        ("POST", "pay", {"invoice": 1, "amout": "5.00"}, 400),
+        ("POST", "advance", {"dais": 3}, 400),
+        ("POST", "advance", {"days": -3}, 400),
+        ("POST", "advance", {"to": "2020-01-01"}, 400),
+        ("POST", "advance", [1], 400),
+        ("POST", "switches", ["ip_denied"], 400),
+        ("POST", "switches", {"suspend_boundary": "?"}, 400),
+        ("POST", "switches", {"ip_denied": "yes"}, 400),
+        ("POST", "faults", {"fautls": []}, 400),
         ("POST", "advance", {"to": "someday"}, 400),
         ("POST", "faults", [{"kind": "odd"}], 400),
         ("GET", "nothing", None, 404),
@@ -143,6 +153,25 @@ def test_a_wrong_control_call_says_what_is_wrong(
 def test_a_control_call_that_is_no_json_says_so(server: Server) -> None:
     reply = requests.post(f"{server.url}simulator/pay", data="{", timeout=5)
     assert (reply.status_code, "not JSON" in reply.json()["error"]) == (400, True)
+
+
+def test_a_switch_that_is_refused_changes_no_other(server: Server) -> None:
+    assert control(server, "POST", "switches", {"ip_denied": True, "ids_as_strings": "some"})[0] == 400
+    assert control(server, "GET", "switches")[1]["ip_denied"] is False
+
+
+def test_actions_are_taken_from_the_role_and_given_back(server: Server) -> None:
+    control(server, "POST", "switches", {"role_denied_actions": ["GetStats"]})
+    assert api(server, "GetStats").status_code == 403
+    control(server, "POST", "switches", {"role_denied_actions": []})
+    assert api(server, "GetStats").status_code == 200
+
+
+def test_a_setting_that_is_a_yes_or_no_is_kept_as_whmcs_keeps_it(server: Server) -> None:
+    control(server, "POST", "settings", {"MaintenanceMode": True})
+    assert api(server, "GetConfigurationValue", setting="MaintenanceMode").json()["value"] == "on"
+    control(server, "POST", "settings", {"MaintenanceMode": False})
+    assert api(server, "GetConfigurationValue", setting="MaintenanceMode").json()["value"] == ""
 
 
 BREAKS = [

@@ -22,6 +22,7 @@ from whmcs_bridge.simulator.front import PATH, Answer, Front
 from whmcs_bridge.simulator.php import parse_pairs
 from whmcs_bridge.simulator.records import ProductGroup
 from whmcs_bridge.simulator.state import World
+from whmcs_bridge.simulator.switches import Switches
 
 THREADS = 32
 """Requests served side by side: with latency, each sleeping one holds a thread."""
@@ -104,10 +105,12 @@ def _control(front: Front, name: str) -> Response:
         body = msgspec.json.decode(data) if data else {}
     except msgspec.DecodeError as error:
         return _json({"error": f"the body is not JSON: {error}"}, 400)
+    if not isinstance(body, dict) and (name, request.method) != ("faults", "POST"):
+        return _json({"error": "the body is not a JSON object"}, 400)
     with front.lock:
         try:
             return _json(handler(front, body))
-        except (UsageProblem, ValueError, KeyError, TypeError) as error:
+        except (UsageProblem, ValueError, TypeError) as error:
             return _json({"error": f"{error}"}, 400)
 
 
@@ -115,23 +118,37 @@ def _json(data: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(data), status, content_type="application/json")
 
 
+def _known(body: Any, *keys: str) -> None:
+    """Refuse a misspelt key, which would be a call other than the one that was meant."""
+    for key in body:
+        if key not in keys:
+            raise UsageProblem(f"unknown key {key!r}; known: {', '.join(keys)}")
+
+
 def _advance(front: Front, body: Any) -> Any:
     """{"days": 3} or {"to": "2025-03-01"}: move the clock, running the daily cron on the way."""
     world = front.world
+    _known(body, "days", "to")
     to = date.fromisoformat(body["to"]) if "to" in body else None
-    reports = cron.advance(world, int(body.get("days", 1)), to=to)
+    days = int(body.get("days", 1)) if to is None else (to - world.today).days
+    if days < 0:
+        raise UsageProblem(f"the clock only goes forward; it is {world.today}")
+    reports = cron.advance(world, days, to=to)
     return {"clock": f"{world.clock:%Y-%m-%d %H:%M:%S}", "cron": [msgspec.to_builtins(row) for row in reports]}
 
 
 def _pay(front: Front, body: Any) -> Any:
     """{"invoice": 5, "amount": "10.00"}: the client pays; without an amount, all that is owed."""
     world = front.world
+    _known(body, "invoice", "amount", "gateway", "transid")
+    if "invoice" not in body:
+        raise UsageProblem("invoice is missing")
     invoice = world.invoices.get(int(body["invoice"]))
     if invoice is None:
         raise UsageProblem(f"no invoice {body['invoice']}")
     cents = to_cents(str(body["amount"])) if "amount" in body else None
-    if "amount" in body and cents is None:
-        raise UsageProblem(f"amount {body['amount']!r} is not a number")
+    if "amount" in body and (cents is None or cents <= 0):
+        raise UsageProblem(f"amount {body['amount']!r} is not a number above 0")
     entry = automation.record_payment(world, invoice, cents, str(body.get("gateway", "")), str(body.get("transid", "")))
     return {"transaction": entry.id, "status": invoice.status, "balance": world.balance(invoice) / 100}
 
@@ -160,17 +177,25 @@ def _show_switches(front: Front, body: Any) -> Any:
 
 def _set_switches(front: Front, body: Any) -> Any:
     """{"suspend_boundary": ">"}: set switches by name."""
-    for name, value in body.items():
-        try:
-            front.world.switches.set(name, value)
-        except KeyError:
-            raise UsageProblem(f"no switch {name!r}") from None
+    known = msgspec.to_builtins(front.world.switches)
+    for name in body:
+        if name not in known:
+            raise UsageProblem(f"no switch {name!r}")
+    try:
+        checked = msgspec.convert({**known, **body}, Switches)
+    except msgspec.ValidationError as error:
+        raise UsageProblem(f"{error}") from error
+    for name in body:
+        front.world.switches.set(name, getattr(checked, name))
     return _show_switches(front, body)
 
 
 def _settings(front: Front, body: Any) -> Any:
-    """WHMCS configuration values; a POST sets those it names."""
-    front.world.settings.update({str(name): str(value) for name, value in body.items()})
+    """WHMCS configuration values; a POST sets those it names. WHMCS keeps yes and no as `on` and nothing."""
+    words = {True: "on", False: ""}
+    front.world.settings.update(
+        {name: words[value] if isinstance(value, bool) else str(value) for name, value in body.items()}
+    )
     return front.world.settings
 
 

@@ -161,7 +161,8 @@ def faults_from(data: Any) -> Faults:
 
     UsageProblem names the first rule that is wrong.
     """
-    rows, seed = (data.get("faults", []), data.get("seed", 0)) if isinstance(data, dict) else (data, 0)
+    whole = isinstance(data, dict) and set(data) <= {"seed", "faults"}
+    rows, seed = (data.get("faults", []), data.get("seed", 0)) if whole else (data, 0)
     if not isinstance(rows, list) or not isinstance(seed, int):
         raise UsageProblem('faults: expected a list of rules, or {"seed": 1, "faults": [...]}')
     return Faults([_rule(number, row) for number, row in enumerate(rows, start=1)], seed)
