@@ -82,6 +82,12 @@ def test_success_can_be_told_under_status() -> None:
     assert (reply["status"], "result" in reply) == ("success", False)
 
 
+def test_a_status_that_says_something_else_keeps_its_name() -> None:
+    """An invoice's own status is never taken for the call's."""
+    reply = reply_of(a_small_front(result_key="status"), "GetInvoice", invoiceid=1)
+    assert (reply["result"], reply["status"]) == ("success", "Unpaid")
+
+
 def test_status_can_be_told_under_result() -> None:
     assert reply_of(a_small_front(result_key="result"), "GetPermissionsList")["result"] == "success"
 

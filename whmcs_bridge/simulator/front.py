@@ -257,7 +257,7 @@ def _reshaped(fault: Fault, reply: Any) -> Any:
     if kind == Kind.NUMERIC_KEYS:
         return wire.numeric_keys(reply)
     if kind == Kind.STATUS_KEY:
-        return {("status" if key == "result" else key): value for key, value in reply.items()}
+        return wire.under_status(reply)
     if kind == Kind.WRONG_TOTAL and "totalresults" in reply:
         total = int(reply["totalresults"]) + fault.rows
         return {**reply, "totalresults": str(total) if isinstance(reply["totalresults"], str) else total}

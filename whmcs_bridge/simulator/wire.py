@@ -39,7 +39,7 @@ def shaped(switches: Switches, reply: Reply, action: str = "") -> Reply:
     if is_plain(switches):
         return reply
     if switches.result_key == "status" and "result" in reply:
-        reply = {("status" if key == "result" else key): value for key, value in reply.items()}
+        reply = under_status(reply)
     elif switches.result_key == "result" and "status" in reply and "result" not in reply:
         reply = {("result" if key == "status" else key): value for key, value in reply.items()}
     ids = switches.ids_as_strings_of.get(action.lower(), switches.ids_as_strings)
@@ -54,6 +54,13 @@ def shaped(switches: Switches, reply: Reply, action: str = "") -> Reply:
     if switches.numeric_key_objects:
         reply = numeric_keys(reply)
     return dict(_flat("", reply)) if switches.flattened_lists else reply
+
+
+def under_status(reply: Reply) -> Reply:
+    """The reply's `result` under the name `status` (E2), unless that name says something else, as in GetInvoice."""
+    if "status" in reply:
+        return reply
+    return {("status" if key == "result" else key): value for key, value in reply.items()}
 
 
 def _numbers_as_text(value: Any) -> Any:
