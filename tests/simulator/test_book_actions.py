@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulator.calls import a_front, reply_of
 from tests.simulator.worlds import a_client, a_service, a_world, an_addon, listen
+from whmcs_bridge.simulator.actions.base import to_cents
 from whmcs_bridge.simulator.front import Front
 from whmcs_bridge.simulator.records import Admin, Group, ProductGroup, Server
 
@@ -81,6 +82,17 @@ def test_statistics_count_what_is_overdue(front: Front) -> None:
     stats = reply_of(front, "GetClientsDetails", clientid=1, stats=1)["stats"]
     assert (stats["numoverdueinvoices"], stats["numunpaidinvoices"]) == (1, 2)
     assert (stats["overdueinvoicesbalance"], stats["productsnumactive"]) == ("$5.00 USD", 1)
+
+
+@pytest.mark.parametrize(("number", "shown"), [("5551234", "+1.5551234"), ("+1.5551234", "+1.5551234"), ("", "")])
+def test_a_country_code_is_written_once(front: Front, number: str, shown: str) -> None:
+    reply_of(front, "UpdateClient", clientid=1, phonenumber=number)
+    assert details(front)["phonenumberformatted"] == shown
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1e400", "NaN", "much", ""])
+def test_what_is_no_amount_of_money_is_not_read_as_one(text: str) -> None:
+    assert to_cents(text) is None
 
 
 def test_a_note_is_added_and_never_empty(front: Front) -> None:

@@ -103,6 +103,7 @@ def test_the_indexes_of_a_book_are_whole(book: World) -> None:
             if line.type == "Hosting":
                 assert book.services[line.relid].client == invoice.client
                 assert number in book.invoices_by_service[line.relid]
+    assert book.users_of_client == {number: [number] for number in book.clients}
     for kind, table in (("invoice", book.invoices), ("service", book.services), ("client", book.clients)):
         assert book.counters[kind] == max(table)
     line_ids = [line.id for invoice in book.invoices.values() for line in invoice.lines]

@@ -307,6 +307,7 @@ class _Builder:
         world.clients[number] = client
         world.clients_by_email[email] = number
         world.users[number] = User(number, "Client", name, email, self._moment(since), {number: True})
+        world.users_of_client[number] = [number]
         return client
 
     def _group_for(self, habit: Habit, tenure: int) -> int:

@@ -15,6 +15,8 @@ Handler = Callable[[World, "Params"], Reply]
 T = TypeVar("T")
 
 ZERO_DATE = "0000-00-00"
+MAX_DIGITS = 15
+"""No amount of money is longer; a longer one is no number to us."""
 ZERO_MOMENT = "0000-00-00 00:00:00"
 FALSE_WORDS = frozenset({"", "0"})
 """Texts that PHP takes for false; "false" and "False" are true."""
@@ -100,7 +102,9 @@ def to_cents(text: str) -> int | None:
         amount = Decimal(text.strip())
     except InvalidOperation:
         return None
-    return int((amount * 100).quantize(Decimal(1), ROUND_HALF_UP)) if amount.is_finite() else None
+    if not amount.is_finite() or amount.adjusted() > MAX_DIGITS:
+        return None
+    return int((amount * 100).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def to_day(text: str) -> date | None:

@@ -128,7 +128,9 @@ def get_clients_details(world: World, params: Params) -> Reply:
 
 def _details(world: World, client: Client) -> Reply:
     currency = world.currencies.get(client.currency)
-    phone = f"+1.{client.phonenumber}" if client.phonenumber else ""
+    phone = client.phonenumber
+    if phone and not phone.startswith("+"):
+        phone = f"+1.{phone}"
     owner = world.users.get(client.owner)
     fields = client.customfields or {}
     users = [world.users[client.owner]] if owner else []
