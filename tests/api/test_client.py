@@ -430,6 +430,19 @@ def test_the_name_of_a_setting_tells_whether_its_value_is_secret(setting: str, v
     assert redact({"setting": setting, "value": "v"}) == {"setting": setting, "value": value}
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://x.example.com/sso.php?access_token=abc", "https://x.example.com/sso.php?access_token=[hidden]"),
+        ('<a href="https://x/viewticket.php?tid=5&c=AbCd">', '<a href="https://x/viewticket.php?tid=5&c=[hidden]">'),
+        ("https://x.example.com/?pid=5&cc=1", "https://x.example.com/?pid=5&cc=1"),
+    ],
+)
+def test_links_are_shown_without_what_opens_them(address: str, shown: str) -> None:
+    """CreateSsoToken gives its token twice: once as a field, once in the link."""
+    assert redact({"redirect_url": address}) == {"redirect_url": shown}
+
+
 def test_redacting_changes_nothing_in_the_reply_itself() -> None:
     answer = {"a": [{"password": "p"}]}
     redact(answer)

@@ -224,6 +224,13 @@ def test_a_read_that_was_lost_is_repeated(fault: Callable[[], Exception]) -> Non
 
 
 @pytest.mark.parametrize("fault", MAYBE_SENT)
+def test_a_read_that_stays_lost_is_not_said_to_have_been_carried_out(fault: Callable[[], Exception]) -> None:
+    with pytest.raises(OutcomeUnknown, match="try again") as caught:
+        an_api(Scripted(*[lambda form: fault()] * 4)).call("GetStats")
+    assert "carried out" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", MAYBE_SENT)
 def test_a_write_that_was_lost_is_unknown_and_never_repeated(fault: Callable[[], Exception]) -> None:
     adapter = Scripted(lambda form: fault())
     with pytest.raises(OutcomeUnknown, match="read it back"):

@@ -201,7 +201,7 @@ class Exchange:
     def _attempt(self, action: Action, fields: list[tuple[str, str]], read: Callable[[Answer], T]) -> T:
         started = time.perf_counter()
         try:
-            answer = self._transport.post(action.name, fields, slow=action.slow)
+            answer = self._transport.post(action.name, fields, slow=action.slow, reads=action.reads)
         finally:
             self._count(action, time.perf_counter() - started)
         try:

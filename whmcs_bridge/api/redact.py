@@ -1,5 +1,6 @@
 """Replies fit to be shown: without passwords, access codes and card data."""
 
+import re
 from collections.abc import Mapping
 
 HIDDEN = "[hidden]"
@@ -33,6 +34,8 @@ _SECRET_KEYS = frozenset(
         "transfersecret",
     }
 )
+_IN_ADDRESS = re.compile(r"([?&](?:access_token|token|auth|hash|secret|password|c)=)[^&#\s\"'<>]+", re.IGNORECASE)
+"""The part of a link that lets whoever has it in: CreateSsoToken's redirect_url, links to tickets."""
 _SECRET_PARTS = ("password", "passwd", "secret", "accesshash", "token", "apikey", "api_key")
 
 
@@ -54,7 +57,9 @@ def _shown(key: str, value: object) -> object:
         return redact(value)
     if isinstance(value, list | tuple):
         return [_shown(key, item) for item in value]
-    return HIDDEN if value not in (None, "") and _is_secret(key) else value
+    if value not in (None, "") and _is_secret(key):
+        return HIDDEN
+    return _IN_ADDRESS.sub(rf"\g<1>{HIDDEN}", value) if isinstance(value, str) and "=" in value else value
 
 
 def _is_secret(key: str) -> bool:

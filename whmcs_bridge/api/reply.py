@@ -256,7 +256,11 @@ def _raise_for_status(action: Action, answer: Answer, what: str, scrub: Callable
         )
     if status == 429:
         seconds = _retry_after(answer.retry_after)
-        raise Unavailable(f"something in front of WHMCS asks us to slow down (429) at {action.name}", seconds)
+        raise Unavailable(
+            f"something in front of WHMCS asks us to slow down (429) at {action.name}: try again later, and lower "
+            "whmcs.connections if it happens often",
+            seconds,
+        )
     if status >= 500:
         seconds = _retry_after(answer.retry_after)
         raise Unavailable(

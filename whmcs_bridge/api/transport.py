@@ -127,8 +127,8 @@ class Transport:
         self._adapter = adapter
         self._local = threading.local()
 
-    def post(self, action: str, fields: list[tuple[str, str]], *, slow: bool) -> Answer:
-        """Send one action and return the answer, whatever its status.
+    def post(self, action: str, fields: list[tuple[str, str]], *, slow: bool, reads: bool = False) -> Answer:
+        """Send one action and return the answer, whatever its status; `reads` says that it changes nothing.
 
         Raises NotDelivered (nothing was sent), InsecureConnection (the same, and will stay so),
         OutcomeUnknown (sent, no whole answer), UnreadableReply (undecodable).
@@ -138,7 +138,7 @@ class Transport:
         try:
             return self._send(body, wait)
         except requests.RequestException as error:
-            failure = self._failure(action, error, wait)
+            failure = self._failure(action, error, wait, _READ_LOST if reads else _WRITE_LOST)
         # Raised out here because the requests exception holds the request, and with it the secret.
         raise failure
 
@@ -182,10 +182,10 @@ class Transport:
             location, retry_after = headers.get("Location", ""), headers.get("Retry-After", "")
             return Answer(response.status_code, content, location, retry_after)
 
-    def _failure(self, action: str, error: requests.RequestException, wait: float) -> WhmcsError:
+    def _failure(self, action: str, error: requests.RequestException, wait: float, lost: str) -> WhmcsError:
         causes = tuple(_causes(error))
         if any(isinstance(cause, ssl.SSLError | urllib3.exceptions.SSLError) for cause in causes):
-            return self._tls_failure(action, causes)
+            return self._tls_failure(action, causes, lost)
         if any(isinstance(cause, _NEVER_CONNECTED) for cause in causes):
             return NotDelivered(
                 f"{self._host} cannot be reached ({self._why(causes)}); {action} was not sent: "
@@ -196,16 +196,12 @@ class Transport:
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
             return WrongAddress(f"{self.url} is not an address that can be called: correct whmcs.url")
         if isinstance(error, requests.Timeout) or any(isinstance(cause, _TIMED_OUT) for cause in causes):
-            return OutcomeUnknown(
-                f"{self._host} did not answer {action} within {wait:g} s; it may have been carried out: "
-                "read it back before trying again"
-            )
+            return OutcomeUnknown(f"{self._host} did not answer {action} within {wait:g} s; {lost}")
         return OutcomeUnknown(
-            f"the connection to {self._host} broke before {action} was answered ({self._why(causes)}); "
-            "it may have been carried out: read it back before trying again"
+            f"the connection to {self._host} broke before {action} was answered ({self._why(causes)}); {lost}"
         )
 
-    def _tls_failure(self, action: str, causes: tuple[BaseException, ...]) -> WhmcsError:
+    def _tls_failure(self, action: str, causes: tuple[BaseException, ...], lost: str) -> WhmcsError:
         refused = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
         if refused is not None:
             return InsecureConnection(
@@ -219,8 +215,7 @@ class Transport:
                 "check that the address wants https and that the server's TLS is in order"
             )
         return OutcomeUnknown(
-            f"the secure connection to {self._host} broke ({text}); {action} may have been carried out: "
-            "read it back before trying again"
+            f"the secure connection to {self._host} broke before {action} was answered ({text}); {lost}"
         )
 
     def _why(self, causes: tuple[BaseException, ...]) -> str:
@@ -245,6 +240,8 @@ _NEVER_CONNECTED = (
     requests.exceptions.ProxyError,
 )
 _TIMED_OUT = (urllib3.exceptions.ReadTimeoutError, TimeoutError)
+_READ_LOST = "try again; if it happens again, look at WHMCS's load and at the network between"
+_WRITE_LOST = "it may have been carried out: read it back before trying again"
 _HANDSHAKE = ("WRONG_VERSION_NUMBER", "HANDSHAKE", "UNSUPPORTED_PROTOCOL", "UNKNOWN_CA", "PROTOCOL_VERSION", "HOSTNAME")
 
 
