@@ -76,6 +76,12 @@ def test_an_action_that_the_role_lacks_is_refused_by_its_lower_case_name(front: 
     assert refused(front) == (403, 'Invalid Permissions: API action "getclients" is not allowed')
 
 
+def test_a_space_behind_an_action_is_no_part_of_its_name(front: Front) -> None:
+    """whmcs-js sends "DeleteTicket "."""
+    assert ask(front, "GetClients ").status == 200
+    assert msgspec.json.decode(ask(front, "GetClients ").body)["result"] == "success"
+
+
 def test_an_unknown_action_is_an_error(front: Front) -> None:
     answer = ask(front, "ModuleQueue")
     assert msgspec.json.decode(answer.body)["message"] == (

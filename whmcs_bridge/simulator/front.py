@@ -92,7 +92,7 @@ class Front:
                 return self._refusal(200, "An admin user is required")
             if not path.endswith(PATH):
                 return Answer(404, wire.HTML, _PAGE.format(title="404 Not Found").encode())
-            action = params.text("action")
+            action = params.text("action").strip()  # some clients send a space behind it
             self.calls[action.lower()] += 1
             if self.on_call is not None:
                 self.on_call(action, params)
