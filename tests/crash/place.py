@@ -5,6 +5,7 @@ sending and the answer. Boundaries inside the child (around every write to journ
 are counted, and the child kills itself at the chosen one. SIGKILL each time: no handler, no clean-up.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -414,6 +415,7 @@ def _child(line: socket.socket, folder: Path, world: World, kill: Kill, marks: P
             if kill.where == "boundary" and len(met) == kill.number:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    gc.disable()  # a collection would touch, and so copy, every page of the parent
     try:
         settings = replace(SETTINGS, source=folder / "bridge.toml", folder=folder)
         bridge = open_bridge(
