@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import click
 
@@ -12,6 +12,21 @@ from whmcs_bridge.errors import BridgeError, SettingsProblem
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 FAILED = 1
+
+
+def gathered(problems: Iterable[str]) -> list[str]:
+    """One line a cause: "invoice 12 and 118 others: the credential's API role lacks GetInvoice"."""
+    subjects: dict[str, list[str]] = {}
+    for problem in problems:
+        subject, _, cause = problem.partition(": ")
+        subjects.setdefault(cause, []).append(subject)
+    return [": ".join(part for part in (_together(of), cause) if part) for cause, of in subjects.items()]
+
+
+def _together(subjects: Sequence[str]) -> str:
+    if len(subjects) <= 2:
+        return " and ".join(subjects)
+    return f"{subjects[0]} and {len(subjects) - 1} others"
 
 
 def guarded(run: Callable[[], object], *, debug: bool) -> int:

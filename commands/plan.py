@@ -5,6 +5,7 @@ import sys
 import click
 
 from commands.app import App, Command, pass_app
+from commands.failures import gathered
 from commands.options import all_option, allow_option, counts_of, json_option
 
 HAS_STEPS = 4
@@ -45,7 +46,7 @@ def plan(
 
             show_plan(console(), bridge, made, everything=everything)
     if made.problems or not made.complete:
-        for problem in made.problems:
+        for problem in gathered(made.problems):
             click.echo(f"could not read: {problem}", err=True)
         sys.exit(FAILED)
     sys.exit(HAS_STEPS if detailed_exitcode and (made.steps or made.refused) else 0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
+from commands.failures import gathered
 from commands.show import console, plural, show_plan, show_stop, table
 from whmcs_bridge.ports import StepState
 
@@ -94,7 +95,7 @@ def _troubled(out: Console, results: list[StepResult], limit: int | None) -> Non
 
 def finish(report: RunReport, signalled: int) -> None:
     """Say on stderr what could not be read or done, and exit with the run's code."""
-    for problem in report.problems:
+    for problem in gathered(report.problems):
         click.echo(f"error: {problem}", err=True)
     if report.broken_off:
         click.echo(f"error: {report.broken_off}", err=True)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from commands.failures import gathered
 from whmcs_bridge.plan.render import HeldGroup, Section, View, view
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _header(out: Console, bridge: Bridge, seen: View) -> None:
     out.print(title)
     if not plan.complete:
         out.print(Text("What was read is not complete: nothing is suspended, ended or deleted.", style=HARMFUL))
-    for problem in plan.problems:
+    for problem in gathered(plan.problems):
         wrapped(out, f"could not read: {problem}", lead="  ", style=HARMFUL)
     _tally(out, seen)
 

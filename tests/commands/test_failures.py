@@ -5,7 +5,7 @@ import errno
 import click
 import pytest
 
-from commands.failures import explain, guarded
+from commands.failures import explain, gathered, guarded
 from whmcs_bridge.errors import DatabaseTrouble, SettingsProblem, StalePlan, UnknownId
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/var/lib/journal.db")
@@ -21,6 +21,14 @@ FORMS = [
 @pytest.mark.parametrize(("error", "lines", "code"), FORMS)
 def test_our_own_errors_say_what_they_say(error: Exception, lines: list[str], code: int) -> None:
     assert explain(error) == (lines, code)
+
+
+def test_one_cause_is_said_once_however_much_it_concerns() -> None:
+    """A role without GetInvoice fails once an open invoice: thousands of lines would hide everything else."""
+    lacks = "the credential's API role lacks GetInvoice: tick it"
+    seen = [f"invoice {number}: {lacks}" for number in (12, 13, 14)] + ["clients: out of order", "plain"]
+    assert gathered(seen) == [f"invoice 12 and 2 others: {lacks}", "clients: out of order", "plain"]
+    assert gathered(seen[:2]) == [f"invoice 12 and invoice 13: {lacks}"]
 
 
 def test_a_full_disk_is_named_with_the_way_out() -> None:

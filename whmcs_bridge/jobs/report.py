@@ -73,7 +73,8 @@ class RunReport:
         if self.left:
             parts.append(f"{len(self.left)} left to the next run (paused, or the day is over)")
         if self.problems:
-            parts.append(f"{len(self.problems)} problems")
+            count = len(self.problems)
+            parts.append("1 problem" if count == 1 else f"{count} problems")
         if self.broken_off:
             parts.append(self.broken_off)
         return ", ".join(parts) or "nothing to do"
