@@ -163,6 +163,8 @@ def _sound(path: Path) -> Finding:
     if not said:
         return Finding("database", Grade.OK, f"{path} is sound ({path.stat().st_size / 1e6:.1f} MB)")
     todo = "delete it: the next sync makes it anew" if path.name == "mirror.db" else "restore it from its backup"
+    if "unable to open" in said or "disk I/O" in said:  # nothing says that the file itself is damaged
+        todo = "check the disk, and that the file and its folder are writable for this user"
     return Finding("database", Grade.FAIL, f"{path}: {said}", todo)
 
 
