@@ -188,6 +188,25 @@ def test_a_rising_error_rate_ends_the_run() -> None:
         assert report.exit_code == 1
 
 
+def test_who_has_paid_comes_back_whatever_else_fails() -> None:
+    """The role may not move clients between groups, and two dozen of them lose their membership today."""
+    config = {"class": {"hosting": HOSTING}, "vip": {"group": "VIP", "min_tenure_months": 0, "exempt_max_days": 0}}
+    with House.of(config) as house:
+        for _ in range(24):
+            client = house.a_client(group=1)
+            house.an_invoice(house.a_service(client), due=4)
+        paid = house.a_debtor(overdue=3)
+        house.sync()
+        assert paid[1].status == "Suspended"
+        house.next_day(4)
+        house.pay(paid[2])
+        house.faults(Fault("UpdateClient", faults.Kind.DENIED, count=0))
+        report = house.next_day()
+        assert report.broken_off
+        assert paid[1].status == "Active"
+        assert "suspend" not in done(report)
+
+
 # --- pause and hours ------------------------------------------------------------------------------
 
 

@@ -193,6 +193,10 @@ def _remember(ports: Ports, memory: Memory, judged: Judged) -> None:
 INTERRUPTED = "interrupted: ended after the step in hand"
 
 
+LIFTING = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON})
+"""Who has paid comes back whatever else fails: only a signal ends these."""
+
+
 class Breaker:
     """Ends the run when too many of its last steps failed, or a signal asks for it."""
 
@@ -202,10 +206,12 @@ class Breaker:
         self._lock = Lock()
         self.open = ""
 
-    def tripped(self) -> bool:
-        if self._stopping.asked and not self.open:
-            self.open = INTERRUPTED
-        return bool(self.open)
+    def tripped(self, kind: Kind) -> bool:
+        """Nothing of this kind is begun any more."""
+        if self._stopping.asked:
+            self.open = self.open or INTERRUPTED
+            return True
+        return bool(self.open) and kind not in LIFTING
 
     def saw(self, result: StepResult) -> None:
         with self._lock:
@@ -238,9 +244,7 @@ def _carry_out_all(
         with ports.progress.task("carrying out", len(steps)) as bar:
             for _, phase in groupby(steps, key=lambda s: ORDER[s.kind]):
                 _carry_out_phase(hand, list(phase), breaker, bar.advance)
-                if breaker.tripped():
-                    report.broken_off = breaker.open
-                    break
+            report.broken_off = breaker.open
     finally:
         ports.stopping.acting = False
     report.left = tuple(hand.left)
@@ -281,7 +285,7 @@ def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: C
     batches = [list(group) for _, group in groupby(steps, key=_batch_of)]
 
     def work(batch: list[Step]) -> None:
-        if breaker.tripped():
+        if breaker.tripped(batch[0].kind):
             return
         if _paused(hand, batch):
             hand.left.extend(step.id for step in batch)
@@ -291,7 +295,7 @@ def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: C
                 breaker.saw(result)
         else:
             for step in batch:
-                if breaker.tripped():
+                if breaker.tripped(step.kind):
                     return
                 breaker.saw(carry_out(hand, step))
         advance(len(batch))
