@@ -215,6 +215,20 @@ def test_a_final_warning_on_suspension_is_not_sent_to_the_mailbox_that_goes_down
         assert house.events("module:terminate") == []
 
 
+def test_clients_without_a_mailbox_do_not_end_the_run_for_the_others() -> None:
+    """Ten final warnings that reach nobody are ten tasks, no rising error rate."""
+    with House.of(WITH_MAILS) as house:
+        for number in range(10):
+            owner = house.a_client(email=f"me@shop{number}.example.org")
+            house.an_invoice(house.a_service(owner, domain=f"shop{number}.example.org"))
+        _, late, _ = house.a_debtor()
+        report = house.next_day(12)
+        assert results(report, Kind.NOTICE) == [("notice", "skipped")] * 10 + [("notice", "done")]
+        assert (report.broken_off, report.exit_code) == ("", 0)
+        house.next_day(3)
+        assert late.status == "Terminated"
+
+
 def test_a_contact_elsewhere_is_enough_for_a_final_warning() -> None:
     with House.of(WITH_MAILS) as house:
         owner = house.a_client(email="me@shop.example.org")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from whmcs_bridge.domain.case import SentNotice
 from whmcs_bridge.domain.facts import ServiceFacts
-from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, MovedOn, OutcomeUnknown, Refused
+from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, MovedOn, OutcomeUnknown
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand, Now, still_due
 from whmcs_bridge.jobs.mails import MUST_ARRIVE, Concern, compose, reaches_someone, send, whmcs_wrote_today
@@ -68,7 +68,7 @@ def _send_one(hand: Hand, concerns: Sequence[Concern], after: Step | None = None
     numbers = [hand.begin(c.step, note=mail.subject) for c in concerns]
     try:
         if not reaches_someone(hand.ports, concerns[0].facts, after):
-            raise Refused("the client's only mailbox is on the suspended domain")
+            raise MovedOn("the client's only mailbox is on the suspended domain")
         send(hand.ports, mail)
     except OutcomeUnknown:
         # the subject stays in the journal, and nothing in its place: it is what the next run looks for
@@ -78,7 +78,9 @@ def _send_one(hand: Hand, concerns: Sequence[Concern], after: Step | None = None
     except BridgeError as error:
         for concern in concerns:
             _tell_unsendable(hand, concern.step, error)
-        return [hand.finish(n, c.step, StepState.FAILED, str(error)) for n, c in zip(numbers, concerns, strict=True)]
+        # nobody refused a mail that we did not try to send: it must not open the breaker day after day
+        state = StepState.SKIPPED if isinstance(error, MovedOn) else StepState.FAILED
+        return [hand.finish(n, c.step, state, str(error)) for n, c in zip(numbers, concerns, strict=True)]
     for concern in concerns:
         remember_notice(hand.memory, concern.step)
     said = mail.subject or mail.template
