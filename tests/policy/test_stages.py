@@ -1038,3 +1038,78 @@ def test_a_case_that_closed_while_the_service_is_down_keeps_whose_suspension_it_
     assert closed.suspended_on == day(3)
     again = facts(suspended(), invoices=[an_invoice(101, day(14))], case=replace(closed, opened_on=day(15)))
     assert FINAL_WARNING in due_kinds(again, today=day(29))
+
+
+# --- what a decision foresees -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("today", [-3, 2])
+def test_clocks_foresee_every_stage_of_a_service_that_is_up(today: int) -> None:
+    """Before the due date and after it: the same days, if nobody pays."""
+    policy = a_policy(notices=[(-4, PAYMENT_REMINDER), (1, PAYMENT_REMINDER)], warn=2)
+    at = judged(facts(), policy, day(today)).clocks
+    assert (at.suspend_on, at.terminate_on) == (day(3), day(15))
+    foreseen = [(day(1), PAYMENT_REMINDER), (day(2), SUSPENSION_WARNING)]
+    assert list(at.notice_days)[-2:] == foreseen
+    assert ((day(-4), PAYMENT_REMINDER) in at.notice_days) is (today < 1)
+
+
+def test_clocks_of_a_suspended_service_are_its_warning_and_its_end() -> None:
+    at = judged(facts(suspended(), case=a_case(suspended_on=day(3))), today=day(5)).clocks
+    assert (at.suspend_on, at.final_warning_on, at.terminate_on) == (None, day(12), day(15))
+
+
+def test_clocks_of_an_ended_service_are_its_deletion() -> None:
+    assert judged(ended(), a_policy(layer={"delete_backups_after_days": 9}), day(16)).clocks.delete_backups_on == day(
+        24
+    )
+
+
+# --- reminders before the due date ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("missed", "expected"),
+    [((), {-7: ["first"], -4: ["second"], 0: ["third"]}), ((-7, -6, -5, -4, -3), {-2: ["second"], 0: ["third"]})],
+)
+def test_of_several_missed_reminders_only_the_latest_is_sent(
+    missed: tuple[int, ...], expected: dict[int, list[str]]
+) -> None:
+    policy = a_policy(None, None, notices=[(-7, "first"), (-4, "second"), (0, "third")])
+    life = Life(policy=policy).until(day(4), start=day(-9), without=lambda today: (today - DUE).days in missed)
+    assert life.story() == expected
+
+
+# --- whose request, whose debt --------------------------------------------------------------------------------
+
+
+def test_a_cancelled_invoice_of_another_service_is_no_reason_to_stay_down() -> None:
+    """The client asked to end this service, paid what it owed, and another service's invoice was cancelled."""
+    other = replace(an_invoice(101, DUE, a_line("service", "40.00", 11)), status=InvoiceStatus.CANCELLED)
+    paid = facts(
+        suspended(),
+        invoices=[],
+        cancelled=(other,),
+        history=(paid_invoice(100),),
+        case=a_case(suspended_on=day(3)),
+        cancel_request=a_request(),
+    )
+    assert due_kinds(paid, today=day(6)) == ["unsuspend"]
+
+
+def test_a_blank_suspension_is_whmcss_while_anything_of_the_client_holds_it_back() -> None:
+    """Its own invoice was paid just before the bridge came; another's keeps it down: it has to come back later."""
+    hers = an_invoice(101, DUE, a_line("service", "40.00", 11))
+    life = Life(facts(suspended(BLANK), others=[a_service(11)], invoices=[hers]))
+    life.run(day(5))
+    assert life.facts.case.adoption is Adoption.WHMCS
+    life.pays(101, day(6))
+    life.run(day(6))
+    assert life.is_up
+
+
+def test_a_promise_that_broke_in_an_earlier_case_does_not_hasten_this_one() -> None:
+    policy = a_policy(promises=PromiseRules(on_broken="terminate"))
+    old = a_record(RecordKind.PROMISE, day(-40), day(-31), state=RecordState.BROKEN, closed_on=day(-30))
+    life = Life(facts(records=[old]), policy).until(day(30))
+    assert life.days_of("terminate") == [15]
