@@ -15,6 +15,7 @@ from typing import Any
 from tests.house import House, a_world
 from whmcs_bridge.backups.memory import MemoryStore
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.ports import BackupItem
 from whmcs_bridge.simulator import faults, modules
@@ -94,6 +95,8 @@ class History:
     warned: Counter[tuple[str, int, int, int]] = field(default_factory=Counter)
     least: dict[str, int] = field(default_factory=dict)
     limits_changed: bool = False
+    released: dict[int, date] = field(default_factory=dict)
+    """Service -> first day after its last trust release."""
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -197,13 +200,14 @@ class History:
         assert debts, f"{what}: nothing is owed"
         assert service.status == ServiceStatus.SUSPENDED, f"{what}: it is {service.status}"
         assert not service.suspend_reason or OURS.fullmatch(service.suspend_reason), f"{what}: not our suspension"
-        down = self._down_since(service)
+        down = self._down_since(service, first=service.id in self.released)
         today = self.house.today
         assert (today - down).days >= self._term(service, "waiting"), f"{what}: down only since {down}"
         age = (today - min(debt.due for debt in debts)).days
         assert age >= self._term(service, "terminate_after_days"), f"{what}: only {age} days"
         self._not_protected(what, service)
-        told = [on for on in self._told(service, FINAL) if on >= down]
+        fresh = max(down, self.released.get(service.id, down))
+        told = [on for on in self._told(service, FINAL) if on >= fresh]
         ahead = timedelta(days=self._term(service, "final"))
         assert any(on + ahead <= today for on in told), f"{what}: final warnings {told}, down since {down}"
 
@@ -213,6 +217,8 @@ class History:
         assert not service.suspend_reason or OURS.fullmatch(service.suspend_reason), (
             f"{what}: that was somebody else's ({service.suspend_reason})"
         )
+        if self._released(service):
+            return
         due = [
             i
             for i in self.debts(service)
@@ -250,8 +256,20 @@ class History:
         credit = client.credit
         owed = sum(self.house.world.balance(i) for i in self.debts(service))
         assert credit < owed, f"{what}: credit {credit} covers {owed}"
+        told = [r for r in self.house.bridge.journal.records(client=ClientId(client.id)) if self._holds(r, service)]
+        assert not told, f"{what}: {told[0].kind} of {told[0].made_on} until {told[0].until}"
         quiet = "quiet_days" in HOUSES[self.name].get("calendar", {})
         assert not (quiet and self.house.today.weekday() >= 4), f"{what}: a quiet day"
+
+    def _holds(self, record: Record, service: Service) -> bool:
+        """A promise, release or hold that people recorded and that is in force for this service today."""
+        about = record.service_id in (None, service.id)
+        in_time = record.since <= self.house.today and (record.until is None or self.house.today <= record.until)
+        return about and in_time and record.state is RecordState.OPEN
+
+    def _released(self, service: Service) -> bool:
+        records = self.house.bridge.journal.records(client=ClientId(service.client), kind=RecordKind.RELEASE)
+        return any(self._holds(record, service) for record in records)
 
     def _needs_warning(self, service: Service) -> bool:
         if self.house.world.products[service.product].type == "server":
@@ -269,12 +287,13 @@ class History:
             and service.domain in mail.subject
         ]
 
-    def _down_since(self, service: Service) -> date:
+    def _down_since(self, service: Service, *, first: bool) -> date:
+        """Day of the last suspension; of the first one where a trust release lay in between: its clock goes on."""
         downs = [e.at.date() for e in self.house.events("module:suspend", service=service) if "failed" not in e.kind]
         downs += [
             e.at.date() for e in self.house.events("service:status", service=service) if e.detail.endswith("Suspended")
         ]
-        return max(downs)
+        return min(downs) if first else max(downs)
 
     def _may_warn(self, params: Params) -> None:
         """A warning for the same oldest debt of a service goes out once."""
@@ -503,6 +522,40 @@ class History:
         self.disturbed.update(line.relid for line in invoice.lines if line.type == "Hosting")
         return f"invoice {invoice.id} to {invoice.due}"
 
+    def promise(self, who: int, how: int) -> str:
+        return self._record(who, RecordKind.PROMISE, how % 8 + 1)
+
+    def hold(self, who: int, how: int) -> str:
+        return self._record(who, RecordKind.HOLD, how % 5)
+
+    def release(self, who: int, how: int) -> str:
+        service = self._service(who)
+        if service.status != ServiceStatus.SUSPENDED:
+            return ""
+        said = self._record(who, RecordKind.RELEASE, how % 4 + 1)
+        self.released[service.id] = self.house.day(how % 4 + 2)
+        return said
+
+    def _record(self, who: int, kind: RecordKind, days: int) -> str:
+        """Somebody tells the bridge something; admission has its own tests, so it is written down as it is."""
+        service = self._service(who)
+        self.disturbed.add(service.id)
+        today = self.house.today
+        record = Record(
+            0,
+            kind,
+            RecordState.OPEN,
+            "Ann",
+            "said so",
+            today,
+            today,
+            self.house.day(days),
+            client_id=ClientId(service.client),
+            service_id=ServiceId(service.id),
+        )
+        self.house.bridge.journal.add_record(record)
+        return f"{kind} for service {service.id} until {record.until}"
+
     def module_breaks(self, who: int, how: int) -> str:
         world = self.house.world
         service = self._service(who)
@@ -584,6 +637,9 @@ EVENTS: Mapping[str, Callable[[History, int, int], str]] = {
     "override": History.override,
     "regroup": History.regroup,
     "move_due_date": History.move_due_date,
+    "promise": History.promise,
+    "hold": History.hold,
+    "release": History.release,
     "module_breaks": History.module_breaks,
     "mail_breaks": History.mail_breaks,
     "trouble": History.trouble,
@@ -605,6 +661,9 @@ WEIGHTS = {
     "override": 1,
     "regroup": 1,
     "move_due_date": 1,
+    "promise": 1,
+    "hold": 1,
+    "release": 1,
     "module_breaks": 1,
     "mail_breaks": 1,
     "trouble": 3,
