@@ -56,7 +56,8 @@ def _lines() -> Iterator[str]:
 
 
 def _usage(path: str, command: click.Command) -> str:
-    ctx = click.Context(command, info_name=path)
+    # With the settings of the real thing: click keeps the help option that a command was first asked for.
+    ctx = click.Context(command, info_name=path, **cli.context_settings)
     return " ".join([path, *command.collect_usage_pieces(ctx)])
 
 

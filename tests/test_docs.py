@@ -158,7 +158,7 @@ def test_every_command_line_shown_is_one_that_the_program_takes(page: Path) -> N
 
 def _parse(command: click.Command, words: list[str], line: str) -> None:
     """Parse as click would, and run nothing."""
-    context = click.Context(command, info_name="whmcs-bridge", resilient_parsing=True)
+    context = click.Context(command, info_name="whmcs-bridge", resilient_parsing=True, **cli.context_settings)
     parser = command.make_parser(context)
     parser.ignore_unknown_options = False
     try:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from commands import COMMANDS, cli
-from commands.reference import every_command
+from commands.reference import every_command, markdown
 from whmcs_bridge import __version__
 
 EVERY = [pytest.param(path, command, id=path) for path, command in every_command()]
@@ -69,6 +69,8 @@ def test_the_version_is_told() -> None:
 
 
 def test_help_is_h_as_well() -> None:
+    """Also after the manual was made: click keeps the help option that a command was first asked for."""
+    markdown()
     for args in (["-h"], ["plan", "-h"], ["simulator", "serve", "-h"]):
         result = CliRunner().invoke(cli, args)
         assert result.exit_code == 0
