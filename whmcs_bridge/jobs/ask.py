@@ -1,6 +1,7 @@
 """Answer WHMCS before it acts: may this service be suspended, released, ended now?"""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from whmcs_bridge.domain.ids import InvoiceId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
@@ -11,6 +12,10 @@ from whmcs_bridge.policy import Ledgers, View, decide, view_of
 from whmcs_bridge.policy.decision import Decision, Due, Kind
 from whmcs_bridge.policy.protections import hold
 from whmcs_bridge.policy.stages import is_ours
+from whmcs_bridge.ports import JournalStep, StepState
+
+LONGEST_STEP = timedelta(minutes=10)
+"""No module call is waited for longer; the read time-out of module actions is 180 s by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,9 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
 
     A service that the mirror does not know is let through for a release and refused for harm: it returns tomorrow.
     """
-    if any(e.step.service == service and e.step.kind is kind for e in ports.journal.open_steps()):
+    if any(
+        e.step.service == service and e.step.kind is kind and _in_hand(ports, e) for e in ports.journal.open_steps()
+    ):
         return Verdict(True, "the bridge's own step", ours=True)
     try:
         facts = facts_for(ports, service)
@@ -52,6 +59,11 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
             return _may_terminate(view, decision)
         case _:
             return Verdict(True, "not ours to judge")
+
+
+def _in_hand(ports: Ports, entry: JournalStep) -> bool:
+    """The step is being carried out now; one that a killed run left open is nobody's leave to act."""
+    return entry.state is StepState.BEGUN and ports.now() - entry.begun_at <= LONGEST_STEP
 
 
 def _may_unsuspend(view: View, decision: Decision) -> Verdict:

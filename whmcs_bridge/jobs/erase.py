@@ -93,6 +93,8 @@ def delete_for(ports: Ports, facts: ServiceFacts, step: Step) -> str:
 
 def _living_twin(ports: Ports, facts: ServiceFacts, account: AccountIdentity) -> str:
     """Say which living service uses the same account on the same server; "" for none."""
+    if not account.username:
+        return ""  # nobody's twin: without a name only a store's own record of the owner can claim an item
     for other in ports.mirror.services_with_account(account.server, account.username):
         if other.id != facts.service.id and other.status in (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED):
             return f"service {other.id} lives on the same server under the name {account.username}"

@@ -2,7 +2,7 @@
 
 from whmcs_bridge.domain.book import Invoice
 from whmcs_bridge.domain.ids import ClientId
-from whmcs_bridge.errors import BridgeError, UnreadableReply
+from whmcs_bridge.errors import BridgeError, NotFound, UnreadableReply
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.ports import ClientBook
 
@@ -21,6 +21,8 @@ def read_client(ports: Ports, client: ClientId, *, credit: bool = False) -> Clie
     gone = [i.id for i in known.invoices if i.client_id == client and i.id not in open_now] if known else []
     invoices: list[Invoice] = []
     for number, found in panel.invoices([*open_now, *gone]):
+        if isinstance(found, NotFound) and number not in open_now:
+            continue  # deleted in WHMCS: no debt any more
         if isinstance(found, BridgeError):
             raise UnreadableReply(f"invoice {number} of client {client}: {found}") from found
         invoices.append(found)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId
-from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
+from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, WhmcsError
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory
@@ -37,7 +37,7 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
             memory = Memory(ports.journal, today)
             report.problems += settle(ports, memory, client)  # or what we did ourselves looks like somebody else's
             hand = Hand(ports, memory, run, report.results)
-            now = hand.look(client, credit=settings.policy.vip is not None)
+            now = _look(hand, client)
             if settings.enforcing:
                 remember(ports, memory, now)
             report.plan = _prompt_plan(ports, now)
@@ -53,6 +53,18 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
         return report
 
 
+def _look(hand: Hand, client: ClientId) -> Now:
+    """Read the client live, its group too where membership matters; a release does not wait for the group."""
+    if hand.ports.settings.policy.vip is None:
+        return hand.look(client)
+    try:
+        return hand.look(client, credit=True)
+    except WhmcsError:
+        now = hand.look(client)
+        now.membership = None
+        return now
+
+
 def remember(ports: Ports, memory: Memory, now: Now) -> None:
     """Keep what a look at a client shows: an ending, an adoption, a membership. No stage moves forward by it."""
     policy, today = ports.settings.policy, ports.today()
@@ -61,7 +73,7 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
         case = observe(view, now.decisions[service], today, adopting=False)
         if case != facts.case:
             memory.keep(case)
-    group = ports.mirror.group_named(policy.vip.group) if policy.vip else None
+    group = ports.mirror.group_named(policy.vip.group) if policy.vip and now.membership is not None else None
     if group is not None:
         client = now.book.client
         if not ports.journal.get(VIP_SEEN):
