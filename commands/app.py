@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,11 @@ class App:
     def bridge(self, *, offline: bool = False) -> Bridge:
         """Wire everything; a context manager. `offline` never reaches WHMCS and needs no credentials."""
         from commands.progress import progress
-        from whmcs_bridge.wiring import open_bridge
+        from whmcs_bridge.wiring import HouseClock, open_bridge
 
-        return open_bridge(self.settings(), progress=progress(), actor=login_name(), offline=offline)
+        settings = self.settings()
+        clock = HouseClock(settings.policy.calendar.timezone, played_day())
+        return open_bridge(settings, clock=clock, progress=progress(), actor=login_name(), offline=offline)
 
     def api(self) -> WhmcsApi:
         """Return the API client alone; a context manager."""
@@ -87,6 +90,24 @@ def home() -> Path:
         return Path.home()
     except RuntimeError:
         return Path("/")
+
+
+PLAYED_DAY = "WHMCS_BRIDGE_TODAY"
+"""Environment variable: the house day, for playing with a simulator whose clock was moved. A WHMCS of another day
+stops every harmful step (sanity code clock-apart)."""
+
+
+def played_day() -> date | None:
+    """Return the day to play, None for the real one; raises UsageProblem."""
+    from whmcs_bridge.errors import UsageProblem
+
+    text = os.environ.get(PLAYED_DAY, "").strip()
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageProblem(f"{PLAYED_DAY}: found {text!r}, expected a day such as 2026-03-31") from None
 
 
 def login_name() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,13 +22,14 @@ from whmcs_bridge.settings.secret import Secret
 
 
 class HouseClock:
-    """The machine's clock in the house's time zone."""
+    """The machine's clock in the house's time zone; with `day`, its time of that day."""
 
-    def __init__(self, timezone: str) -> None:
-        self._zone = ZoneInfo(timezone)
+    def __init__(self, timezone: str, day: date | None = None) -> None:
+        self._zone, self._day = ZoneInfo(timezone), day
 
     def now(self) -> datetime:
-        return datetime.now(self._zone)
+        now = datetime.now(self._zone)
+        return now if self._day is None else datetime.combine(self._day, now.time(), self._zone)
 
 
 def open_api(

@@ -51,6 +51,8 @@ def _findings(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
         if info.overdue_invoices > SMALL_BOOK and info.overdue_invoices > rules.new_overdue_factor * max(overdue, 1):
             yield "new-overdue", f"{info.overdue_invoices} invoices are overdue, {overdue} at the last run"
     panel = ports.journal.get("panel") or {}
+    if panel.get("today") and abs((date.fromisoformat(panel["today"]) - today).days) > 1:
+        yield "clock-apart", f"today is {today} here and {panel['today']} in WHMCS: one of the clocks is wrong"
     if panel.get("system_url_differs"):
         yield "system-url", f"WHMCS calls itself {panel['system_url_differs']}: a copy of the installation?"
     if seen.get("version") and panel.get("version") and seen["version"] != panel["version"]:

@@ -148,7 +148,12 @@ def _note_panel(ports: Ports) -> None:
     ours = ports.settings.whmcs.url.rstrip("/").casefold()
     theirs = state.system_url.rstrip("/").casefold()
     differs = theirs if theirs and theirs.split("://")[-1] != ours.split("://")[-1] else ""
-    known = {"version": state.version, "system_url_differs": differs, "maintenance": bool(state.maintenance)}
+    known = {
+        "version": state.version,
+        "system_url_differs": differs,
+        "maintenance": bool(state.maintenance),
+        "today": state.now.date().isoformat() if state.now is not None else "",
+    }
     ports.journal.put("panel", known)
 
 
