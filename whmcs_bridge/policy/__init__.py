@@ -228,7 +228,8 @@ def _days_to_ask(view: View, policy: Policy, today: date) -> set[date]:
         if known is not None:
             struck.add(known)
     struck.update(day for day, _ in at.notice_days)
-    struck.add(policy.calendar.next_active(view.today))
+    if policy.calendar.is_quiet(view.today):
+        struck.add(policy.calendar.next_active(view.today))
     for entry in view.ledger.entries:
         struck.add(entry.due + timedelta(days=1))
     days: set[date] = set()
