@@ -1113,3 +1113,51 @@ def test_a_promise_that_broke_in_an_earlier_case_does_not_hasten_this_one() -> N
     old = a_record(RecordKind.PROMISE, day(-40), day(-31), state=RecordState.BROKEN, closed_on=day(-30))
     life = Life(facts(records=[old]), policy).until(day(30))
     assert life.days_of("terminate") == [15]
+
+
+@pytest.mark.parametrize(
+    ("status", "asked"),
+    [(ServiceStatus.CANCELLED, False), (ServiceStatus.TERMINATED, True), (ServiceStatus.CANCELLED, True)],
+)
+def test_a_request_is_known_by_the_request_or_by_the_status_it_leaves(status: ServiceStatus, asked: bool) -> None:
+    found = ended(status, by="elsewhere", cancel_request=a_request() if asked else None)
+    assert due_kinds(found, CANCELS, day(17)) == [], "the debt stays"
+
+
+@pytest.mark.parametrize(
+    ("defers", "service", "repeated"),
+    [({"terminate"}, None, True), ({"terminate"}, 10, True), ({"terminate"}, 11, False), ({"suspend"}, None, False)],
+)
+def test_only_a_promise_that_withheld_the_end_of_this_service_repeats_its_warning(
+    defers: set[str], service: int | None, repeated: bool
+) -> None:
+    policy = a_policy(promises=PromiseRules(defers=frozenset(defers)))
+    kept = a_record(RecordKind.PROMISE, day(13), day(14), service=service, state=RecordState.KEPT, closed_on=day(15))
+    assert due_kinds(down(warned=12, records=[kept]), policy, day(15)) == (
+        [FINAL_WARNING] if repeated else ["terminate"]
+    )
+
+
+def test_a_second_exemption_restarts_the_case_again() -> None:
+    """Exempt through day 9 and again through day 24: the waiting time counts from the end of the later one."""
+    life = Life().until(day(5))
+    for first, last in ((6, 9), (20, 24)):
+        life.becomes(override=True, override_until=day(last + 1))
+        life.until(day(last), start=day(first))
+        life.becomes(override=False)
+        life.until(day(19 if last == 9 else 60), start=day(last + 1))
+    assert life.days_of("terminate") == [25 + 12]
+
+
+@pytest.mark.parametrize(("warned_on", "expected"), [(-1, []), (0, ["suspend"]), (2, ["suspend"])])
+def test_a_warning_of_the_due_date_itself_counts_from_its_own_day(warned_on: int, expected: list[str]) -> None:
+    """A class may warn on day 0; what went out before that day was for an older debt."""
+    case = a_case(opened_on=day(-5), notices=(a_notice(on=day(warned_on), day=0),))
+    assert [k for k in due_kinds(facts(case=case), a_policy(warn=0), day(3)) if k == "suspend"] == expected
+
+
+def test_an_invoice_without_a_number_of_its_own_goes_by_its_id() -> None:
+    nameless = replace(an_invoice(), number="")
+    assert judged(facts(invoices=[nameless]), today=day(3)).debts[0].number == "100"
+    numbered = replace(an_invoice(), number="R-7")
+    assert "invoice R-7 unpaid" in the(judged(facts(invoices=[numbered]), today=day(3)), Kind.SUSPEND).reason
