@@ -167,8 +167,9 @@ def _collect(
     for due in decision.due:
         if due.kind is Kind.DELETE_BACKUPS and not ports.stores:
             continue
+        since = facts.case.opened_on or today
         warned = due.kind is Kind.SUSPEND and any(
-            n.message == SUSPENSION_WARNING and n.delivered and n.on < today for n in facts.case.notices
+            n.message == SUSPENSION_WARNING and n.delivered and since <= n.on < today for n in facts.case.notices
         )
         judged.steps.append(step_of(due, decision, today, announced, warned=warned))
         if due.kind is Kind.TERMINATE and ports.stores:
