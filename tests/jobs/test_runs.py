@@ -251,6 +251,20 @@ def test_a_foreign_suspension_of_a_debtor_is_listed_for_staff() -> None:
         assert "foreign-suspension" in house.task_codes()
 
 
+def test_nobody_is_taken_down_whose_group_is_not_listed() -> None:
+    """The list of groups came without the exempt one: unknown is no leave to harm."""
+    with House.of() as house:
+        _, service, _ = house.a_debtor(overdue=3, group=2)
+        exempt = house.world.groups.pop(2)
+        report = house.sync()
+        assert house.withheld(report, service) == {"unlisted-group": "suspend"}
+        assert "unlisted-group" in house.task_codes()
+        house.world.groups[2] = exempt
+        report = house.next_day()
+        assert house.withheld(report, service) == {"exempt-group": "suspend"}
+        assert service.status == "Active"
+
+
 # --- VIP ------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from tests.builders import BLANK, DUE, a_policy, facts, seen
-from whmcs_bridge.domain.book import Invoice, Service
+from whmcs_bridge.domain.book import NO_GROUP, ClientGroup, Invoice, Service
 from whmcs_bridge.domain.case import SentNotice
 from whmcs_bridge.domain.facts import PaidInvoice, ServiceFacts
 from whmcs_bridge.domain.records import Record
@@ -105,6 +105,10 @@ class Life:
 
     def client_becomes(self, **more: object) -> None:
         """Something about the client changes: group, membership, credit."""
+        if "group" in more:
+            group = more["group"]
+            number = group.id if isinstance(group, ClientGroup) else NO_GROUP
+            more["client"] = replace(self.facts.client.client, group_id=number)
         self._client(**more)
 
     # --- what it came to

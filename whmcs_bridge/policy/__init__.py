@@ -180,6 +180,7 @@ def _about_the_client(view: View) -> Iterator[Note]:
 _TODO = {
     "missing": "check whether it was deleted in WHMCS",
     "moved": "move or cancel the old owner's invoice",
+    "unlisted-group": "put the client into a group that exists; GetClientGroups has to list them all",
     "credit": "apply the credit to the invoice in WHMCS",
     "receipt": "look for the payment, then verify or reject the receipt",
     "contact": "talk to the client, or let the hold run out",
@@ -224,7 +225,8 @@ def _days_to_ask(view: View, policy: Policy, today: date) -> set[date]:
     stage = stage_of(view)
     struck = changes_on(view, stage)
     at = clocks(view)
-    for known in (at.suspend_on, at.terminate_on, at.final_warning_on, at.delete_backups_on):
+    ends_on = at.terminate_on if stage is Stage.SUSPENDED else None  # before that it moves on with every day asked
+    for known in (at.suspend_on, ends_on, at.final_warning_on, at.delete_backups_on):
         if known is not None:
             struck.add(known)
     struck.update(day for day, _ in at.notice_days)

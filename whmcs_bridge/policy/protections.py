@@ -79,6 +79,14 @@ def moved(view: View, step: Due) -> Withheld | None:
     return None
 
 
+def unlisted_group(view: View, step: Due) -> Withheld | None:
+    """A client group that WHMCS does not list may be an exempt one: nobody is taken down on a guess."""
+    client = view.facts.client
+    if effect_of(step) not in TAKES_DOWN or client.group is not None or not client.client.group_id:
+        return None
+    return _hold(step, "unlisted-group", f"WHMCS does not list client group {client.client.group_id}", to_staff=True)
+
+
 # --- exemptions: the case does not move, and starts afresh when they end -------------------------
 
 
@@ -280,6 +288,7 @@ PROTECTIONS: tuple[Protection, ...] = (
     missing,
     moved,
     incomplete,
+    unlisted_group,
     hold,
     *EXEMPTIONS,
     promise,
