@@ -28,6 +28,9 @@ HORIZON_DAYS = 800
 """How far `next_step` looks: a promise, a notice and a termination lie well within."""
 
 
+_NO_CLOCKS = Clocks()
+
+
 class Ledgers:
     """The ledgers of one client on one day, weighed once for services that share min_debt and payment order."""
 
@@ -85,7 +88,7 @@ def decide(
         notes=tuple(_notes(view, withheld)),
         debts=view.counted.concerning,
         holding=view.counted.holding,
-        clocks=clocks(view) if timed and (view.ledger.entries or stage is not Stage.CLEAR) else Clocks(),
+        clocks=clocks(view) if timed and (view.ledger.entries or stage is not Stage.CLEAR) else _NO_CLOCKS,
         exempt=exempt_today(view) if view.ledger.entries else False,
         layers=resolved.layers,
     )

@@ -1,6 +1,6 @@
 """What a client still owes, line by line, and which of it counts against or for a service."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -172,7 +172,7 @@ def _weigh(
     pending = again is not None and today < again
     disputes = _disputes(invoice, facts, today) if facts.records else ()
     parts = outstanding(invoice, facts.services, facts.addons, rules.payment_order, disputes)
-    owed = sum((p.owed for p in parts), ZERO)
+    owed = parts[0].owed if len(parts) == 1 else sum((p.owed for p in parts), ZERO)
     standing = not all(line.type in _NO_DEBT_LINES for line in invoice.lines) if invoice.lines else True
     return Entry(invoice, clock, due, overdue, pending, bool(disputes), parts, owed, standing, again)
 
@@ -371,8 +371,8 @@ def count(book: Ledger, facts: ClientFacts, service: Service, rules: Rules) -> C
     old: list[Debt] = []
     for entry in book.entries:
         about = [p for p in entry.parts if _concerns(p, service, rules, facts)]
-        if about:
-            debt = _debt(entry, about, facts.currency)
+        debt = _debt(entry, about, facts.currency) if about else None
+        if debt is not None:
             if not entry.overdue:
                 coming.append(debt)
             elif entry.pending:
@@ -381,7 +381,7 @@ def count(book: Ledger, facts: ClientFacts, service: Service, rules: Rules) -> C
                 concerning.append(debt)
                 ends = [p for p in about if p.category is not Category.ADDON]
                 if ends:
-                    ending.append(_debt(entry, ends, facts.currency))
+                    ending.append(debt if len(ends) == len(about) else _debt(entry, ends, facts.currency))
         if entry.overdue and not entry.pending and rules.overdue_addon_suspends == "addon":
             for part in entry.parts:
                 if part.addon is not None and part.service == service.id and part.addon not in addons:
@@ -389,15 +389,16 @@ def count(book: Ledger, facts: ClientFacts, service: Service, rules: Rules) -> C
         if entry.overdue:
             holds = [p for p in entry.parts if _holds(p, service, rules, facts)]
             if holds:
-                holding.append(_debt(entry, holds, facts.currency))
+                # Nearly always what concerns the service is what holds it: one value for both.
+                holding.append(debt if debt is not None and holds == about else _debt(entry, holds, facts.currency))
             ended = [p for p in entry.parts if _of_ended(p, facts)]
             if ended:
                 old.append(_debt(entry, ended, facts.currency))
     return Counted(tuple(concerning), tuple(ending), tuple(holding), tuple(coming), tuple(pending), addons, tuple(old))
 
 
-def _debt(entry: Entry, parts: Collection[Part], currency: str) -> Debt:
-    owed = sum((p.owed for p in parts), ZERO)
+def _debt(entry: Entry, parts: Sequence[Part], currency: str) -> Debt:
+    owed = parts[0].owed if len(parts) == 1 else sum((p.owed for p in parts), ZERO)
     number = entry.invoice.number or str(entry.invoice.id)
     return Debt(entry.invoice.id, number, entry.due, entry.clock, Money(owed, currency), entry.invoice.gateway)
 

@@ -87,8 +87,10 @@ def is_about(record: Record, facts: ServiceFacts) -> bool:
 
 def restarted_on(case: Case) -> date | None:
     """First day after the last exemption; None where there was none in this case."""
-    after = case.exempt_on + ONE_DAY if case.exempt_on else None
-    return max(filter(None, (case.restarted_on, after)), default=None)
+    if case.exempt_on is None:
+        return case.restarted_on
+    after = case.exempt_on + ONE_DAY
+    return after if case.restarted_on is None else max(case.restarted_on, after)
 
 
 # --- whose suspension ---------------------------------------------------------------------------
