@@ -38,8 +38,10 @@ from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.policy import next_step
-from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.policy import next_step, view_of
+from whmcs_bridge.policy.calendar import Calendar
+from whmcs_bridge.policy.decision import Due, Kind
+from whmcs_bridge.policy.protections import OF_HARMLESS, PROTECTIONS, protections_for
 from whmcs_bridge.policy.rules import (
     FINAL_WARNING,
     SUSPENSION_WARNING,
@@ -597,3 +599,40 @@ def test_next_after_a_final_warning_that_waits_for_approval_is_a_new_warning() -
     following = next_step(down(), policy, day(16))
     assert following is not None
     assert (following[0].message, following[1]) == (FINAL_WARNING, day(43))
+
+
+# --- what is asked of harmless steps -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Due(Kind.NOTICE, "", message="payment-reminder"),
+        Due(Kind.UNSUSPEND, ""),
+        Due(Kind.UNSUSPEND_ADDON, ""),
+        Due(Kind.CLOSE_ADDON, ""),
+        Due(Kind.CANCEL_INVOICE, ""),
+    ],
+    ids=lambda step: step.kind,
+)
+def test_protections_that_are_not_asked_of_a_harmless_step_would_have_nothing_against_it(step: Due) -> None:
+    """A service under every protection at once: what is left out of OF_HARMLESS lets each harmless step through."""
+    everything = [
+        a_record(kind, day(0), day(99))
+        for kind in (RecordKind.HOLD, RecordKind.PROMISE, RecordKind.RELEASE, RecordKind.FREEZE, RecordKind.CONTACT)
+    ]
+    held = facts(
+        a_service(override=True),
+        records=everything,
+        group=a_group(exempt=True),
+        credit=Decimal("9999.00"),
+        complete=False,
+        acted_today=True,
+    )
+    policy = replace(
+        a_policy(layer={"recent_contact_days": 30}, vip=VipRules("VIP")),
+        calendar=Calendar(quiet_weekdays=frozenset(range(7))),
+    )
+    view, _ = view_of(held, policy, day(5))
+    assert [p.__name__ for p in PROTECTIONS if p not in OF_HARMLESS and p(view, step) is not None] == []
+    assert protections_for(step) == OF_HARMLESS

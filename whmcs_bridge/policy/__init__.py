@@ -154,7 +154,7 @@ def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
         notes.append(_note(view, "moved", "an open invoice of another client bills this service", _TODO["moved"]))
     if service.id == min(view.facts.client.services):
         notes.extend(_about_the_client(view))
-    for message in (SUSPENSION_WARNING, FINAL_WARNING):
+    for message in (SUSPENSION_WARNING, FINAL_WARNING) if view.case.notices else ():
         last = next((n for n in reversed(view.case.notices) if n.message == message), None)
         if last is not None and last.delivered is False and last.on >= view.fresh_from:
             text = f"WHMCS could not send the {message} of {last.on}: it is sent again, and the step waits"

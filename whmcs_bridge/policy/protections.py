@@ -308,13 +308,23 @@ AT_ANY_STAGE: tuple[Protection, ...] = (missing, incomplete, hold)
 """What holds an end that WHMCS's own rules ask for (a request, a fixed term): not the debt ladder's protections."""
 
 
+OF_HARMLESS: tuple[Protection, ...] = (missing, moved, approval)
+"""All that can withhold a reminder, a release or a closed addon; every other one asks for harm first."""
+
+
+def protections_for(step: Due) -> tuple[Protection, ...]:
+    """Return those that may have something against this step; a large book is mostly reminders."""
+    if step.by_request:
+        return AT_ANY_STAGE
+    return PROTECTIONS if effect_of(step) in HARMS else OF_HARMLESS
+
+
 def sift(view: View, due: Iterable[Due]) -> tuple[list[Due], list[Withheld]]:
     """Let each step through, or say who withholds it: every protection that does, the first one first."""
     passed: list[Due] = []
     withheld: list[Withheld] = []
     for step in due:
-        protections = AT_ANY_STAGE if step.by_request else PROTECTIONS
-        against = [found for protect in protections if (found := protect(view, step)) is not None]
+        against = [found for protect in protections_for(step) if (found := protect(view, step)) is not None]
         if against:
             withheld.extend(against)
         else:
