@@ -97,20 +97,10 @@ class MovedOn(BridgeError):
     """The step is no longer due: what it was planned from has changed. It is skipped, not failed."""
 
 
-class UnsafePlan(BridgeError):
-    """The plan is bigger than the limits, or a sanity check holds the harmful steps."""
-
-    exit_code = 3
-
-
 class StalePlan(BridgeError):
     """The fingerprint is of another plan, house day or policy."""
 
     exit_code = 3
-
-
-class BreakerOpen(BridgeError):
-    """Too many steps failed in a row: the run ends before it does worse."""
 
 
 class Locked(BridgeError):

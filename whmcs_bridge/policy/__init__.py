@@ -121,7 +121,7 @@ def _without_class(view: View, resolved: Resolved, stage: Stage) -> Decision:
 def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
     """Say what staff should know about this service today."""
     notes = [
-        _note(view, w.code, f"{w.kind} withheld: {w.why}", _TODO.get(w.code, "look at it"))
+        _note(view, w.code, f"{w.kind} withheld: {w.why}", _WHAT_TO_DO.get(w.code, "look at it"))
         for w in withheld
         if w.to_staff
     ]
@@ -151,7 +151,7 @@ def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
         )
         notes.append(_note(view, "exempt-debt", text, "take the client out of the group, or settle the debt"))
     if service.id in view.facts.client.foreign_owner and not any(n.code == "moved" for n in notes):
-        notes.append(_note(view, "moved", "an open invoice of another client bills this service", _TODO["moved"]))
+        notes.append(_note(view, "moved", "an open invoice of another client bills this service", _WHAT_TO_DO["moved"]))
     if service.id == min(view.facts.client.services):
         notes.extend(_about_the_client(view))
     for message in (SUSPENSION_WARNING, FINAL_WARNING) if view.case.notices else ():
@@ -180,7 +180,7 @@ def _about_the_client(view: View) -> Iterator[Note]:
         yield Note("old-debt", f"invoice {numbers} is for ended services", "collect it or write it off", client)
 
 
-_TODO = {
+_WHAT_TO_DO = {
     "missing": "check whether it was deleted in WHMCS",
     "moved": "move or cancel the old owner's invoice",
     "unlisted-group": "put the client into a group that exists; GetClientGroups has to list them all",

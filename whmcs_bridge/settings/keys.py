@@ -1,6 +1,5 @@
 """Every table and key of bridge.toml: one list that validation, JSON Schema and the manual are made from."""
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -49,8 +48,6 @@ HARMFUL_STEPS = ("suspend", "terminate", "delete_backups")
 LIMITED_STEPS = (*HARMFUL_STEPS, "notice", "vip")
 SHARE = Number(Decimal("0.01"), Decimal(100))
 NOT_LIMITED = "off"
-
-EXACT_NAME = re.compile(r".*\S.*", re.DOTALL)
 
 
 def _days(low: int = 1, high: int = 3650, never: bool = False) -> Whole:

@@ -201,11 +201,6 @@ def valid_gateway(world: World, params: Params, name: str = "paymentmethod") -> 
     return given
 
 
-def default_gateway(world: World) -> str:
-    """The first gateway's system name."""
-    return next(iter(world.payment_methods), "")
-
-
 def on(flag: bool) -> str:
     """The `"on"`/`""` spelling of a flag."""
     return "on" if flag else ""
