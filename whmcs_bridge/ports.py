@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from whmcs_bridge.domain.book import (
+    ActivityEntry,
     Addon,
     CancelRequest,
     Client,
@@ -18,6 +19,7 @@ from whmcs_bridge.domain.book import (
     Invoice,
     InvoiceHead,
     Product,
+    QueueEntry,
     SentEmail,
     Service,
 )
@@ -115,6 +117,22 @@ class Panel(Protocol):
         """Subjects of the mail template of this name, in every language; empty if they cannot be read."""
         ...
 
+    def setting(self, name: str) -> str | None:
+        """One of WHMCS's own settings, such as AutoSuspensionDays; None where this WHMCS or our role does not tell."""
+        ...
+
+    def activity(self, *, text: str = "", client: ClientId | None = None, limit: int = 250) -> Sequence[ActivityEntry]:
+        """The newest lines of the activity log that contain `text`, newest first; empty if they cannot be read."""
+        ...
+
+    def module_queue(self) -> Sequence[QueueEntry]:
+        """Module actions that failed and that nobody has settled; empty if they cannot be read."""
+        ...
+
+    def send_staff(self, subject: str, html: str) -> None:
+        """Mail the administrators (SendAdminEmail, type system)."""
+        ...
+
     def log(self, text: str, client: ClientId | None) -> None: ...
     def calls(self) -> Mapping[str, int]:
         """Calls made so far, by API action."""
@@ -172,6 +190,23 @@ class SnapshotInfo:
     highest_client: int
     highest_service: int
     highest_invoice: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A service whose status, or whose suspension's reason, was different from one reading to the next."""
+
+    number: int
+    """Grows with time within one mirror; a mirror that was made anew counts from 1 again."""
+    service: ServiceId
+    client: ClientId
+    before: str
+    after: str
+    """Service statuses in WHMCS's words; "" is a word we do not know."""
+    reason_before: str
+    reason_after: str
+    snapshot: int
+    """Number of the snapshot that saw it, or was the newest when it was read live."""
 
 
 DAYS_AHEAD = 35
@@ -260,6 +295,14 @@ class Mirror(Protocol):
         ...
 
     def count_living(self) -> int: ...
+    def status_changes(self, after: int = 0) -> list[StatusChange]:
+        """Changes with a number above `after`, oldest first, our own acts included; the last 90 snapshots' are kept."""
+        ...
+
+    def snapshot_times(self) -> tuple[datetime | None, datetime | None]:
+        """When the newest finished snapshot and the one before it began: what changed did so in between."""
+        ...
+
     def close(self) -> None: ...
 
 

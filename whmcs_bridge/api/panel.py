@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from whmcs_bridge.api.client import WhmcsApi
 from whmcs_bridge.domain.book import (
+    ActivityEntry,
     Addon,
     CancelRequest,
     Client,
@@ -14,12 +15,13 @@ from whmcs_bridge.domain.book import (
     Invoice,
     InvoiceHead,
     Product,
+    QueueEntry,
     SentEmail,
     Service,
 )
 from whmcs_bridge.domain.ids import AddonId, ClientId, GroupId, InvoiceId, ServiceId
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
-from whmcs_bridge.errors import BridgeError, Refused, WhmcsError
+from whmcs_bridge.errors import AccessRefused, BridgeError, Refused, WhmcsError
 from whmcs_bridge.ports import PanelState, Sweep
 
 WHMCS_DEBT_MAILS = (
@@ -60,10 +62,25 @@ class LivePanel:
             return None, None
 
     def _configured(self, name: str) -> str:
+        return self.setting(name) or ""
+
+    def setting(self, name: str) -> str | None:
         try:
             return self.api.configuration_value(name)
-        except Refused:
-            return ""
+        except (Refused, AccessRefused):
+            return None
+
+    def activity(self, *, text: str = "", client: ClientId | None = None, limit: int = 250) -> Sequence[ActivityEntry]:
+        try:
+            return self.api.activity_log(description=text or None, client=client, limit=limit)
+        except WhmcsError:
+            return ()
+
+    def module_queue(self) -> Sequence[QueueEntry]:
+        try:
+            return self.api.module_queue()
+        except WhmcsError:
+            return ()
 
     # --- the book -----------------------------------------------------------------------------
 
@@ -144,6 +161,9 @@ class LivePanel:
 
     def send_text(self, kind: str, related: int, subject: str, html: str) -> None:
         self.api.send_custom_email(kind, related, subject, html)
+
+    def send_staff(self, subject: str, html: str) -> None:
+        self.api.send_admin_email(subject, html)
 
     # --- mail templates -----------------------------------------------------------------------
 

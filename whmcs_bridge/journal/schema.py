@@ -69,9 +69,47 @@ def first_shape(db: Database) -> None:
         db.execute(statement)
 
 
+SECOND_SHAPE: Final = (
+    """ALTER TABLE tasks ADD COLUMN acknowledged_by TEXT NOT NULL DEFAULT ''""",
+    """ALTER TABLE tasks ADD COLUMN acknowledged_on TEXT""",
+    """ALTER TABLE tasks ADD COLUMN snoozed_until TEXT""",
+    """CREATE TABLE task_comments (
+        number INTEGER PRIMARY KEY, task INTEGER NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
+        text TEXT NOT NULL)""",
+    """CREATE INDEX task_comments_by_task ON task_comments(task)""",
+    # What others did to services: seen as a changed status between two snapshots, explained by the activity log.
+    """CREATE TABLE foreign_acts (
+        number INTEGER PRIMARY KEY, run INTEGER NOT NULL, day TEXT NOT NULL, service_id INTEGER NOT NULL,
+        client_id INTEGER NOT NULL, actor TEXT NOT NULL, body TEXT NOT NULL)""",
+    """CREATE INDEX foreign_acts_by_day ON foreign_acts(day)""",
+    """CREATE INDEX foreign_acts_by_service ON foreign_acts(service_id)""",
+    # What shadow mode would have done, and how far each case would have come by it (`body` is a Case and a status).
+    """CREATE TABLE shadow_steps (
+        number INTEGER PRIMARY KEY, run INTEGER NOT NULL, day TEXT NOT NULL, step_id TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL, client_id INTEGER NOT NULL, service_id INTEGER, body TEXT NOT NULL)""",
+    """CREATE INDEX shadow_steps_by_day ON shadow_steps(day)""",
+    """CREATE TABLE shadow_cases (service_id INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
+    # Findings of `adopt`; `payload` is JSON, deflated.
+    """CREATE TABLE adoptions (
+        number INTEGER PRIMARY KEY, day TEXT NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
+        policy_version TEXT NOT NULL, payload BLOB NOT NULL)""",
+    # One morning mail a house day, written down before it is sent: an answer that was lost is not sent twice.
+    """CREATE TABLE morning_mails (
+        day TEXT PRIMARY KEY, run INTEGER NOT NULL, state TEXT NOT NULL, begun_at TEXT NOT NULL, ended_at TEXT,
+        note TEXT NOT NULL DEFAULT '', subject TEXT NOT NULL, text TEXT NOT NULL)""",
+)
+
+
+@migrations()
+def second_shape(db: Database) -> None:
+    """Tasks that staff talks about, what others did, shadow mode's record, adoptions, the morning mail."""
+    for statement in SECOND_SHAPE:
+        db.execute(statement)
+
+
 JOURNAL: Final = FileKind(
     application_id=JOURNAL_ID,
-    version=1,
+    version=2,
     migrations=migrations,
     # A step must be on the disk before it is sent: after a power cut we have to know that it may have happened.
     synchronous="FULL",

@@ -78,9 +78,31 @@ def first_shape(db: Database) -> None:
         db.execute(statement)
 
 
+SECOND_SHAPE: Final = (
+    """CREATE TABLE status_changes (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, service_id INTEGER NOT NULL, client_id INTEGER NOT NULL,
+        before TEXT NOT NULL, after TEXT NOT NULL, reason_before TEXT, reason_after TEXT, snapshot INTEGER NOT NULL)""",
+    # A trigger, because a changed service is noticed where it is written, whoever writes it; it costs nothing for
+    # the many that did not change.
+    """CREATE TRIGGER service_changed AFTER UPDATE ON services
+        WHEN old.status <> new.status OR (new.status = 'Suspended' AND
+            json_extract(old.body, '$.suspension_reason') IS NOT json_extract(new.body, '$.suspension_reason'))
+        BEGIN INSERT INTO status_changes(service_id, client_id, before, after, reason_before, reason_after, snapshot)
+            VALUES(new.id, new.client_id, old.status, new.status, json_extract(old.body, '$.suspension_reason'),
+                json_extract(new.body, '$.suspension_reason'), new.seen); END""",
+)
+
+
+@migrations()
+def second_shape(db: Database) -> None:
+    """Remember when a service's status changed, or the reason of its suspension."""
+    for statement in SECOND_SHAPE:
+        db.execute(statement)
+
+
 MIRROR: Final = FileKind(
     application_id=MIRROR_ID,
-    version=1,
+    version=2,
     migrations=migrations,
     # A mirror that loses its last seconds with the power is mended by the next sync.
     synchronous="NORMAL",

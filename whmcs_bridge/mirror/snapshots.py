@@ -7,11 +7,12 @@ from typing import Final
 
 import msgspec
 
-from whmcs_bridge.domain.ids import ClientId, InvoiceId
+from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.mirror.saving import OPEN, body_of, of_client
-from whmcs_bridge.ports import SnapshotInfo
+from whmcs_bridge.ports import SnapshotInfo, StatusChange
 
 CANCELLED_KEPT_DAYS: Final = 400
+CHANGES_KEPT_SNAPSHOTS: Final = 90
 UNEXPLAINED_KEPT_DAYS: Final = 3
 """For so long it is asked how an invoice closed; one that was deleted in WHMCS never says."""
 
@@ -94,6 +95,7 @@ def finish(
     if complete and conn.execute("SELECT 1 FROM in_hand WHERE number=?", (number,)).fetchone():
         _mark_unseen(conn, number, today)
     _forget_closed(conn, today)
+    conn.execute("DELETE FROM status_changes WHERE snapshot < ?", (number - CHANGES_KEPT_SNAPSHOTS,))
     clients, highest_client = conn.execute(
         "SELECT sum(NOT missing), max(iif(seen=?, id, 0)) FROM clients", (number,)
     ).fetchone()
@@ -149,6 +151,25 @@ def last(conn: sqlite3.Connection) -> SnapshotInfo | None:
         return None
     at, complete, problems, *counts = row
     return SnapshotInfo(datetime.fromisoformat(at), bool(complete), tuple(msgspec.json.decode(problems)), *counts)
+
+
+def status_changes(conn: sqlite3.Connection, after: int) -> list[StatusChange]:
+    """See ports.Mirror."""
+    rows = conn.execute(
+        "SELECT number, service_id, client_id, before, after, coalesce(reason_before, ''), coalesce(reason_after, ''), "
+        "snapshot FROM status_changes WHERE number > ? ORDER BY number",
+        (after,),
+    )
+    return [
+        StatusChange(number, ServiceId(service), ClientId(client), *rest) for number, service, client, *rest in rows
+    ]
+
+
+def snapshot_times(conn: sqlite3.Connection) -> tuple[datetime | None, datetime | None]:
+    """See ports.Mirror."""
+    rows = conn.execute("SELECT at FROM snapshots WHERE ended_at IS NOT NULL ORDER BY number DESC LIMIT 2").fetchall()
+    times = [datetime.fromisoformat(row[0]) for row in rows]
+    return (times[0] if times else None, times[1] if len(times) > 1 else None)
 
 
 def _mark_unseen(conn: sqlite3.Connection, number: int, today: date) -> None:

@@ -21,7 +21,7 @@ from whmcs_bridge.mirror import books as reading
 from whmcs_bridge.mirror import saving, snapshots
 from whmcs_bridge.mirror.books import Catalogue, load_catalogue
 from whmcs_bridge.mirror.schema import MIRROR, SCRATCH
-from whmcs_bridge.ports import DAYS_AHEAD, ClientBook, SnapshotInfo
+from whmcs_bridge.ports import DAYS_AHEAD, ClientBook, SnapshotInfo, StatusChange
 from whmcs_bridge.storage import Store
 
 
@@ -198,6 +198,14 @@ class SqliteMirror:
     def count_living(self) -> int:
         with self._store.looking as conn:
             return snapshots.count_living(conn)
+
+    def status_changes(self, after: int = 0) -> list[StatusChange]:
+        with self._store.looking as conn:
+            return snapshots.status_changes(conn, after)
+
+    def snapshot_times(self) -> tuple[datetime | None, datetime | None]:
+        with self._store.looking as conn:
+            return snapshots.snapshot_times(conn)
 
     def close(self) -> None:
         self._store.close()
