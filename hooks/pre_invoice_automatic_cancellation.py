@@ -14,5 +14,6 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     for explained in bridge.explain_client(client).services:
         decision = explained.decision
         if any(debt.invoice == invoice for debt in (*decision.debts, *decision.holding)):
-            return answer(bridge, False, f"invoice {invoice} is overdue: it stays open")
+            why = f"invoice {invoice} is overdue: it stays open"
+            return answer(bridge, False, why, advisory=not bridge.acts_for(client))
     return Answer(False, "not overdue")

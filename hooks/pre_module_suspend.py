@@ -25,7 +25,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
             bridge.journal.add_task(
                 Note("due-date-lag", text, "correct the next due date in WHMCS", None, service), bridge.today()
             )
-    return answer(bridge, verdict.allowed, verdict.why)
+    return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:

@@ -27,7 +27,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
         return Answer(False, "a person's act")
     if verdict.allowed:
         _capture(bridge, service)
-    return answer(bridge, verdict.allowed, verdict.why)
+    return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:

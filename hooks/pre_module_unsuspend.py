@@ -28,7 +28,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
         if not verdict.allowed:
             _keep_up(event, bridge, service)
         return Answer(False, "a person's act")
-    return answer(bridge, verdict.allowed, verdict.why)
+    return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:

@@ -6,15 +6,18 @@ from datetime import date
 from types import TracebackType
 from typing import Self
 
+from whmcs_bridge.domain.case import Adoption, Case
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import BridgeError, UnknownId, UsageProblem
 from whmcs_bridge.jobs import explain, records
 from whmcs_bridge.jobs.ask import Verdict, may
+from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.reevaluate import reevaluate
 from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.jobs.scope import Scope, keep_scope, scope_of
 from whmcs_bridge.jobs.sync import apply, plan_only, read_book, sync
 from whmcs_bridge.plan.model import Plan
 from whmcs_bridge.policy.decision import HARMFUL, Kind
@@ -145,6 +148,52 @@ class Bridge:
     def explain_client(self, client: ClientId) -> explain.ClientExplanation:
         """Explain one client and all of its services; raises UnknownId."""
         return explain.explain_client(self.ports, client)
+
+    # --- the first day ------------------------------------------------------------------------
+
+    def acts_for(self, client: ClientId) -> bool:
+        """Enforced runs act for this client; all are taken unless a few were named for a start."""
+        scope = scope_of(self.journal)
+        if scope.everyone:
+            return True
+        book = self.mirror.book(client)
+        return book is not None and scope.takes(book.client, book.group)
+
+    @property
+    def scope(self) -> Scope:
+        """For whom enforced runs act."""
+        return scope_of(self.journal)
+
+    def enforce_only(self, groups: Sequence[str], clients: Sequence[ClientId], by: str) -> Scope:
+        """Let enforced runs act for these client groups and clients only; the others stay as in shadow mode.
+
+        Raises UnknownId for a group or client that the mirror does not have, UsageProblem for nobody at all.
+        """
+        if not groups and not clients:
+            raise UsageProblem("name a client group or a client to begin with")
+        for group in groups:
+            if self.mirror.group_named(group) is None:
+                raise UnknownId(f"no client group {group!r} in the mirror; check the name, or run a sync first")
+        for client in clients:
+            if self.mirror.book(client) is None:
+                raise UnknownId(f"no client {client} in the mirror; check the number, or run a sync first")
+        with self.journal.writer():
+            return keep_scope(self.journal, groups, clients, self.today(), by)
+
+    def enforce_everyone(self, by: str) -> Scope:
+        """Let enforced runs act for every client."""
+        with self.journal.writer():
+            return keep_scope(self.journal, (), (), self.today(), by)
+
+    def confirm_suspension(self, service: ServiceId, whose: Adoption, by: str) -> Case:
+        """Settle whose a suspension with a blank reason is, as a person says; return what is remembered of it.
+
+        `whose`: WHMCS (it was for billing: the bridge lifts it once nothing that counts is owed) or STAFF (never
+        touched). Raises UnknownId, UsageProblem for a service that is up or whose reason already says whose it is,
+        WhmcsError when the service cannot be read.
+        """
+        with self.journal.writer():
+            return confirm_suspension(self.ports, service, whose, by)
 
     def approve(self, service: ServiceId, kind: str, by: str) -> None:
         """Record that a person approves this kind of step for the service; raises UnknownId, UsageProblem."""

@@ -76,5 +76,7 @@ class Case:
     """House day on which we last lifted our suspension."""
     client_id: ClientId | None = None
     """Whose debt it is about: a service that is moved meanwhile is neither harmed nor released for it."""
+    settled_by: str = ""
+    """Who said whose a doubtful suspension is; "" is nobody."""
     addons_down: tuple[int, ...] = ()
     """Addons that we set to Suspended and have not set back."""

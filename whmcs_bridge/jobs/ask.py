@@ -1,5 +1,6 @@
 """Answer WHMCS before it acts: may this service be suspended, released, ended now?"""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import facts_for
+from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, View, decide, view_of
 from whmcs_bridge.policy.decision import Decision, Due, Kind
 from whmcs_bridge.policy.protections import hold
@@ -26,6 +28,8 @@ class Verdict:
     why: str
     ours: bool = False
     """The bridge's own call, known by its open step."""
+    advisory: bool = False
+    """The bridge does not act for this client yet: a refusal is only kept in mind."""
 
 
 def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, cause: str = "") -> Verdict:
@@ -50,15 +54,12 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
     if not resolved.class_name:
         return Verdict(True, "no class takes the product: not ours to judge")
     decision = decide(facts, policy, today, ledgers)
-    match kind:
-        case Kind.UNSUSPEND:
-            return _may_unsuspend(view, decision)
-        case Kind.SUSPEND:
-            return _may_suspend(view, decision)
-        case Kind.TERMINATE:
-            return _may_terminate(view, decision)
-        case _:
-            return Verdict(True, "not ours to judge")
+    judge = _JUDGES.get(kind)
+    if judge is None:
+        return Verdict(True, "not ours to judge")
+    verdict = judge(view, decision)
+    outside = not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
+    return replace(verdict, advisory=True) if outside else verdict
 
 
 def _in_hand(ports: Ports, entry: JournalStep) -> bool:
@@ -102,3 +103,10 @@ def _may_terminate(view: View, decision: Decision) -> Verdict:
             return Verdict(False, held.why)
     when = decision.clocks.terminate_on
     return Verdict(False, f"not due before {when}" if when else "nothing in the house's rules ends it")
+
+
+_JUDGES: Mapping[Kind, Callable[[View, Decision], Verdict]] = {
+    Kind.UNSUSPEND: _may_unsuspend,
+    Kind.SUSPEND: _may_suspend,
+    Kind.TERMINATE: _may_terminate,
+}

@@ -10,6 +10,7 @@ from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import LineType
 from whmcs_bridge.jobs.requests import refused_ends
+from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.ports import ClientBook, Journal
 
 
@@ -23,6 +24,7 @@ class Memory:
         self.approvals: Mapping[ServiceId, frozenset[str]] = journal.approvals()
         self.acted: set[ServiceId] = journal.acted_on(today)
         self.refused_ends = refused_ends(journal)
+        self.scope = scope_of(journal)
         self._for_all: list[Record] = []
         self._records: dict[ClientId, list[Record]] = {}
         self.reread_records()

@@ -2,7 +2,7 @@
 
 import gc
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -10,17 +10,18 @@ from datetime import date, timedelta
 from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
-from whmcs_bridge.domain.status import LineType
+from whmcs_bridge.domain.status import LineType, ServiceStatus
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.sanity import sanity_stops
+from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE
 from whmcs_bridge.plan.build import ANNOUNCING, build, client_step, digest, digests, step_of
 from whmcs_bridge.plan.limits import GROUPS, stopped, stops_for
 from whmcs_bridge.plan.model import Held, Plan, Step, Stop
 from whmcs_bridge.policy import Ledgers, decide, view_of
-from whmcs_bridge.policy.cases import observe
-from whmcs_bridge.policy.decision import HARMFUL, ClientDecision, Decision, Due, Kind, Note
+from whmcs_bridge.policy.cases import not_adopted, observe
+from whmcs_bridge.policy.decision import HARMFUL, ClientDecision, Decision, Due, Kind, Note, Withheld
 from whmcs_bridge.policy.rules import SUSPENSION_WARNING, reminder_days
 from whmcs_bridge.policy.vip import decide_client
 from whmcs_bridge.ports import ClientBook
@@ -87,18 +88,31 @@ def _judge_book(ports: Ports, memory: Memory, *, complete: bool, read_live: bool
                 client, services = facts_of(book, memory, complete=complete)
                 ledgers = Ledgers(client, policy, today)
                 decisions = [decide(f, policy, today, ledgers, timed=False) for f in services]
+            acts_for = memory.scope.takes(client.client, client.group)
             for facts, decision in zip(services, decisions, strict=True):
                 judged.services += 1
-                if observing and _worth_remembering(decision, facts.case, facts.service.status):
+                if observing and acts_for and _worth_remembering(decision, facts.case, facts.service.status):
                     view, _ = view_of(facts, policy, today, ledgers)
                     case = observe(view, decision, today)
                     if case != facts.case:
                         judged.cases.append(case)
+                elif facts.case.settled_by and facts.service.status is ServiceStatus.ACTIVE:
+                    judged.cases.append(not_adopted(facts.case))
+                if not acts_for:
+                    now, waiting = memory.scope.parts(facts, decision.due)
+                    _hold_back(judged, waiting, decision.client, decision.service)
+                    decision = replace(decision, due=tuple(now))
                 _collect(judged, decision, facts, announced, ports)
             if policy.vip is not None:
                 membership = decide_client(client, policy, vip_group, today, ledgers)
                 _collect_membership(
-                    judged, membership, client.membership, book, vip_group.id if vip_group else None, ports
+                    judged,
+                    membership,
+                    client.membership,
+                    book,
+                    vip_group.id if vip_group else None,
+                    ports,
+                    acts_for=acts_for,
                 )
     return judged
 
@@ -180,6 +194,11 @@ def _collect(
             judged.marks[decision.service] = digest(decision.debts)
 
 
+def _hold_back(judged: Judged, dues: Iterable[Due], client: ClientId, service: ServiceId | None) -> None:
+    """The bridge does not act for this client yet: what is due is shown, not planned."""
+    judged.withheld.extend(Held(client, service, Withheld(due.kind, OUTSIDE, WHY_OUTSIDE)) for due in dues)
+
+
 def _foresee_deletion(judged: Judged, decision: Decision, facts: ServiceFacts, ports: Ports) -> None:
     """With 0 days the deletion follows the read-back termination in the same run: it belongs in the plan."""
     policy, today = ports.settings.policy, ports.today()
@@ -197,10 +216,16 @@ def _collect_membership(
     book: ClientBook,
     vip_group: int | None,
     ports: Ports,
+    *,
+    acts_for: bool,
 ) -> None:
     today = ports.today()
-    judged.notes.extend(n for n in decision.notes if n not in judged.notes)
-    judged.steps.extend(client_step(due, decision, today) for due in decision.due)
+    fresh = [n for n in decision.notes if n not in judged.notes]
+    judged.notes.extend(fresh)
+    if acts_for:
+        judged.steps.extend(client_step(due, decision, today) for due in decision.due)
+    else:
+        _hold_back(judged, decision.due, decision.client, None)
     if vip_group is None:
         return
     seen = seen_membership(known, member=book.client.group_id == vip_group, today=today, first_run=judged.first_vip_run)

@@ -11,6 +11,7 @@ from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.plan import VIP_SEEN, seen_membership
 from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.jobs.scope import Scope
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.plan.build import build, client_step, step_of
 from whmcs_bridge.plan.limits import stopped, stops_for
@@ -38,9 +39,9 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
             report.problems += settle(ports, memory, client)  # or what we did ourselves looks like somebody else's
             hand = Hand(ports, memory, run, report.results)
             now = _look(hand, client)
-            if settings.enforcing:
+            if settings.enforcing and memory.scope.takes(now.book.client, now.book.group):
                 remember(ports, memory, now)
-            report.plan = _prompt_plan(ports, now)
+            report.plan = _prompt_plan(ports, now, memory.scope)
             if settings.enforcing:
                 for step in report.plan.steps:
                     carry_out(hand, step)
@@ -85,12 +86,13 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
             ports.journal.save_membership(client.id, seen)
 
 
-def _prompt_plan(ports: Ports, now: Now) -> Plan:
+def _prompt_plan(ports: Ports, now: Now, scope: Scope) -> Plan:
     today = ports.today()
     steps: list[Step] = []
-    for decision in now.decisions.values():
-        steps.extend(step_of(d, decision, today, {}, warned=False) for d in decision.due if d.kind in PROMPT)
-    if now.membership is not None:
+    for service, decision in now.decisions.items():
+        due, _ = scope.parts(now.facts[service], decision.due)
+        steps.extend(step_of(d, decision, today, {}, warned=False) for d in due if d.kind in PROMPT)
+    if now.membership is not None and scope.takes(now.book.client, now.book.group):
         steps.extend(client_step(due, now.membership, today) for due in now.membership.due)
     plan = build(
         today,

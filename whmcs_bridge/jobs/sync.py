@@ -105,6 +105,8 @@ def _run(
         report = RunReport(run, job, settings.mode, today, plan, problems=problems)
         if enforcing:
             _remember(ports, memory, judged)
+        elif judged.cases:
+            journal.save_cases(judged.cases)  # nothing but settled suspensions that are over
         if on_planned is not None:
             on_planned(plan)
         raised: list[Note] = []

@@ -132,8 +132,8 @@ def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
         )
     if service.status is ServiceStatus.SUSPENDED and not is_ours(view):
         if not service.suspension_reason.strip():
-            text = "suspended with a blank reason and no debt was seen: taken for staff's"
-            notes.append(_note(view, "blank-suspension", text, "unsuspend it, or give it a reason, or confirm it"))
+            if not view.case.settled_by:
+                notes.append(_note(view, "blank-suspension", BLANK, BLANK_TODO.format(service.id)))
         elif view.counted.concerning and not carries_our_reason(service.suspension_reason):
             text = f"suspended by others ({service.suspension_reason}) and in debt: never ended by us"
             notes.append(_note(view, "foreign-suspension", text, "decide by hand what happens to it"))
@@ -179,6 +179,9 @@ def _about_the_client(view: View) -> Iterator[Note]:
         numbers = ", ".join(d.number for d in view.counted.old)
         yield Note("old-debt", f"invoice {numbers} is for ended services", "collect it or write it off", client)
 
+
+BLANK = "suspended with a blank reason and no debt was seen: taken for staff's until somebody says whose it is"
+BLANK_TODO = "unsuspend it, or whmcs-bridge adopt --confirm {0} if it was for billing (--as staff if it was not)"
 
 _WHAT_TO_DO = {
     "missing": "check whether it was deleted in WHMCS",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from whmcs_bridge.domain.case import Case, SentNotice
+from whmcs_bridge.domain.case import Adoption, Case, SentNotice
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
@@ -66,16 +66,29 @@ def _closed(case: Case, *, down: bool) -> Case:
         suspended_on=case.suspended_on,
         adopted_on=case.adopted_on,
         adoption=case.adoption,
+        settled_by=case.settled_by,
     )
 
 
 def _up(view: View, case: Case) -> Case:
     """The service is up. Unless we released it on trust, the next suspension is a new one with its own clock."""
-    if case.adoption is not None:
-        case = replace(case, adoption=None, adopted_on=None)
+    case = not_adopted(case)
     if case.suspended_on is not None and not _released_on_trust(case.suspended_on, view.facts):
         case = replace(case, suspended_on=None)
     return case
+
+
+def not_adopted(case: Case) -> Case:
+    """The suspension that was sorted is over: whose the next one is, is another question."""
+    if case.adoption is None:
+        return case
+    return replace(case, adoption=None, adopted_on=None, settled_by="")
+
+
+def settled(case: Case, facts: ServiceFacts, whose: Adoption, today: date, by: str) -> Case:
+    """A person has said whose a doubtful suspension is."""
+    client = case.client_id or facts.service.client_id
+    return replace(case, suspended_on=None, adopted_on=today, adoption=whose, settled_by=by, client_id=client)
 
 
 def _released_on_trust(suspended_on: date, facts: ServiceFacts) -> bool:
@@ -94,7 +107,7 @@ def _adopted(view: View, case: Case, today: date) -> Case:
     whose = adoption_of(view.facts, view.counted)
     client = case.client_id or view.service.client_id
     # a reason that is not ours any more: somebody suspended it anew since we did
-    return replace(case, suspended_on=None, adopted_on=today, adoption=whose, client_id=client)
+    return replace(case, suspended_on=None, adopted_on=today, adoption=whose, settled_by="", client_id=client)
 
 
 def _ended(view: View, case: Case, today: date) -> Case:
@@ -136,6 +149,7 @@ def after_suspension(case: Case, facts: ServiceFacts, today: date) -> Case:
         suspended_on=first if goes_on else today,
         adoption=None,
         adopted_on=None,
+        settled_by="",
         last_act_on=today,
     )
 
@@ -147,7 +161,7 @@ def after_release(case: Case, today: date, *, on_trust: bool) -> Case:
     """
     if on_trust:
         began = case.suspended_on or case.adopted_on
-        return replace(case, released_on=today, suspended_on=began, adoption=None, adopted_on=None)
+        return replace(case, released_on=today, suspended_on=began, adoption=None, adopted_on=None, settled_by="")
     return replace(_closed(case, down=False), released_on=today)
 
 
