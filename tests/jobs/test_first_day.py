@@ -73,6 +73,17 @@ def test_a_payment_hook_releases_what_we_suspended_and_nothing_else_outside() ->
         assert (ours.status, theirs.status) == ("Active", "Suspended")
 
 
+def test_a_step_that_waits_for_the_others_turn_is_explained() -> None:
+    with House.of() as house:
+        first, _, _ = house.a_debtor()
+        _, other, _ = house.a_debtor(overdue=3)
+        house.bridge.snapshot()
+        house.bridge.enforce_only([], [client_id(first)], "ana")
+        found = house.bridge.explain_service(service_id(other)).to_json()
+        assert (found["due"], found["next"]) == ([], None)
+        assert [(w["kind"], w["code"]) for w in found["withheld"]] == [("suspend", OUTSIDE)]
+
+
 def test_whmcs_is_refused_nothing_for_clients_outside() -> None:
     with House.of() as house:
         first, _, _ = house.a_debtor(overdue=1)

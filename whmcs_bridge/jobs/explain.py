@@ -1,6 +1,6 @@
 """Why a service stands where it stands, what comes next and when, and what would change it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -10,8 +10,9 @@ from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.hand import Now, judge
+from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE, Scope
 from whmcs_bridge.policy import next_step, view_of
-from whmcs_bridge.policy.decision import ClientDecision, Debt, Decision, Due, Kind
+from whmcs_bridge.policy.decision import ClientDecision, Debt, Decision, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import Rules
 from whmcs_bridge.policy.stages import is_ours
 from whmcs_bridge.ports import ClientBook
@@ -50,6 +51,8 @@ class Explanation:
                 "case_opened": _iso(facts.case.opened_on),
                 "suspended_on": _iso(facts.case.suspended_on),
                 "adopted_on": _iso(facts.case.adopted_on),
+                "adoption": facts.case.adoption.value if facts.case.adoption else None,
+                "settled_by": facts.case.settled_by,
                 "ended_on": _iso(facts.case.ended_on),
                 "notices": [
                     {"message": n.message, "date": n.on.isoformat(), "delivered": n.delivered}
@@ -130,18 +133,23 @@ def explain_client(ports: Ports, client: ClientId) -> ClientExplanation:
     memory = Memory(ports.journal, ports.today())
     info = ports.mirror.last()
     now = judge(ports, memory, book, complete=info is not None and info.complete)
-    services = tuple(_explain(ports, now, s.id) for s in book.services)
+    services = tuple(_explain(ports, now, s.id, memory.scope) for s in book.services)
     standing = next((d.standing.value for d in now.decisions.values()), "paid-up")
     if now.membership is not None:
         standing = now.membership.standing.value
     return ClientExplanation(book, standing, now.membership, services)
 
 
-def _explain(ports: Ports, now: Now, service: ServiceId) -> Explanation:
+def _explain(ports: Ports, now: Now, service: ServiceId, scope: Scope) -> Explanation:
     facts, decision = now.facts[service], now.decisions[service]
     policy, today = ports.settings.policy, ports.today()
     view, _ = view_of(facts, policy, today)
     following = next_step(facts, policy, today)
+    if not scope.takes(facts.client.client, facts.client.group):
+        due, waiting = scope.parts(facts, decision.due)
+        held = (Withheld(d.kind, OUTSIDE, WHY_OUTSIDE) for d in waiting)
+        decision = replace(decision, due=tuple(due), withheld=(*decision.withheld, *held))
+        following = (due[0], today) if due else None
     return Explanation(facts, decision, view.rules, following, is_ours(view), tuple(_would_change(decision, following)))
 
 
