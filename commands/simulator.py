@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from commands.options import json_option
 
 if TYPE_CHECKING:
     from whmcs_bridge.simulator.app import Server
+    from whmcs_bridge.simulator.state import World
 
 
 @click.group(cls=LazyGroup, sections={"Commands": {"serve": Entry("commands.simulator:serve", "Serve it over HTTP.")}})
@@ -31,6 +32,7 @@ def simulator() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, show_default="a free one", help="Port to listen on.")
 @click.option("--clients", type=click.IntRange(min=0), default=200, show_default=True, help="Size of the book.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same book.")
+@click.option("--messy", is_flag=True, help="Ten years old: imports, hand-made states, WHMCS's own automation on.")
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=0.0, help="Every answer is so many ms late.")
 @click.option(
     "--today",
@@ -46,6 +48,7 @@ def serve(
     port: int,
     clients: int,
     seed: int,
+    messy: bool,
     latency_ms: float,
     today: datetime | None,
     faults: Path | None,
@@ -59,15 +62,15 @@ def serve(
     \b
     Example:
         whmcs-bridge simulator serve --port 8090 --clients 500 --seed 7
+        whmcs-bridge simulator serve --clients 20000 --messy
         whmcs-bridge simulator serve --json
     """
     from whmcs_bridge.simulator.app import run
     from whmcs_bridge.simulator.faults import load_faults
-    from whmcs_bridge.simulator.seed import generate
 
     trouble = load_faults(faults) if faults is not None else None
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    world = generate(clients, seed, today.date() if today is not None else now.date())
+    world = _book(clients, seed, today.date() if today is not None else now.date(), messy)
     if today is None:
         world.clock = max(world.clock, now)
 
@@ -87,6 +90,13 @@ def serve(
         run(world, port=port, latency_ms=latency_ms, faults=trouble, ready=ready)
     except OSError as error:
         raise click.ClickException(f"cannot listen on port {port}: {error.strerror}; choose another --port") from error
+
+
+def _book(clients: int, seed: int, today: date, messy: bool) -> "World":
+    from whmcs_bridge.simulator.seed import generate
+    from whmcs_bridge.simulator.seed_messy import messy_book
+
+    return messy_book(clients, seed, today).world if messy else generate(clients, seed, today)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -15,6 +15,8 @@ from whmcs_bridge.simulator.state import World
 
 SEED_SETTING = "SimulatorSeed"
 """The configuration value that holds a book's seed, so that habits outlive the generator."""
+SILENT_SETTING = "SimulatorSilentGateway"
+"""The configuration value that names a gateway whose payments are not booked any more."""
 
 
 class Habit(StrEnum):
@@ -41,6 +43,8 @@ SLOW_GATEWAYS = frozenset({"boleto", "banktransfer"})
 DAYS_TO_SETTLE = 2
 TIRED_AFTER_DAYS = 30
 """Days overdue after which even who waits for a suspension may pay without one."""
+FORGOTTEN_AFTER_DAYS = 20
+"""Days overdue after which who pays in time has forgotten an invoice, and remembers it on a day in fifty."""
 _GOLDEN = 2654435769
 """2**32 over the golden ratio: multiples of it spread evenly, so that even twenty clients show every habit."""
 
@@ -78,7 +82,7 @@ def live_one_day(world: World, rng: Random) -> list[str]:
     now and then a client pays a part, asks to cancel, or disputes an invoice. The same world and the
     same `rng` state give the same day.
     """
-    seed = world.number(SEED_SETTING)
+    seed, silent = world.number(SEED_SETTING), world.settings.get(SILENT_SETTING)
     said: list[str] = []
     for invoice in list(world.invoices_in(InvoiceStatus.PAYMENT_PENDING)):
         _settle(world, invoice, rng, said)
@@ -86,6 +90,8 @@ def live_one_day(world: World, rng: Random) -> list[str]:
     for invoice in list(world.invoices_in(InvoiceStatus.UNPAID)):
         if invoice.client in touched or world.clients[invoice.client].status == "Closed":
             continue
+        if invoice.gateway == silent:
+            continue  # paid or not, nobody hears of it
         if _wants_to_pay(world, invoice, habit_of(seed, invoice.client), seed, rng):
             _pay(world, invoice, rng, said)
             # a debtor of several invoices pays one a day, the oldest first
@@ -114,6 +120,8 @@ def _wants_to_pay(world: World, invoice: Invoice, habit: Habit, seed: int, rng: 
     if habit is Habit.SUSPENDED:
         down = _is_down(world, invoice.client)
         return rng.random() < (0.35 if down else 0.03 if overdue > TIRED_AFTER_DAYS else 0.0)
+    if overdue > FORGOTTEN_AFTER_DAYS:
+        return rng.random() < 0.02
     return overdue >= delay_of(seed, invoice.client, habit)
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+NO_DAY = date.min
+"""The zero date in a field that is never None: a due date or a registration nobody ever entered."""
+
 
 class InvoiceStatus(StrEnum):
     """Stored invoice statuses, facts sheet section 6. `Overdue` is a filter, never stored."""

@@ -40,7 +40,6 @@ from whmcs_bridge.simulator.state import World, new_world
 CRON_AT = time(9, 0)
 PAID_AT = time(11, 30)
 ACCOUNTS_PER_SERVER = 400
-MAX_TENURE_MONTHS = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,9 @@ class BookShape:
     addon_share: float = 0.12
     ended_share: float = 0.08
     """Services that ended long ago."""
+    mean_tenure_months: int = 30
+    oldest_months: int = 96
+    """No client has been one for longer."""
 
 
 # --- what the company sells -------------------------------------------------------------------------
@@ -108,7 +110,7 @@ def generate(
     termination are off; invoices are generated `shape.lead_days` ahead; cancellation requests are
     carried out by the cron.
     """
-    with _without_garbage_collection():
+    with without_garbage_collection():
         world = _empty_company(seed, today, shape)
         builder = _Builder(world, seed, today, months_of_history, shape)
         for number in range(1, clients + 1):
@@ -143,7 +145,7 @@ def _stable(value: object) -> str:
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Millions of records that all stay: looking for garbage among them doubles the time."""
     was_on = gc.isenabled()
     gc.disable()
@@ -276,7 +278,7 @@ class _Builder:
         """One client with services, addons, domains, an order and its invoices."""
         rng = self.rng
         habit = habit_of(self.seed, number)
-        tenure = min(int(rng.expovariate(1 / 30)), MAX_TENURE_MONTHS)
+        tenure = min(int(rng.expovariate(1 / self.shape.mean_tenure_months)), self.shape.oldest_months)
         if habit is Habit.NEVER:
             tenure = max(tenure, 15)  # time enough for a debt of any age
         billing_day = rng.randrange(1, 29)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from whmcs_bridge.simulator.php import decode_array
+from whmcs_bridge.simulator.records import NO_DAY
 from whmcs_bridge.simulator.state import World
 
 Reply = dict[str, Any]
@@ -144,7 +145,7 @@ def percent(thousandths: int) -> str:
 
 def day_text(value: date | None) -> str:
     """A date, or the zero date."""
-    return value.isoformat() if value is not None else ZERO_DATE
+    return value.isoformat() if value is not None and value != NO_DAY else ZERO_DATE
 
 
 def moment_text(value: datetime | None) -> str:
