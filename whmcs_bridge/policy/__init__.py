@@ -215,7 +215,7 @@ def next_step(facts: ServiceFacts, policy: Policy, today: date) -> tuple[Due, da
         due = decide(now, policy, day).due
         if due:
             return _weightiest(due), day
-        for struck in _days_to_ask(view_of(now, policy, day)[0], policy, today) - asked:
+        for struck in days_to_ask(view_of(now, policy, day)[0], policy, today) - asked:
             asked.add(struck)
             heappush(days, struck)
     return None
@@ -226,7 +226,7 @@ def _weightiest(due: tuple[Due, ...]) -> Due:
     return min(due, key=lambda d: order.index(d.kind) if d.kind in order else len(order))
 
 
-def _days_to_ask(view: View, policy: Policy, today: date) -> set[date]:
+def days_to_ask(view: View, policy: Policy, today: date) -> set[date]:
     """Days after the view's own on which something may change, as far as it can be foreseen from there."""
     stage = stage_of(view)
     struck = changes_on(view, stage)
@@ -249,4 +249,4 @@ def _days_to_ask(view: View, policy: Policy, today: date) -> set[date]:
     return {d for d in days if view.today < d <= last}
 
 
-__all__ = ["Counted", "Ledgers", "Standing", "View", "decide", "next_step", "view_of"]
+__all__ = ["Counted", "Ledgers", "Standing", "View", "days_to_ask", "decide", "next_step", "view_of"]
