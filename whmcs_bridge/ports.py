@@ -125,6 +125,10 @@ class Panel(Protocol):
         """The newest lines of the activity log that contain `text`, newest first; empty if they cannot be read."""
         ...
 
+    def admin(self) -> int:
+        """Number of the administrator behind our credential; 0 if it cannot be read."""
+        ...
+
     def module_queue(self) -> Sequence[QueueEntry]:
         """Module actions that failed and that nobody has settled; empty if they cannot be read."""
         ...
@@ -299,6 +303,14 @@ class Mirror(Protocol):
         """Changes with a number above `after`, oldest first, our own acts included; the last 90 snapshots' are kept."""
         ...
 
+    def payment_days(self, since: date) -> Mapping[str, Sequence[date]]:
+        """Gateway -> the days, oldest first and none before `since`, on which an invoice of it was paid."""
+        ...
+
+    def gateways_owed(self, today: date) -> set[str]:
+        """Gateways of the open invoices that are past due; asked only where a gateway is silent."""
+        ...
+
     def snapshot_times(self) -> tuple[datetime | None, datetime | None]:
         """When the newest finished snapshot and the one before it began: what changed did so in between."""
         ...
@@ -372,6 +384,73 @@ class Approval:
     service: ServiceId
     by: str
     on: date
+
+
+class Actor(StrEnum):
+    """Who changed a service's status, as far as WHMCS's activity log tells."""
+
+    CRON = "cron"
+    """WHMCS's own daily cron."""
+    PAYMENT = "payment"
+    """WHMCS's own unsuspension after a payment."""
+    STAFF = "staff"
+    """A user of the admin area who is not the one behind our credential."""
+    BRIDGE = "another-bridge"
+    """A suspension with our reason that this journal knows nothing of."""
+    UNKNOWN = "unknown"
+    """No line in the log, a line without a user, or one by our own user that is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignAct:
+    """One change of a service that we did not make."""
+
+    service: ServiceId
+    client: ClientId
+    kind: str
+    """suspend, unsuspend, terminate; "reason" for a suspension whose reason alone changed."""
+    actor: Actor
+    day: date
+    """House day on which it happened, or else was seen."""
+    before: str
+    after: str
+    reason_before: str = ""
+    reason_after: str = ""
+    after_reading: datetime | None = None
+    """Begin of the reading that still had it as it was before."""
+    by_reading: datetime | None = None
+    """Begin of the reading that saw it."""
+    at: datetime | None = None
+    """WHMCS's wall clock in the log; None: no line tells."""
+    user: str = ""
+    """Name in the log."""
+    line: str = ""
+    ours_too: bool = False
+    """The rules would have asked for the same at that time."""
+    why_not: str = ""
+    """Otherwise: why the rules would not have done it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowCase:
+    """How far a case would have come if shadow mode acted; dropped when acting begins."""
+
+    case: Case
+    status: str = ""
+    """Suspended or Terminated where we would have made it so and WHMCS has it otherwise; "" is as in WHMCS."""
+    reason: str = ""
+    """Our suspension reason, where `status` is Suspended."""
+    once: tuple[str, ...] = ()
+    """Keys of steps that WHMCS would go on to show as due, and that were imagined already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowStep:
+    """One step that shadow mode would have carried out."""
+
+    step: Step
+    over: str = ""
+    """Why a limit would have refused it; "" if none would."""
 
 
 class Journal(Protocol):
@@ -457,6 +536,36 @@ class Journal(Protocol):
         ...
 
     def put(self, key: str, value: Any) -> None: ...
+    def save_foreign_acts(self, run: int, acts: Iterable[ForeignAct]) -> None: ...
+    def foreign_acts(self, since: date, service: ServiceId | None = None) -> list[ForeignAct]:
+        """What others did on this house day and later, in the order it was found."""
+        ...
+
+    def save_shadow(self, run: int, steps: Iterable[ShadowStep], cases: Iterable[ShadowCase]) -> None:
+        """Keep what a shadow run imagined, all of it or nothing: each step id once, cases replaced."""
+        ...
+
+    def shadow_steps(self, since: date) -> list[ShadowStep]:
+        """What shadow mode would have done on this house day and later, in order."""
+        ...
+
+    def shadow_usual(self, before: date, days: int = 30) -> Mapping[str, list[int]]:
+        """Kind -> imagined counts of the last `days` house days that had such a step, newest first."""
+        ...
+
+    def shadow_counts(self, day: date) -> Mapping[tuple[str, bool], int]:
+        """(kind, announced) -> steps imagined on this house day."""
+        ...
+
+    def shadow_cases(self) -> dict[ServiceId, ShadowCase]: ...
+    def drop_shadow_cases(self, services: Collection[ServiceId] | None = None) -> None:
+        """Forget these imagined cases, or all; what was imagined stays in the record."""
+        ...
+
+    def sync_days(self, since: date) -> Mapping[date, Collection[tuple[str, str]]]:
+        """House day -> (mode, outcome) of its syncs, for this day and later ones."""
+        ...
+
     def add_evidence(self, service: ServiceId, at: datetime, payload: Mapping[str, Any]) -> None: ...
     def evidence(self, service: ServiceId) -> list[Mapping[str, Any]]: ...
     def close(self) -> None: ...

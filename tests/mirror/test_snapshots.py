@@ -289,3 +289,38 @@ def test_paying_the_newest_invoice_does_not_look_like_a_restored_backup(mirror: 
     last = mirror.last()
     assert last is not None
     assert last.highest_invoice == 6
+
+
+def test_the_days_on_which_a_gateway_booked_are_kept_once_each(mirror: SqliteMirror) -> None:
+    paid = [
+        a_head(1, status=InvoiceStatus.PAID, paid_at="2025-03-03T08:00:00"),
+        a_head(2, status=InvoiceStatus.PAID, paid_at="2025-03-03T23:00:00"),
+        a_head(3, status=InvoiceStatus.REFUNDED, paid_at="2025-02-01T10:00:00"),
+        a_head(4, status=InvoiceStatus.PAID, paid_at="2025-03-04T10:00:00", gateway="paypal"),
+        a_head(5, status=InvoiceStatus.PAID, paid_at="2025-03-04T10:00:00", gateway=""),
+        a_head(6, status=InvoiceStatus.PAID),
+    ]
+    for _ in range(2):  # a page may be read twice
+        number = mirror.begin(AT)
+        mirror.save_heads(paid, number, TODAY)
+        mirror.finish(number, LATER, True, (), TODAY)
+    early, late, other = date(2025, 2, 1), date(2025, 3, 3), date(2025, 3, 4)
+    assert mirror.payment_days(early) == {"boleto": [early, late], "paypal": [other]}
+    assert mirror.payment_days(late) == {"boleto": [late], "paypal": [other]}
+    mirror.finish(mirror.begin(AT), LATER, True, (), early + timedelta(days=401))
+    assert mirror.payment_days(early) == {"boleto": [late], "paypal": [other]}
+
+
+def test_a_payment_of_an_invoice_that_was_open_counts_for_its_gateway(mirror: SqliteMirror) -> None:
+    number = read(mirror, heads=[8])
+    mirror.save_invoice(an_invoice(8, status=InvoiceStatus.PAID, paid_at="2025-03-09T10:00:00"), AT)
+    assert mirror.payment_days(date(2025, 1, 1)) == {"boleto": [date(2025, 3, 9)]}
+    assert number == 1
+
+
+def test_gateways_with_open_invoices_past_due_are_named(mirror: SqliteMirror) -> None:
+    read(mirror, heads=[8, 9])
+    mirror.save_invoice(an_invoice(8), AT)
+    mirror.save_invoice(an_invoice(9, due=TODAY), AT)
+    assert mirror.gateways_owed(TODAY) == {"boleto"}
+    assert mirror.gateways_owed(date(2025, 3, 1)) == set()

@@ -145,7 +145,9 @@ def save_heads(conn: sqlite3.Connection, heads: Iterable[InvoiceHead], seen: int
     settled = piles[_Fate.SETTLED]
     _save_open(conn, piles[_Fate.OPEN], seen, day)
     conn.executemany(_CANCEL, [(_day(head.cancelled_at) or day, seen, head.id) for head in piles[_Fate.CANCELLED]])
-    conn.executemany(_UPSERT_HISTORY, [_history_row(head) for head in settled if head.paid_at])
+    paid = [head for head in settled if head.paid_at]
+    conn.executemany(_UPSERT_HISTORY, [_history_row(head) for head in paid])
+    _note_payment_days(conn, paid)
     _drop(conn, [head.id for head in (*settled, *piles[_Fate.OTHER])])
     conn.executemany(_UPSERT_CURRENCY, [(client, word, invoice) for client, (invoice, word) in currencies.items()])
     highest = max((head.id for pile in piles.values() for head in pile), default=0)
@@ -167,6 +169,7 @@ def save_invoice(conn: sqlite3.Connection, invoice: Invoice, at: datetime, seen:
     else:
         if fate is _Fate.SETTLED and invoice.paid_at:
             conn.execute(_UPSERT_HISTORY, _history_row(invoice))
+            _note_payment_days(conn, (invoice,))
         _drop(conn, [invoice.id])
 
 
@@ -253,6 +256,11 @@ def _history_row(paid: InvoiceHead | Invoice) -> tuple[int, str]:
         f'"gateway":{_word(paid.gateway)}{reversed_}}}'
     )
     return paid.client_id << 32 | paid.id, body
+
+
+def _note_payment_days(conn: sqlite3.Connection, paid: Iterable[InvoiceHead | Invoice]) -> None:
+    days = {(head.gateway, _day(head.paid_at)) for head in paid if head.gateway}
+    conn.executemany("INSERT OR IGNORE INTO payment_days VALUES(?,?)", sorted(days))
 
 
 @lru_cache(maxsize=256)

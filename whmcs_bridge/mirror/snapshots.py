@@ -13,6 +13,7 @@ from whmcs_bridge.ports import SnapshotInfo, StatusChange
 
 CANCELLED_KEPT_DAYS: Final = 400
 CHANGES_KEPT_SNAPSHOTS: Final = 90
+PAYMENT_DAYS_KEPT: Final = 400
 UNEXPLAINED_KEPT_DAYS: Final = 3
 """For so long it is asked how an invoice closed; one that was deleted in WHMCS never says."""
 
@@ -96,6 +97,7 @@ def finish(
         _mark_unseen(conn, number, today)
     _forget_closed(conn, today)
     conn.execute("DELETE FROM status_changes WHERE snapshot < ?", (number - CHANGES_KEPT_SNAPSHOTS,))
+    conn.execute("DELETE FROM payment_days WHERE day < ?", ((today - timedelta(days=PAYMENT_DAYS_KEPT)).isoformat(),))
     clients, highest_client = conn.execute(
         "SELECT sum(NOT missing), max(iif(seen=?, id, 0)) FROM clients", (number,)
     ).fetchone()
@@ -170,6 +172,24 @@ def snapshot_times(conn: sqlite3.Connection) -> tuple[datetime | None, datetime 
     rows = conn.execute("SELECT at FROM snapshots WHERE ended_at IS NOT NULL ORDER BY number DESC LIMIT 2").fetchall()
     times = [datetime.fromisoformat(row[0]) for row in rows]
     return (times[0] if times else None, times[1] if len(times) > 1 else None)
+
+
+def payment_days(conn: sqlite3.Connection, since: date) -> dict[str, list[date]]:
+    """See ports.Mirror."""
+    found: dict[str, list[date]] = {}
+    rows = conn.execute("SELECT gateway, day FROM payment_days WHERE day >= ? ORDER BY 1, 2", (since.isoformat(),))
+    for gateway, day in rows:
+        found.setdefault(gateway, []).append(date.fromisoformat(day))
+    return found
+
+
+def gateways_owed(conn: sqlite3.Connection, today: date) -> set[str]:
+    """See ports.Mirror."""
+    rows = conn.execute(
+        f"SELECT DISTINCT json_extract(body, '$.gateway') FROM invoices WHERE status IN {OPEN} AND due < ?",
+        (today.isoformat(),),
+    )
+    return {row[0] for row in rows if row[0]}
 
 
 def _mark_unseen(conn: sqlite3.Connection, number: int, today: date) -> None:

@@ -207,6 +207,14 @@ class SqliteMirror:
         with self._store.looking as conn:
             return snapshots.snapshot_times(conn)
 
+    def payment_days(self, since: date) -> Mapping[str, Sequence[date]]:
+        with self._store.looking as conn:
+            return snapshots.payment_days(conn, since)
+
+    def gateways_owed(self, today: date) -> set[str]:
+        with self._store.looking as conn:
+            return snapshots.gateways_owed(conn, today)
+
     def close(self) -> None:
         self._store.close()
 
