@@ -344,8 +344,15 @@ OTHERS: list[tuple[Any, dict[str, Any], object]] = [
     ),
     (
         parse.ACTIVITY_LOG,
-        {"id": 9, "clientId": 4, "date": "2025-01-02 03:04:05", "description": "Logged", "username": "Cron"},
-        ActivityEntry(9, moment("2025-01-02 03:04:05"), "Logged", "Cron", ClientId(4)),
+        {
+            "id": 9,
+            "clientId": 4,
+            "adminId": 2,
+            "date": "2025-01-02 03:04:05",
+            "description": "Logged",
+            "username": "maria",
+        },
+        ActivityEntry(9, moment("2025-01-02 03:04:05"), "Logged", "maria", ClientId(4), 2),
     ),
     (
         parse.DOMAINS,

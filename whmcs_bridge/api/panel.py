@@ -76,6 +76,12 @@ class LivePanel:
         except WhmcsError:
             return ()
 
+    def admin(self) -> int:
+        try:
+            return self.api.admin_details().admin_id
+        except WhmcsError:
+            return 0
+
     def module_queue(self) -> Sequence[QueueEntry]:
         try:
             return self.api.module_queue()

@@ -893,9 +893,10 @@ class ActivityRow(Shape, frozen=True, gc=False):
     description: str
     username: str
     clientId: int
+    adminId: int
 
 
-OPTIONAL[ActivityRow] = frozenset({"username", "clientId"})
+OPTIONAL[ActivityRow] = frozenset({"username", "clientId", "adminId"})
 
 
 def _activity(row: ActivityRow) -> ActivityEntry:
@@ -905,6 +906,7 @@ def _activity(row: ActivityRow) -> ActivityEntry:
         description=plain(row.description),
         user=plain(row.username),
         client_id=ClientId(row.clientId),
+        admin_id=row.adminId,
     )
 
 

@@ -288,6 +288,8 @@ class ActivityEntry:
     description: str
     user: str
     client_id: ClientId
+    admin_id: int = 0
+    """Administrator who did it; 0 for WHMCS itself and for clients."""
 
 
 @dataclass(frozen=True, slots=True)

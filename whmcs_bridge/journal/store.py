@@ -10,12 +10,12 @@ from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
-from whmcs_bridge.journal import memory, tasks
+from whmcs_bridge.journal import memory, others, shadow, tasks
 from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.ports import Approval, JournalStep, RunInfo, StepState, Task
+from whmcs_bridge.ports import Approval, ForeignAct, JournalStep, RunInfo, ShadowCase, ShadowStep, StepState, Task
 from whmcs_bridge.storage import Store, WriterLock
 
 
@@ -172,6 +172,45 @@ class SqliteJournal:
     def drop_approval(self, service: ServiceId, kind: str) -> None:
         with self._store.writing as conn:
             memory.drop_approval(conn, service, kind)
+
+    # --- shadow mode and what others did
+
+    def save_foreign_acts(self, run: int, acts: Iterable[ForeignAct]) -> None:
+        with self._store.writing as conn:
+            others.save_acts(conn, run, acts)
+
+    def foreign_acts(self, since: date, service: ServiceId | None = None) -> list[ForeignAct]:
+        with self._store.looking as conn:
+            return others.acts(conn, since, service)
+
+    def save_shadow(self, run: int, steps: Iterable[ShadowStep], cases: Iterable[ShadowCase]) -> None:
+        with self._store.writing as conn:
+            shadow.save_steps(conn, run, steps)
+            shadow.save_cases(conn, cases)
+
+    def shadow_steps(self, since: date) -> list[ShadowStep]:
+        with self._store.looking as conn:
+            return shadow.steps(conn, since)
+
+    def shadow_usual(self, before: date, days: int = 30) -> Mapping[str, list[int]]:
+        with self._store.looking as conn:
+            return shadow.usual(conn, before, days)
+
+    def shadow_counts(self, day: date) -> Mapping[tuple[str, bool], int]:
+        with self._store.looking as conn:
+            return shadow.counts(conn, day)
+
+    def shadow_cases(self) -> dict[ServiceId, ShadowCase]:
+        with self._store.looking as conn:
+            return shadow.cases(conn)
+
+    def drop_shadow_cases(self, services: Collection[ServiceId] | None = None) -> None:
+        with self._store.writing as conn:
+            shadow.drop_cases(conn, services)
+
+    def sync_days(self, since: date) -> Mapping[date, Collection[tuple[str, str]]]:
+        with self._store.looking as conn:
+            return shadow.sync_days(conn, since)
 
     # --- the rest
 
