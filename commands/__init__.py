@@ -15,6 +15,7 @@ SECTIONS = {
         "init": Entry("commands.init:init", "Write bridge.toml, with comments, and test the connection."),
         "doctor": Entry("commands.doctor:doctor", "Check everything that a run needs; changes nothing."),
         "policy": Entry("commands.policy:policy", "Check the settings; print their JSON Schema."),
+        "hand-back": Entry("commands.hand_back:hand_back", "Leave: give what we suspended back to WHMCS."),
     },
     "Every day": {
         "plan": Entry("commands.plan:plan", "Show what a sync would do, to whom and why; changes nothing."),

@@ -15,6 +15,7 @@ from whmcs_bridge.jobs.ask import Verdict, may
 from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
 from whmcs_bridge.jobs.reevaluate import reevaluate
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.scope import Scope, keep_scope, scope_of
@@ -118,6 +119,15 @@ class Bridge:
         finally:
             self._running = False
             self._catch_up()
+
+    def hand_back(self, *, by: str, dry_run: bool = False, agree: Agree | None = None) -> HandBack:
+        """Leave: release who has paid, blank our reasons for WHMCS's own automation, and leave a pause behind."""
+        self._running = True
+        try:
+            return hand_back(self.ports, by=by, dry_run=dry_run, agree=agree)
+        finally:
+            self._running = False
+            self._waiting.clear()  # what hooks told meanwhile is WHMCS's to answer now
 
     def reevaluate(self, client: ClientId, cause: str) -> RunReport | None:
         """Look at one client again and do what lifts; while a run is under way it waits until that has ended."""

@@ -58,7 +58,7 @@ def test_the_table_says_what_the_commands_say() -> None:
     """Each line of the group's help is about the command it stands beside."""
     for name, entry in COMMANDS.items():
         module, _, attribute = entry.target.partition(":")
-        assert (module, attribute) == (f"commands.{name}", name)
+        assert (module, attribute) == (f"commands.{name.replace('-', '_')}", name.replace("-", "_"))
         assert entry.help.endswith(".")
         assert len(entry.help) <= 64
 

@@ -17,7 +17,7 @@ from whmcs_bridge.jobs.owed import FOUND_OUT
 from whmcs_bridge.jobs.requests import forget_refused_end
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import decide
-from whmcs_bridge.policy.cases import after_end, after_release, after_suspension
+from whmcs_bridge.policy.cases import after_end, after_hand_back, after_release, after_suspension
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.policy.stages import carries_our_reason
 from whmcs_bridge.ports import JournalStep, StepState
@@ -96,6 +96,16 @@ def _released(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
         )
         memory.keep(after_release(memory.case(step.service), step.date, on_trust=on_trust))
     return done, f"{found.status if found else 'not listed'}"
+
+
+def _handed_back(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
+    step = entry.step
+    assert step.service is not None
+    found = ports.panel.service(step.service)
+    done = found is not None and not carries_our_reason(found.suspension_reason)
+    if done:
+        memory.keep(after_hand_back(memory.case(step.service)))
+    return done, f"{found.status}: {found.suspension_reason or 'no reason'}" if found else "not listed"
 
 
 def _ended(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
@@ -196,6 +206,7 @@ def _erased(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
 ASK: Mapping[Kind, Callable[[Ports, Memory, JournalStep], Verdict]] = {
     Kind.SUSPEND: _suspended,
     Kind.UNSUSPEND: _released,
+    Kind.HAND_BACK: _handed_back,
     Kind.TERMINATE: _ended,
     Kind.SUSPEND_ADDON: _addon,
     Kind.UNSUSPEND_ADDON: _addon,

@@ -16,6 +16,7 @@ ORDER: Mapping[Kind, int] = {
             Kind.VIP_REMOVE,
             Kind.UNSUSPEND,
             Kind.UNSUSPEND_ADDON,
+            Kind.HAND_BACK,
             Kind.VIP_ADD,
             Kind.NOTICE,
             Kind.CLOSE_ADDON,

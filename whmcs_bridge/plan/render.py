@@ -21,6 +21,7 @@ TITLES: Mapping[Kind, str] = {
     Kind.VIP_REMOVE: "Take out of VIP",
     Kind.UNSUSPEND: "Unsuspend",
     Kind.UNSUSPEND_ADDON: "Unsuspend addons",
+    Kind.HAND_BACK: "Hand back to WHMCS",
     Kind.VIP_ADD: "Put into VIP",
     Kind.NOTICE: "Send",
     Kind.CLOSE_ADDON: "Close addons of ended services",

@@ -165,6 +165,11 @@ def after_release(case: Case, today: date, *, on_trust: bool) -> Case:
     return replace(_closed(case, down=False), released_on=today)
 
 
+def after_hand_back(case: Case) -> Case:
+    """The service is still down, but not by us any more: a run that finds it sorts it anew, with its own clock."""
+    return replace(case, suspended_on=None, adopted_on=None, adoption=None, settled_by="")
+
+
 def after_end(case: Case, today: date) -> Case:
     """The service was ended by us and read back as ended."""
     return replace(case, ended_on=today, ended_by="bridge", last_act_on=today)

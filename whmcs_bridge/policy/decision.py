@@ -27,6 +27,8 @@ class Kind(StrEnum):
     UNSUSPEND_ADDON = "unsuspend_addon"
     CLOSE_ADDON = "close_addon"
     """Status of an addon whose service we ended; WHMCS leaves it as it was."""
+    HAND_BACK = "hand_back"
+    """Our suspension reason blanked, so that WHMCS's own automation takes the service over; only `hand-back` does."""
 
 
 HARMFUL = (Kind.SUSPEND, Kind.TERMINATE, Kind.DELETE_BACKUPS)
