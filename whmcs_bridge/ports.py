@@ -362,7 +362,29 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One of the subjects behind a task that stands for many."""
+
+    text: str
+    client: ClientId | None = None
+    service: ServiceId | None = None
+    invoice: InvoiceId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody said about a task."""
+
+    at: datetime
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
+    """Something for staff. With a `pile` it stands for `size` subjects with one cause; `members` are the first of
+    them, and client, service and invoice are set only while there is one."""
+
     number: int
     code: str
     text: str
@@ -376,6 +398,18 @@ class Task:
     state: str
     """open, done, snoozed, closed."""
     comment: str = ""
+    """The last thing that was said when its state was changed."""
+    acknowledged_by: str = ""
+    acknowledged_on: date | None = None
+    snoozed_until: date | None = None
+    """First day on which it is open again; None: when its cause goes."""
+    pile: str = ""
+    size: int = 1
+    members: tuple[Member, ...] = ()
+
+    def is_about(self, *, client: ClientId | None = None, service: ServiceId | None = None) -> bool:
+        """The task, or one of its members, is about this client and this service; None is any."""
+        return any(client in (None, one.client) and service in (None, one.service) for one in (self, *self.members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -521,12 +555,40 @@ class Journal(Protocol):
     def memberships(self) -> dict[ClientId, Membership]: ...
     def save_membership(self, client: ClientId, membership: Membership) -> None: ...
     def reconcile_tasks(self, notes: Iterable[Note], today: date, *, complete: bool) -> None:
-        """Open a task for each new note, one per cause; close (only if `complete`) those nobody raises any more."""
+        """Open a task for each new note, one per cause; close (only if `complete`) those nobody raises any more.
+
+        Tasks whose snooze is over by `today` are open again.
+        """
         ...
 
-    def add_task(self, note: Note, today: date) -> None: ...
-    def tasks(self, *, open_only: bool = True) -> list[Task]: ...
-    def set_task(self, number: int, state: str, today: date, comment: str = "") -> None: ...
+    def add_task(self, note: Note, today: date, *, by_hand: bool = True) -> None:
+        """Open a task outside the runs. `by_hand`: only staff ends it; else it closes when no run raises it."""
+        ...
+
+    def tasks(self, *, open_only: bool = True, today: date | None = None) -> list[Task]:
+        """Tasks by number; with `today` those count as open whose snooze is over by then."""
+        ...
+
+    def task(self, number: int) -> Task:
+        """Return one task; raises UnknownId."""
+        ...
+
+    def set_task(self, number: int, state: str, today: date, comment: str = "", *, until: date | None = None) -> None:
+        """Set a task's state; `until`: the day on which a snoozed one is open again. Raises UnknownId."""
+        ...
+
+    def acknowledge_task(self, number: int, by: str, on: date) -> None:
+        """Say who is at it; raises UnknownId."""
+        ...
+
+    def comment_task(self, number: int, at: datetime, author: str, text: str) -> None:
+        """Keep what was said about a task; raises UnknownId."""
+        ...
+
+    def task_comments(self, number: int) -> list[Comment]:
+        """What was said about a task, oldest first."""
+        ...
+
     def approvals(self) -> dict[ServiceId, frozenset[str]]: ...
     def approve(self, approval: Approval) -> None: ...
     def drop_approval(self, service: ServiceId, kind: str) -> None: ...

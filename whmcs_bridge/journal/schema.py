@@ -73,6 +73,10 @@ SECOND_SHAPE: Final = (
     """ALTER TABLE tasks ADD COLUMN acknowledged_by TEXT NOT NULL DEFAULT ''""",
     """ALTER TABLE tasks ADD COLUMN acknowledged_on TEXT""",
     """ALTER TABLE tasks ADD COLUMN snoozed_until TEXT""",
+    # One cause behind many subjects is one task: `members` is JSON, the first of them; `size` counts all.
+    """ALTER TABLE tasks ADD COLUMN pile TEXT NOT NULL DEFAULT ''""",
+    """ALTER TABLE tasks ADD COLUMN size INTEGER NOT NULL DEFAULT 1""",
+    """ALTER TABLE tasks ADD COLUMN members TEXT NOT NULL DEFAULT ''""",
     """CREATE TABLE task_comments (
         number INTEGER PRIMARY KEY, task INTEGER NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
         text TEXT NOT NULL)""",

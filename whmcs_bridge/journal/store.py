@@ -15,7 +15,17 @@ from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.ports import Approval, ForeignAct, JournalStep, RunInfo, ShadowCase, ShadowStep, StepState, Task
+from whmcs_bridge.ports import (
+    Approval,
+    Comment,
+    ForeignAct,
+    JournalStep,
+    RunInfo,
+    ShadowCase,
+    ShadowStep,
+    StepState,
+    Task,
+)
 from whmcs_bridge.storage import Store, WriterLock
 
 
@@ -149,17 +159,33 @@ class SqliteJournal:
         with self._store.writing as conn:
             tasks.reconcile(conn, notes, today, complete=complete)
 
-    def add_task(self, note: Note, today: date) -> None:
+    def add_task(self, note: Note, today: date, *, by_hand: bool = True) -> None:
         with self._store.writing as conn:
-            tasks.add(conn, note, today)
+            tasks.add(conn, note, today, by_hand=by_hand)
 
-    def tasks(self, *, open_only: bool = True) -> list[Task]:
+    def tasks(self, *, open_only: bool = True, today: date | None = None) -> list[Task]:
         with self._store.looking as conn:
-            return tasks.tasks(conn, open_only=open_only)
+            return tasks.tasks(conn, today, open_only=open_only)
 
-    def set_task(self, number: int, state: str, today: date, comment: str = "") -> None:
+    def task(self, number: int) -> Task:
+        with self._store.looking as conn:
+            return tasks.task(conn, number)
+
+    def set_task(self, number: int, state: str, today: date, comment: str = "", *, until: date | None = None) -> None:
         with self._store.writing as conn:
-            tasks.set_state(conn, number, state, today, comment)
+            tasks.set_state(conn, number, state, today, comment, until)
+
+    def acknowledge_task(self, number: int, by: str, on: date) -> None:
+        with self._store.writing as conn:
+            tasks.acknowledge(conn, number, by, on)
+
+    def comment_task(self, number: int, at: datetime, author: str, text: str) -> None:
+        with self._store.writing as conn:
+            tasks.comment(conn, number, at, author, text)
+
+    def task_comments(self, number: int) -> list[Comment]:
+        with self._store.looking as conn:
+            return tasks.comments(conn, number)
 
     def approvals(self) -> dict[ServiceId, frozenset[str]]:
         with self._store.looking as conn:

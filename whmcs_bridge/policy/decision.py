@@ -89,6 +89,9 @@ class Note:
     client: ClientId | None = None
     service: ServiceId | None = None
     invoice: InvoiceId | None = None
+    pile: str = ""
+    """The one cause behind many subjects (`suspend fails on server 3`): notes of one code and pile are one task, which
+    lists them."""
 
 
 @dataclass(frozen=True, slots=True)
