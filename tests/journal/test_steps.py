@@ -50,6 +50,9 @@ def test_a_run_is_kept_from_its_beginning(journal: SqliteJournal) -> None:
     other = begin_run(journal, 1)
     assert [r.number for r in journal.runs()] == [other, run]
     assert [r.number for r in journal.runs(limit=1)] == [other]
+    journal.begin_run("hook", "enforce", TODAY, LATER, "v1")
+    assert [r.number for r in journal.runs(2, "sync")] == [other, run]
+    assert journal.runs(job="apply") == []
 
 
 def test_a_step_is_open_until_its_outcome_is_known(journal: SqliteJournal) -> None:

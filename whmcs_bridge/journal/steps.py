@@ -37,9 +37,10 @@ def end_run(conn: sqlite3.Connection, run: int, at: datetime, outcome: str, summ
     )
 
 
-def runs(conn: sqlite3.Connection, limit: int) -> list[RunInfo]:
-    """The newest runs, newest first."""
-    return [_run(row) for row in conn.execute("SELECT * FROM runs ORDER BY number DESC LIMIT ?", (limit,))]
+def runs(conn: sqlite3.Connection, limit: int, job: str | None = None) -> list[RunInfo]:
+    """See ports.Journal."""
+    asked = "SELECT * FROM runs WHERE ?1 IS NULL OR job=?1 ORDER BY number DESC LIMIT ?2"
+    return [_run(row) for row in conn.execute(asked, (job, limit))]
 
 
 def last_run(conn: sqlite3.Connection, job: str) -> RunInfo | None:

@@ -56,9 +56,9 @@ class SqliteJournal:
         with self._store.writing as conn:
             stepping.end_run(conn, run, at, outcome, summary)
 
-    def runs(self, limit: int = 20) -> list[RunInfo]:
+    def runs(self, limit: int = 20, job: str | None = None) -> list[RunInfo]:
         with self._store.looking as conn:
-            return stepping.runs(conn, limit)
+            return stepping.runs(conn, limit, job)
 
     def last_run(self, job: str) -> RunInfo | None:
         with self._store.looking as conn:
