@@ -6,7 +6,7 @@ from itertools import groupby
 from threading import Lock
 
 from whmcs_bridge.domain.ids import ClientId
-from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem
+from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem, WhmcsError
 from whmcs_bridge.jobs import records, sanity
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
@@ -19,6 +19,7 @@ from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, house_stops, judge_book, ma
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
+from whmcs_bridge.jobs.undone import undone_notes
 from whmcs_bridge.plan.build import ORDER, key_of
 from whmcs_bridge.plan.model import Plan, Step
 from whmcs_bridge.policy.decision import HARMFUL_SET, Kind, Note
@@ -112,11 +113,15 @@ def _run(
         raised: list[Note] = []
         if enforcing and not reading.unreachable:
             raised = _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
+        raised += undone_notes(report, raised)
         journal.reconcile_tasks([*judged.notes, *raised, *_troubles(report)], today, complete=reading.complete)
         if reading.complete:
             sanity.remember(ports, plan.stops)
         report.calls = ports.panel.calls()
         return report
+    except WhmcsError as error:
+        journal.reconcile_tasks(_problem_notes([str(error)]), today, complete=False)
+        raise
     finally:
         outcome = report.outcome if report is not None else "failed"
         journal.end_run(run, ports.now(), outcome, report.summary() if report is not None else "did not finish")
@@ -273,10 +278,7 @@ def _no_longer_due(plan: Plan, reviewed: frozenset[str]) -> dict[str, str]:
 
 def _troubles(report: RunReport) -> list[Note]:
     """What could not be read, and what a limit refused: tasks that close themselves when a run goes well."""
-    notes = [
-        Note(f"run-problem:{place}", problem, "see: whmcs-bridge doctor")
-        for place, problem in enumerate(report.problems[:MOST_PROBLEMS])
-    ]
+    notes = _problem_notes(report.problems)
     notes.extend(Note(stop.code, stop.why, stop.way_past) for stop in report.plan.stops if stop.code != "act-hours")
     if report.broken_off:
         notes.append(Note("broken-off", report.broken_off, "see: whmcs-bridge journal"))
@@ -284,7 +286,15 @@ def _troubles(report: RunReport) -> list[Note]:
 
 
 MOST_PROBLEMS = 5
-"""So many problems of a run become tasks; the rest is in its report."""
+"""So many problems of a run become tasks of their own; the last of them counts the rest."""
+
+
+def _problem_notes(problems: Sequence[str]) -> list[Note]:
+    shown, rest = list(problems[:MOST_PROBLEMS]), len(problems) - MOST_PROBLEMS
+    if rest > 0:
+        shown[-1] += f" (and {rest} more)"
+    todo = "see: whmcs-bridge doctor"
+    return [Note(f"run-problem:{place}", problem, todo) for place, problem in enumerate(shown)]
 
 
 def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: Callable[[int], None]) -> None:
