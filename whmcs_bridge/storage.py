@@ -1,5 +1,6 @@
 """Opening an SQLite file that is ours, and nobody else's: checks, migrations, locking, and errors in our words."""
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -280,6 +281,7 @@ def fault_in(path: Path) -> str:
 # --- errors -----------------------------------------------------------------------------------
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT})
 _OUT_OF_REACH = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
 _MISSHAPEN = ("no such table", "no such column", "has no column", "malformed database schema")
@@ -288,18 +290,22 @@ _MISSHAPEN = ("no such table", "no such column", "has no column", "malformed dat
 def _translate(error: Exception, label: str, kind: FileKind) -> Exception:
     """Name what happened to the file and what to do; errors that are not the file's come back unchanged."""
     if isinstance(error, OSError):
+        if error.errno in _NO_ROOM:
+            return _no_room(label)
         return DatabaseTrouble(f"cannot open {label}: {error.strerror}; check the path and its permissions")
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    whole = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = whole & 0xFF
     if code in _BUSY:
         return Locked(f"another process is writing to {label}; wait for it or end it, then try again")
     if code in _OUT_OF_REACH:
         return DatabaseTrouble(f"cannot open {label}: {error}; check the path and its permissions")
     if code == sqlite3.SQLITE_READONLY:
         return DatabaseTrouble(f"{label} cannot be written to; make the file and its folder writable for this user")
-    if code == sqlite3.SQLITE_FULL:
-        return DatabaseTrouble(f"no room left for {label}; free some disk space, nothing that was written is lost")
+    # The second: no room for the -shm file beside it.
+    if code == sqlite3.SQLITE_FULL or whole == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return _no_room(label)
     if code == sqlite3.SQLITE_IOERR:
-        return DatabaseTrouble(f"reading or writing {label} failed ({error}); check the disk")
+        return DatabaseTrouble(f"reading or writing {label} failed ({error}); check the disk, and this user's quota")
     if code == sqlite3.SQLITE_NOTADB:
         return DatabaseTrouble(f"{label} is not an SQLite database, or is damaged; {kind.when_lost}")
     if isinstance(error, sqlite3.IntegrityError | OverflowError):
@@ -307,6 +313,10 @@ def _translate(error: Exception, label: str, kind: FileKind) -> Exception:
     if code in _DAMAGED or (isinstance(error, sqlite3.OperationalError) and any(m in str(error) for m in _MISSHAPEN)):
         return DatabaseTrouble(f"{label} is damaged ({error}); {kind.when_lost}")
     return error
+
+
+def _no_room(label: str) -> DatabaseTrouble:
+    return DatabaseTrouble(f"no room left for {label}; free some disk space, nothing that was written is lost")
 
 
 # --- one writer over processes ----------------------------------------------------------------

@@ -160,6 +160,7 @@ class Place:
     seed: int
     world: World = field(init=False)
     trials: int = 0
+    _wanted: dict[str, Any] | None = None
 
     @classmethod
     def made(cls, base: Path, seed: int, fates: int = len(FATES)) -> "Place":
@@ -194,6 +195,16 @@ class Place:
         folder = self.base / f"trial-{self.trials}"
         shutil.copytree(self.base / "morning", folder)
         return Trial(folder, Front(deepcopy(self.world)))
+
+    def undisturbed(self) -> dict[str, Any]:
+        """The state after two syncs in which nobody died."""
+        if self._wanted is None:
+            trial = self.trial()
+            trial.sync()
+            trial.sync()
+            self._wanted = trial.state()
+            trial.clear()
+        return self._wanted
 
 
 # --- one trial ------------------------------------------------------------------------------------

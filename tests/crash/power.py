@@ -403,6 +403,7 @@ class _Shim:
         def on_write(file: int, data: int, count: int, offset: int) -> int:
             disk, name = self.disk, self._names.get(file)
             if disk is not None and name and not disk.wrote(name, offset, ctypes.string_at(data, count)):
+                write(file, data, count // 2, offset)  # as much as fits
                 return SQLITE_FULL
             return write(file, data, count, offset)
 
