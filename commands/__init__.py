@@ -22,9 +22,11 @@ SECTIONS = {
         "apply": Entry("commands.apply:apply", "Carry out the plan you reviewed, and nothing else."),
         "sync": Entry("commands.sync:sync", "Read, plan and act inside the limits: what the timer runs."),
         "approve": Entry("commands.approve:approve", "Approve a step that waits for a person."),
+        "pause": Entry("commands.pause:pause", "Stop every harmful step at once, until told otherwise."),
         "tasks": Entry("commands.tasks:tasks", "List what staff has to do; mark done, snooze."),
     },
     "Ask": {
+        "status": Entry("commands.status:status", "Show how the house stands; a check for monitoring."),
         "explain": Entry("commands.explain:explain", "Explain a service or client: why, and what comes next."),
         "journal": Entry("commands.journal:journal", "Show what was done, to whom, when, by which rule."),
         "api": Entry("commands.api:api", "Call any action of WHMCS's API."),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Self
 
@@ -16,9 +16,11 @@ from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
+from whmcs_bridge.jobs.pause import Pause, end_pause, pause
 from whmcs_bridge.jobs.reevaluate import reevaluate
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.scope import Scope, keep_scope, scope_of
+from whmcs_bridge.jobs.status import Status, status
 from whmcs_bridge.jobs.sync import apply, plan_only, read_book, sync
 from whmcs_bridge.plan.model import Plan
 from whmcs_bridge.policy.decision import HARMFUL, Kind
@@ -149,7 +151,19 @@ class Bridge:
         """Answer WHMCS: may this be done to the service now? `paying` is the invoice that is being paid right now."""
         return may(self.ports, kind, service, paying=paying, cause=cause)
 
+    def pause(self, until: datetime | None = None, reason: str = "") -> Pause:
+        """Hold every harmful step from now on, also of a run that is under way; raises UsageProblem."""
+        return pause(self.ports, until, reason)
+
+    def end_pause(self) -> Pause | None:
+        """End the pause in the journal; return the one that stood. A PAUSE file still holds."""
+        return end_pause(self.ports)
+
     # --- what people ask and tell -------------------------------------------------------------
+
+    def status(self) -> Status:
+        """How the house stands, from mirror and journal alone."""
+        return status(self.ports)
 
     def explain_service(self, service: ServiceId) -> explain.Explanation:
         """Explain one service; raises UnknownId."""

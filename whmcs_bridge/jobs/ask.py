@@ -9,9 +9,10 @@ from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import facts_for
+from whmcs_bridge.jobs.pause import pause_stop
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, View, decide, view_of
-from whmcs_bridge.policy.decision import Decision, Due, Kind
+from whmcs_bridge.policy.decision import HARMFUL_SET, Decision, Due, Kind
 from whmcs_bridge.policy.protections import hold
 from whmcs_bridge.policy.stages import is_ours
 from whmcs_bridge.ports import JournalStep, StepState
@@ -36,6 +37,7 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
     """Judge from mirror and journal; the invoice being paid right now is not held against the client.
 
     A service that the mirror does not know is let through for a release and refused for harm: it returns tomorrow.
+    While a pause stands every harm is refused, also to products that no class takes.
     """
     if any(
         e.step.service == service and e.step.kind is kind and _in_hand(ports, e) for e in ports.journal.open_steps()
@@ -48,6 +50,10 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
     if paying is not None:
         client = replace(facts.client, invoices=tuple(i for i in facts.client.invoices if i.id != paying))
         facts = replace(facts, client=client)
+    outside = not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
+    stop = pause_stop(ports) if kind in HARMFUL_SET else None
+    if stop is not None:
+        return Verdict(False, stop.why, advisory=outside)
     policy, today = ports.settings.policy, ports.today()
     ledgers = Ledgers(facts.client, policy, today)
     view, resolved = view_of(facts, policy, today, ledgers)
@@ -58,7 +64,6 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
     if judge is None:
         return Verdict(True, "not ours to judge")
     verdict = judge(view, decision)
-    outside = not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
     return replace(verdict, advisory=True) if outside else verdict
 
 

@@ -24,6 +24,7 @@ from whmcs_bridge.errors import (
 from whmcs_bridge.jobs import erase
 from whmcs_bridge.jobs.hand import Hand, Now, still_due
 from whmcs_bridge.jobs.notices import message_with
+from whmcs_bridge.jobs.pause import held_up
 from whmcs_bridge.jobs.report import StepResult
 from whmcs_bridge.jobs.requests import forget_refused_end
 from whmcs_bridge.plan.model import Step
@@ -47,6 +48,8 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
         raise
     except BridgeError as error:
         return hand.finish(hand.begin(step), step, StepState.FAILED, f"could not look again: {error}")
+    if held_up(hand.ports, step):  # a pause may have come while we were reading
+        return hand.leave(step)
     number = hand.begin(step)
     try:
         note = DOERS[step.kind](hand, step, due, now)
@@ -61,7 +64,8 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
             text = f"{step.kind} of service {step.service} failed: {error}"
             code = f"module-failed:{step.kind}"
             todo = "mend the module or the server; it is tried again by the next run"
-            hand.notes.append(Note(code, text, todo, step.client, step.service))
+            pile = where_it_fails(step.kind, now.facts[step.service].service.server_id)
+            hand.notes.append(Note(code, text, todo, step.client, step.service, pile=pile))
         return hand.finish(number, step, StepState.FAILED, str(error))
     return hand.finish(number, step, StepState.DONE, note)
 
@@ -129,6 +133,11 @@ def _suspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
     hand.memory.keep(after_suspension(hand.memory.case(step.service), facts, step.date))
     message_with(hand, step, due.message, facts, now)
     return f"{found.status}: {found.suspension_reason}" + (" (by status, no module)" if by_status else "")
+
+
+def where_it_fails(what: str, server: int) -> str:
+    """Name the one cause when a server is down and nothing on it can be done."""
+    return f"{what} fails on server {server}" if server else f"{what} fails for services without a server"
 
 
 def without_module(facts: ServiceFacts) -> bool:

@@ -73,6 +73,11 @@ class Hand:
         view, _ = view_of(facts, self.ports.settings.policy, self.ports.today())
         return view.rules.whmcs_notices == "count"
 
+    def leave(self, step: Step) -> StepResult:
+        """Leave the step to a later run: nothing was begun, nothing is in the journal."""
+        self.left.append(step.id)
+        return StepResult(step, StepState.SKIPPED, "left to the next run")
+
     def tell_staff(self, note: Note) -> None:
         """Ask for something that no later run can see done: it stays until staff is done with it."""
         self.ports.journal.add_task(note, self.ports.today())

@@ -14,14 +14,15 @@ from whmcs_bridge.domain.status import LineType, ServiceStatus
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.pause import house_stops
 from whmcs_bridge.jobs.sanity import sanity_stops
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE
 from whmcs_bridge.plan.build import ANNOUNCING, build, client_step, digest, digests, step_of
 from whmcs_bridge.plan.limits import GROUPS, stopped, stops_for
-from whmcs_bridge.plan.model import Held, Plan, Step, Stop
+from whmcs_bridge.plan.model import Held, Plan, Step
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.cases import not_adopted, observe
-from whmcs_bridge.policy.decision import HARMFUL, ClientDecision, Decision, Due, Kind, Note, Withheld
+from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind, Note, Withheld
 from whmcs_bridge.policy.rules import SUSPENSION_WARNING, reminder_days
 from whmcs_bridge.policy.vip import decide_client
 from whmcs_bridge.ports import ClientBook
@@ -282,17 +283,6 @@ def make_plan(
     plan = stopped(plan, stops)
     journal.save_plan(today, plan.fingerprint, _payload(plan), digests(plan, judged.marks))
     return plan
-
-
-def house_stops(ports: Ports) -> Iterator[Stop]:
-    """A PAUSE file, a pause in the journal, and the hours in which harmful steps may be taken."""
-    settings, now = ports.settings, ports.now()
-    if settings.pause_file.exists():
-        yield Stop("paused", HARMFUL, f"{settings.pause_file} exists", f"rm {settings.pause_file}")
-    hours = settings.policy.calendar.act_hours
-    if hours is not None and not hours[0] <= now.time().replace(tzinfo=None) <= hours[1]:
-        why = f"harmful steps only from {hours[0]:%H:%M} to {hours[1]:%H:%M}; it is {now:%H:%M}"
-        yield Stop("act-hours", HARMFUL, why, "run the sync within [calendar] act_hours")
 
 
 def _payload(plan: Plan) -> str:

@@ -7,7 +7,7 @@ from threading import Lock
 
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem, WhmcsError
-from whmcs_bridge.jobs import records, sanity
+from whmcs_bridge.jobs import others, records, sanity
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
@@ -15,14 +15,16 @@ from whmcs_bridge.jobs.hand import Hand
 from whmcs_bridge.jobs.mails import look_up_deliveries
 from whmcs_bridge.jobs.notices import send_notices
 from whmcs_bridge.jobs.owed import send_owed
-from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, house_stops, judge_book, make_plan, plan_content
+from whmcs_bridge.jobs.pause import held_up
+from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, judge_book, make_plan, plan_content
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
+from whmcs_bridge.jobs.staff import house_notes
 from whmcs_bridge.jobs.undone import undone_notes
 from whmcs_bridge.plan.build import ORDER, key_of
 from whmcs_bridge.plan.model import Plan, Step
-from whmcs_bridge.policy.decision import HARMFUL_SET, Kind, Note
+from whmcs_bridge.policy.decision import Kind, Note
 from whmcs_bridge.ports import StepState
 
 BREAKER_LOOKS_BACK = 20
@@ -98,6 +100,8 @@ def _run(
         problems += [*reading.problems, *reading.gaps]
         if enforcing and not reading.unreachable:
             problems += look_up_deliveries(ports, memory)
+        if not reading.unreachable:
+            others.find(ports, memory, run)
         if enforcing and reading.complete and not reading.gaps:
             records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
         plan, judged = _plan(
@@ -114,7 +118,9 @@ def _run(
         if enforcing and not reading.unreachable:
             raised = _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
         raised += undone_notes(report, raised)
-        journal.reconcile_tasks([*judged.notes, *raised, *_troubles(report)], today, complete=reading.complete)
+        raised += others.notes(ports)
+        notes = [*house_notes(ports, judged.notes), *raised, *_troubles(report)]
+        journal.reconcile_tasks(notes, today, complete=reading.complete)
         if reading.complete:
             sanity.remember(ports, plan.stops)
         report.calls = ports.panel.calls()
@@ -285,16 +291,9 @@ def _troubles(report: RunReport) -> list[Note]:
     return notes
 
 
-MOST_PROBLEMS = 5
-"""So many problems of a run become tasks of their own; the last of them counts the rest."""
-
-
 def _problem_notes(problems: Sequence[str]) -> list[Note]:
-    shown, rest = list(problems[:MOST_PROBLEMS]), len(problems) - MOST_PROBLEMS
-    if rest > 0:
-        shown[-1] += f" (and {rest} more)"
-    todo = "see: whmcs-bridge doctor"
-    return [Note(f"run-problem:{place}", problem, todo) for place, problem in enumerate(shown)]
+    pile, todo = "the last run could not read or do everything", "see: whmcs-bridge doctor"
+    return [Note("run-problem", problem, todo, pile=pile) for problem in problems]
 
 
 def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: Callable[[int], None]) -> None:
@@ -304,9 +303,6 @@ def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: C
     def work(batch: list[Step]) -> None:
         if breaker.tripped(batch[0].kind):
             return
-        if _paused(hand, batch):
-            hand.left.extend(step.id for step in batch)
-            return
         if batch[0].kind is Kind.NOTICE:
             for result in send_notices(hand, batch):
                 breaker.saw(result)
@@ -314,7 +310,10 @@ def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: C
             for step in batch:
                 if breaker.tripped(step.kind):
                     return
-                breaker.saw(carry_out(hand, step))
+                if held_up(hand.ports, step):
+                    hand.leave(step)
+                else:
+                    breaker.saw(carry_out(hand, step))
         advance(len(batch))
 
     def in_order(own: list[list[Step]]) -> None:
@@ -337,10 +336,3 @@ def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: C
 def _batch_of(step: Step) -> tuple[object, ...]:
     """Notices of one client and message share a mail; everything else is a batch of one client."""
     return (step.client, step.message) if step.kind is Kind.NOTICE else (step.client,)
-
-
-def _paused(hand: Hand, batch: Sequence[Step]) -> bool:
-    """A PAUSE that came while the run was under way, or midnight, stops harmful steps where they are."""
-    if not any(s.kind in HARMFUL_SET for s in batch):
-        return False
-    return hand.ports.day_is_over() or any(True for _ in house_stops(hand.ports))

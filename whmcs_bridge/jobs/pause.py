@@ -1,0 +1,111 @@
+"""A pause: no harmful step while it stands, wherever a run is. It is kept in the journal; a file does the same."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from whmcs_bridge.errors import UsageProblem
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.plan.model import Step, Stop
+from whmcs_bridge.policy.decision import HARMFUL, HARMFUL_SET
+
+PAUSE = "pause"
+"""Journal key: who paused, since when, until when, why; null or ended is none."""
+GO_ON = "whmcs-bridge pause --off"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause in the journal."""
+
+    by: str
+    since: datetime
+    until: datetime | None
+    """The moment at which it ends by itself; None: when somebody ends it."""
+    reason: str = ""
+
+    @property
+    def why(self) -> str:
+        """One line for people."""
+        end = f" until {self.until:%Y-%m-%d %H:%M}" if self.until is not None else ""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"paused by {self.by} since {self.since:%Y-%m-%d %H:%M}{end}{reason}"
+
+
+def pause(ports: Ports, until: datetime | None = None, reason: str = "") -> Pause:
+    """Hold every harmful step from now on, in place of an earlier pause; a run that is under way stops at it.
+
+    The journal's writer lock is not waited for: one value is written, and a run looks at it before each harmful step.
+    Raises UsageProblem for an end that has passed, DatabaseTrouble or Locked where the journal cannot be written.
+    """
+    now = ports.now()
+    if until is not None and until <= now:
+        raise UsageProblem(f"--until {until:%Y-%m-%d %H:%M} has passed; it is {now:%Y-%m-%d %H:%M}")
+    made = Pause(ports.actor, now, until, reason)
+    kept = {
+        "by": made.by,
+        "since": now.isoformat(),
+        "until": until.isoformat() if until is not None else None,
+        "reason": reason,
+    }
+    ports.journal.put(PAUSE, kept)
+    _write_down(ports, made.why)
+    return made
+
+
+def end_pause(ports: Ports) -> Pause | None:
+    """End the journal's pause; return the one that stood, None for none. Like `pause`, it waits for no run."""
+    stood = standing(ports)
+    if stood is not None:
+        ports.journal.put(PAUSE, None)
+        _write_down(ports, f"pause ended by {ports.actor}; it was {stood.why}")
+    return stood
+
+
+def _write_down(ports: Ports, line: str) -> None:
+    """Keep who paused and went on in the list of runs: the value itself only tells of now."""
+    journal, now = ports.journal, ports.now()
+    settings = ports.settings
+    run = journal.begin_run("pause", settings.mode, now.date(), now, settings.policy.version)
+    journal.end_run(run, now, "ok", line)
+
+
+def standing(ports: Ports) -> Pause | None:
+    """Return the journal's pause, unless it has ended."""
+    kept = ports.journal.get(PAUSE)
+    if not kept:
+        return None
+    until = datetime.fromisoformat(kept["until"]) if kept["until"] else None
+    if until is not None and until <= ports.now():
+        return None
+    return Pause(kept["by"], datetime.fromisoformat(kept["since"]), until, kept["reason"])
+
+
+def pause_stop(ports: Ports) -> Stop | None:
+    """Return the stop of every harmful step that a pause or the PAUSE file makes; None while neither stands."""
+    file, found = ports.settings.pause_file, standing(ports)
+    why = [found.why] if found is not None else []
+    way = [GO_ON] if found is not None else []
+    if file.exists():
+        why.append(f"{file} exists")
+        way.append(f"rm {shlex.quote(str(file))}")
+    return Stop("paused", HARMFUL, "; ".join(why), " && ".join(way)) if why else None
+
+
+def house_stops(ports: Ports) -> Iterator[Stop]:
+    """A pause, in the journal or by its file, and the hours in which harmful steps may be taken."""
+    paused = pause_stop(ports)
+    if paused is not None:
+        yield paused
+    now, hours = ports.now(), ports.settings.policy.calendar.act_hours
+    if hours is not None and not hours[0] <= now.time().replace(tzinfo=None) <= hours[1]:
+        why = f"harmful steps only from {hours[0]:%H:%M} to {hours[1]:%H:%M}; it is {now:%H:%M}"
+        yield Stop("act-hours", HARMFUL, why, "run the sync within [calendar] act_hours")
+
+
+def held_up(ports: Ports, step: Step) -> bool:
+    """Whether a harmful step has to wait for a later run: asked right before each one."""
+    if step.kind not in HARMFUL_SET:
+        return False
+    return ports.day_is_over() or any(True for _ in house_stops(ports))
