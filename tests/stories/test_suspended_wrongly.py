@@ -13,7 +13,8 @@ from whmcs_bridge.ports import StepState
 from whmcs_bridge.simulator import faults
 from whmcs_bridge.simulator.automation import apply_credit, payment_pending
 from whmcs_bridge.simulator.faults import Fault
-from whmcs_bridge.simulator.records import Currency, ServiceStatus
+from whmcs_bridge.simulator.modules import SUSPEND, run_module
+from whmcs_bridge.simulator.records import Actor, Currency, ServiceStatus
 
 
 def test_without_an_invoice_nothing_is_suspended() -> None:
@@ -207,3 +208,20 @@ def test_a_payment_on_its_way_holds_for_its_clearing_days_and_no_longer() -> Non
         house.next_day()
         assert done(house.sync()) == []
         assert service.status == "Suspended"
+
+
+def test_what_an_unknown_second_actor_suspends_is_reported_and_not_undone_blindly() -> None:
+    """Story 11. A program that nobody remembers suspends a client who owes nothing, today and again tomorrow."""
+    with House.of() as house:
+        paid_up, other = house.a_service(), house.a_service()
+        house.sync()
+        for service in (paid_up, other):
+            with house.world.acting(Actor.API):
+                run_module(house.world, service, SUSPEND)
+            assert done(house.next_day()) == []
+        assert {paid_up.status, other.status} == {"Suspended"}
+        (task,) = [t for t in house.bridge.journal.tasks() if t.code == "second-actor"]
+        assert task.text.startswith(f"2 acts from 2025-03-10 to 2025-03-11 on services {paid_up.id}, {other.id} ")
+        assert f"Module Suspend Successful - Service ID: {other.id}" in task.text
+        assert "switch it off" in task.todo
+        assert not house.events("module:unsuspend")

@@ -201,13 +201,15 @@ class SqliteJournal:
 
     # --- shadow mode and what others did
 
-    def save_foreign_acts(self, run: int, acts: Iterable[ForeignAct]) -> None:
+    def save_foreign_acts(self, run: int, acts: Iterable[ForeignAct], cursor: tuple[str, Any] | None = None) -> None:
         with self._store.writing as conn:
             others.save_acts(conn, run, acts)
 
     def foreign_acts(self, since: date, service: ServiceId | None = None) -> list[ForeignAct]:
         with self._store.looking as conn:
             return others.acts(conn, since, service)
+            if cursor is not None:
+                memory.put(conn, *cursor)
 
     def save_shadow(self, run: int, steps: Iterable[ShadowStep], cases: Iterable[ShadowCase]) -> None:
         with self._store.writing as conn:
