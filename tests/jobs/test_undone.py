@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.house import House, results
+from tests.house import HOSTING, House, results
 from whmcs_bridge.errors import AccessRefused
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.simulator import faults
@@ -37,7 +37,7 @@ def test_a_step_without_an_answer_is_in_a_task_until_it_is_known() -> None:
 
 
 def test_a_module_that_says_no_is_in_one_task_and_not_in_two() -> None:
-    with House.of() as house:
+    with House.of({"policy": {"on_suspend_message": "service-suspended"}, "class": {"hosting": HOSTING}}) as house:
         _, service, _ = house.a_debtor(overdue=3)
         house.world.failing_services[service.id] = "the server does not answer"
         house.sync()

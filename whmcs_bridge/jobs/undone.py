@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from whmcs_bridge.jobs.report import RunReport, StepResult
-from whmcs_bridge.policy.decision import Note
+from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy.decision import Kind, Note
 from whmcs_bridge.ports import StepState
 
 NOT_DONE = "not-done"
@@ -17,19 +18,25 @@ def undone_notes(report: RunReport, told: Sequence[Note]) -> Iterator[Note]:
         step = result.step
         if result.state not in (StepState.FAILED, StepState.UNKNOWN):
             continue
-        if (step.message or step.kind.value, step.service) not in known:
+        if (_what(step), step.service) not in known:
             yield _note(result)
     if report.left:
         count = "1 step was" if len(report.left) == 1 else f"{len(report.left)} steps were"
         yield Note("left-over", f"{count} left to the next run: a pause, or the day was over", "see: whmcs-bridge plan")
 
 
+def _what(step: Step) -> str:
+    """A notice by its name; a suspension's message is a step of its own."""
+    return step.message if step.kind is Kind.NOTICE else step.kind.value
+
+
 def _note(result: StepResult) -> Note:
-    step, what = result.step, result.step.message or result.step.kind.value
+    step, what = result.step, _what(result.step)
     if result.state is StepState.UNKNOWN:
         text = f"{what} for {step.subject} was sent, and what became of it is not known: {result.note}"
         todo = "the next run finds out by reading; if it cannot, look in WHMCS"
     else:
         text = f"{what} for {step.subject} failed: {result.note}"
         todo = "it is tried again by the next run; if it fails again: whmcs-bridge journal"
-    return Note(f"{NOT_DONE}:{what}", text, todo, step.client, step.service)
+    pile = f"{what} was sent, outcome not known" if result.state is StepState.UNKNOWN else f"{what} failed"
+    return Note(f"{NOT_DONE}:{what}", text, todo, step.client, step.service, pile=pile)
