@@ -4,8 +4,9 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
-from whmcs_bridge.demo.company import Company
+from whmcs_bridge.demo.company import Company, demo_settings
 from whmcs_bridge.demo.story import Day, Journey, Line, Summary, Teller
+from whmcs_bridge.simulator.seed import generate
 
 ONE_DAY = dt.timedelta(days=1)
 
@@ -16,7 +17,8 @@ def play(clients: int, seed: int, days: int, last: dt.date, folder: Path | None 
     `folder` keeps journal.db, mirror.db and bridge.toml there.
     """
     first = last - (days - 1) * ONE_DAY
-    with Company(clients, seed, first - ONE_DAY, folder) as company:
+    world = generate(clients, seed, first - ONE_DAY)
+    with Company(world, demo_settings(folder), seed, in_memory=folder is None) as company:
         teller = Teller(company, first, last, seed)
         for number in range(days):
             yield teller.tell(company.live(first + number * ONE_DAY))

@@ -22,7 +22,6 @@ from whmcs_bridge.simulator.adapter import SimulatorAdapter
 from whmcs_bridge.simulator.cron import run_daily_cron
 from whmcs_bridge.simulator.habits import live_one_day
 from whmcs_bridge.simulator.records import ServiceStatus
-from whmcs_bridge.simulator.seed import generate
 from whmcs_bridge.simulator.state import HookVars, World
 from whmcs_bridge.wiring import open_bridge
 
@@ -59,17 +58,18 @@ class DayBook:
 class Company:
     """World, bridge and the wire between them. Use as a context manager."""
 
-    def __init__(self, clients: int, seed: int, first: dt.date, folder: Path | None) -> None:
-        """`folder` keeps journal.db, mirror.db and bridge.toml; None leaves nothing behind."""
-        self.world: World = generate(clients, seed, first)
-        settings = demo_settings(folder)
+    def __init__(
+        self, world: World, settings: Settings, seed: int, *, in_memory: bool = True, approving: bool = True
+    ) -> None:
+        """`in_memory` leaves no databases behind; `approving`: the operator says yes to whatever waits for a yes."""
+        self.world = world
         self.world.settings["SystemURL"] = settings.whmcs.url
         self.store = MemoryStore("nightly")
         self.bridge: Bridge = open_bridge(
             settings,
             adapter=SimulatorAdapter(self.world),
             clock=SimulatedClock(self.world),
-            in_memory=folder is None,
+            in_memory=in_memory,
             stores=_stores(self.store),
             actor="bridge",
             sleep=lambda _seconds: None,
@@ -78,7 +78,8 @@ class Company:
         self._told: list[tuple[Callable[[HookEvent, Bridge], None], HookEvent]] = []
         self._rng = Random(f"days {seed}")
         self._paying = 0
-        self._today = DayBook(first)
+        self.approving = approving
+        self._today = DayBook(world.today)
 
     def __enter__(self) -> "Company":
         return self
@@ -88,6 +89,12 @@ class Company:
 
     def live(self, day: dt.date) -> DayBook:
         """Live one day: WHMCS's cron, the bridge's sync, the clients, the operator."""
+        book = self.morning(day)
+        self.afternoon(book)
+        return book
+
+    def morning(self, day: dt.date) -> DayBook:
+        """WHMCS's cron and the bridge's sync."""
         book = self._today = DayBook(day)
         self._at(day, CRON_AT)
         book.cancelled = run_daily_cron(self.world).cancelled
@@ -96,13 +103,21 @@ class Company:
             self._back_up(day)
         self._at(day, SYNC_AT)
         self._sync(book)
-        self._at(day, CLIENTS_AT)
+        return book
+
+    def afternoon(self, book: DayBook) -> None:
+        """The clients see to their money; the operator to what waits for a person."""
+        self._at(book.day, CLIENTS_AT)
         book.down_before = self._down()
         book.said = live_one_day(self.world, self._rng)
         self._deliver()
-        self._at(day, OPERATOR_AT)
-        self._approve(book)
-        return book
+        self._at(book.day, OPERATOR_AT)
+        if self.approving:
+            self._approve(book)
+
+    def enforcing(self, yes: bool) -> None:
+        """Switch between enforce and shadow mode."""
+        self.bridge.ports.settings = replace(self.bridge.settings, mode="enforce" if yes else "shadow")
 
     def _at(self, day: dt.date, time: dt.time) -> None:
         self.world.clock = dt.datetime.combine(day, time)
