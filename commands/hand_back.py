@@ -39,7 +39,7 @@ def hand_back(app: App, dry_run: bool, yes: bool, by: str | None, everything: bo
     WHMCS cannot take over is listed. Suspensions by staff and by WHMCS are not touched.
 
     It works in shadow mode as well, because it is what you ask for and nothing the bridge does by itself; that is
-    why it asks first. It leaves a PAUSE file, so that a forgotten timer harms nobody. Run it again if it was cut
+    why it asks first. It leaves a pause, so that a forgotten timer harms nobody. Run it again if it was cut
     short: it goes on where it ended.
 
     Exits 0 when all is handed back or there was nothing to do, 1 when something failed, could not be read or was
@@ -153,14 +153,14 @@ def _show_done(bridge: Bridge, found: HandBack, *, everything: bool) -> None:
     _left(out, found.left, everything=everything)
     if found.exit_code:
         out.print("Run it again: it goes on where it ended.")
-    for line in _afterwards(found):
+    for line in _afterwards():
         wrapped(out, line, lead="- ")
 
 
-def _afterwards(found: HandBack) -> Sequence[str]:
+def _afterwards() -> Sequence[str]:
     enforcing = "an enforcing sync takes services with a blank reason for WHMCS's own and looks after them again"
     return (
         f"Stop the timer or cron job of sync: {enforcing}.",
-        f"Until then {found.pause_file} keeps every run from harming anybody; remove it only to start anew.",
+        "A pause keeps every run from harming anybody until then; to start anew: whmcs-bridge pause --off.",
         "Keep journal.db: it is the record of what was done to whom.",
     )

@@ -24,7 +24,7 @@ def test_a_look_shows_who_and_what_stays_and_changes_nothing(town: Town, down: S
     assert "Enable Unsuspension" in result.stdout
     assert all(len(line) <= 100 for line in result.stdout.splitlines())
     assert "[whmcs-bridge]" in down.suspend_reason
-    assert not (town.folder / "PAUSE").exists()
+    assert town.json("status")["paused"] is None
 
 
 def test_it_asks_first_or_wants_yes(town: Town, down: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_it_says_what_it_did_and_what_must_be_stopped(town: Town, down: Service)
     assert (down.status, down.suspend_reason) == ("Suspended", "")
     assert "1 handed back" in result.stdout
     assert "Stop the timer" in result.stdout
-    assert (town.folder / "PAUSE").exists()
+    assert "handed back to WHMCS" in town.json("status")["paused"]
     (entry,) = town.json("journal", "--kind", "hand_back")
     assert (entry["state"], entry["actor"]) == ("done", "Ana")
     again = town.run("hand-back", "--yes")
@@ -58,7 +58,8 @@ def test_machines_get_every_service_and_the_outcome(town: Town, down: Service) -
     found = town.json("hand-back", "--yes")
     assert [step["service"] for step in found["hand_back"]] == [down.id]
     assert [(r["kind"], r["state"]) for r in found["results"]] == [("hand_back", "done")]
-    assert (found["outcome"], found["pause_file"]) == ("ok", str(town.folder / "PAUSE"))
+    assert found["outcome"] == "ok"
+    assert found["paused"].startswith("paused by ")
     assert {"code", "text", "todo", "client", "service"} == set(found["left"][0])
 
 

@@ -1,14 +1,14 @@
 """Leaving strands nobody: what we suspended is WHMCS's own again, and who has paid is up."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.house import HOSTING, House, service_id
-from whmcs_bridge.errors import AccessRefused, BridgeError, IncompleteList
+from whmcs_bridge.errors import AccessRefused, IncompleteList
 from whmcs_bridge.jobs.hand_back import HandBack
+from whmcs_bridge.jobs.pause import pause_stop
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import StepState
 from whmcs_bridge.simulator import faults
@@ -52,7 +52,7 @@ def test_the_journal_has_each_service_with_who_did_it_and_what_was_there(house: 
     (entry,) = house.bridge.journal.steps(kind="hand_back")
     assert (entry.state, entry.actor, entry.step.service) == (StepState.DONE, "ana", service.id)
     assert "[whmcs-bridge]" in entry.note
-    run = house.bridge.journal.runs(1)[0]
+    run = house.bridge.journal.runs(1, "hand-back")[0]
     assert (run.job, run.outcome) == ("hand-back", "ok")
 
 
@@ -83,27 +83,17 @@ def test_looking_changes_nothing(house: House, refused: bool) -> None:
     assert found.exit_code == int(refused)
     assert house.world.log[before:] == []
     assert len(house.bridge.journal.runs()) == runs
-    assert not house.bridge.settings.pause_file.exists()
+    assert pause_stop(house.bridge.ports) is None
 
 
 def test_a_forgotten_timer_finds_a_pause_and_harms_nobody(house: House) -> None:
     service, _ = a_service_down(house)
     found = house.bridge.hand_back(by="ana")
-    assert found.pause_file == house.bridge.settings.pause_file
-    assert "by ana" in house.bridge.settings.pause_file.read_text("utf-8")
+    assert found.paused.startswith("paused by ana")
     debtor = house.a_debtor(overdue=20)[1]
     for _ in range(3):
         house.next_day(10)
     assert (service.status, service.suspend_reason, debtor.status) == ("Suspended", "", "Active")
-
-
-def test_without_a_pause_nothing_is_handed_back(house: House, tmp_path: Path) -> None:
-    service, _ = a_service_down(house)
-    nowhere = tmp_path / "gone" / "bridge.toml"
-    house.bridge.ports.settings = dataclasses.replace(house.bridge.settings, source=nowhere)
-    with pytest.raises(BridgeError, match="make that file by hand"):
-        house.bridge.hand_back(by="ana")
-    assert service.suspend_reason
 
 
 def test_a_book_that_was_not_read_whole_hands_nobody_back(house: House) -> None:
@@ -115,7 +105,7 @@ def test_a_book_that_was_not_read_whole_hands_nobody_back(house: House) -> None:
     with pytest.raises(AccessRefused):
         house.bridge.hand_back(by="ana")
     assert service.suspend_reason
-    assert not house.bridge.settings.pause_file.exists()
+    assert pause_stop(house.bridge.ports) is None
 
 
 def test_what_staff_and_whmcs_suspended_stays_as_it_is(house: House) -> None:
@@ -218,7 +208,7 @@ def test_a_run_that_enforces_again_counts_from_the_day_it_found_the_service(hous
     service, _ = a_service_down(house)
     house.bridge.hand_back(by="ana")
     assert house.case(service).suspended_on is None
-    house.bridge.settings.pause_file.unlink()
+    house.bridge.end_pause()
     house.pass_days(40)
     house.sync(accept_sanity=["long-gap"])
     case = house.case(service)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from whmcs_bridge.domain.book import Invoice
@@ -23,6 +22,7 @@ from whmcs_bridge.jobs.carry import carry_out, without_module
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.hand import Hand, Now
+from whmcs_bridge.jobs.pause import pause
 from whmcs_bridge.jobs.plan import clients_of_interest
 from whmcs_bridge.jobs.report import StepResult
 from whmcs_bridge.jobs.settle import settle
@@ -69,8 +69,8 @@ class HandBack:
     results: list[StepResult] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     agreed: bool = True
-    pause_file: Path | None = None
-    """The file that keeps a forgotten timer from harming anybody; None while there is none."""
+    paused: str = ""
+    """The pause that keeps a forgotten timer from harming anybody, in one line."""
     broken_off: str = ""
 
     def of(self, state: StepState, kind: Kind | None = None) -> list[StepResult]:
@@ -125,7 +125,7 @@ class HandBack:
                 {"code": x.code, "text": x.text, "todo": x.todo, "client": x.client, "service": x.service}
                 for x in self.left
             ],
-            "pause_file": str(self.pause_file) if self.pause_file is not None else None,
+            "paused": self.paused or None,
             "problems": list(self.problems),
             "broken_off": self.broken_off,
         }
@@ -143,7 +143,7 @@ def hand_back(ports: Ports, *, by: str, dry_run: bool = False, agree: Agree | No
 
     Reads everything first; `agree` sees what would be done and may refuse. `dry_run` changes nothing, in WHMCS or in
     the journal. Run again, it goes on where it ended. Raises IncompleteList when the book could not be read whole,
-    Locked while another run is under way, BridgeError when no pause can be left.
+    Locked while another run is under way.
     """
     ports = replace(ports, actor=by)
     with ports.journal.writer(), ports.one_day():
@@ -267,7 +267,7 @@ def _other_words(facts: ServiceFacts) -> Iterator[Leftover]:
 
 
 def _carry_out(ports: Ports, memory: Memory, found: HandBack) -> None:
-    found.pause_file = leave_pause(ports)
+    found.paused = pause(ports, reason="handed back to WHMCS").why
     settings, journal = ports.settings, ports.journal
     found.run = journal.begin_run(JOB, settings.mode, found.today, ports.now(), settings.policy.version)
     finished = False
@@ -288,18 +288,6 @@ def _carry_out(ports: Ports, memory: Memory, found: HandBack) -> None:
         ports.stopping.acting = False
         said = found.summary() if finished else "did not finish"
         journal.end_run(found.run, ports.now(), found.outcome if finished else "failed", said)
-
-
-def leave_pause(ports: Ports) -> Path:
-    """Make sure that no harmful step is taken from now on; raises BridgeError where that cannot be."""
-    path = ports.settings.pause_file
-    try:
-        if not path.exists():
-            path.write_text(f"handed back to WHMCS on {ports.today()} by {ports.actor}\n", "utf-8")
-    except OSError as error:
-        way_out = "make that file by hand, then hand back again"
-        raise BridgeError(f"{path} cannot be written ({error.strerror}), nothing was handed back: {way_out}") from error
-    return path
 
 
 def blank(hand: Hand, step: Step) -> StepResult:
