@@ -5,7 +5,8 @@ from hooks.about import service_of
 from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import Answer, HookEvent
-from whmcs_bridge.policy.decision import Kind, Note
+from whmcs_bridge.jobs.staff import lag_note
+from whmcs_bridge.policy.decision import Kind
 
 
 def handle(event: HookEvent, bridge: Bridge) -> Answer:
@@ -22,9 +23,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     if not verdict.allowed and verdict.why.startswith("no debt"):
         text = f"WHMCS wanted to suspend service {service}, which owes nothing: its next due date lags behind"
         with bridge.journal.writer():
-            bridge.journal.add_task(
-                Note("due-date-lag", text, "correct the next due date in WHMCS", None, service), bridge.today()
-            )
+            bridge.journal.add_task(lag_note(text, None, service), bridge.today(), by_hand=False)
     return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
 
 

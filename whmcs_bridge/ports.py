@@ -307,6 +307,14 @@ class Mirror(Protocol):
         """Gateway -> the days, oldest first and none before `since`, on which an invoice of it was paid."""
         ...
 
+    def lagging(self, today: date) -> list[tuple[ClientId, ServiceId, date]]:
+        """Active services whose next due date lies behind and that no open invoice bills, with that date."""
+        ...
+
+    def missing_services(self) -> list[tuple[ClientId, ServiceId]]:
+        """Active and Suspended services that the last complete snapshot did not have any more."""
+        ...
+
     def gateways_owed(self, today: date) -> set[str]:
         """Gateways of the open invoices that are past due; asked only where a gateway is silent."""
         ...
@@ -409,7 +417,8 @@ class Task:
 
     def is_about(self, *, client: ClientId | None = None, service: ServiceId | None = None) -> bool:
         """The task, or one of its members, is about this client and this service; None is any."""
-        return any(client in (None, one.client) and service in (None, one.service) for one in (self, *self.members))
+        subjects: tuple[Task | Member, ...] = (self, *self.members)
+        return any(client in (None, one.client) and service in (None, one.service) for one in subjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,6 +579,10 @@ class Journal(Protocol):
 
     def tasks(self, *, open_only: bool = True, today: date | None = None) -> list[Task]:
         """Tasks by number; with `today` those count as open whose snooze is over by then."""
+        ...
+
+    def raised_tasks(self, codes: Collection[str]) -> list[Task]:
+        """Tasks of these codes whose cause stood at the last run, whatever staff said of them."""
         ...
 
     def task(self, number: int) -> Task:

@@ -167,6 +167,10 @@ class SqliteJournal:
         with self._store.looking as conn:
             return tasks.tasks(conn, today, open_only=open_only)
 
+    def raised_tasks(self, codes: Collection[str]) -> list[Task]:
+        with self._store.looking as conn:
+            return tasks.raised(conn, codes)
+
     def task(self, number: int) -> Task:
         with self._store.looking as conn:
             return tasks.task(conn, number)

@@ -133,6 +133,13 @@ def tasks(conn: sqlite3.Connection, today: date | None, *, open_only: bool) -> l
     return [_task(row, today) for row in rows]
 
 
+def raised(conn: sqlite3.Connection, codes: Collection[str]) -> list[Task]:
+    """Tasks of these codes whose cause stood at the last run, by number."""
+    marks = ",".join("?" * len(codes))
+    rows = conn.execute(f"SELECT {_COLUMNS} FROM tasks WHERE raised AND code IN ({marks}) ORDER BY number", (*codes,))
+    return [_task(row, None) for row in rows]
+
+
 def task(conn: sqlite3.Connection, number: int) -> Task:
     """Return one task; raises UnknownId."""
     row = conn.execute(f"SELECT {_COLUMNS} FROM tasks WHERE number=?", (number,)).fetchone()
@@ -224,7 +231,7 @@ def _counted(members: Sequence[Member]) -> str:
         subjects = {getattr(one, what) for one in members}
         if None not in subjects:
             return f"{len(subjects):,} {what}s" if len(subjects) > 1 else f"{len(members):,} times"
-    return f"{len(members):,} times"
+    return f"{len(members):,} problems"
 
 
 def _key(one: Member) -> object:

@@ -18,7 +18,7 @@ from whmcs_bridge.domain.book import (
 )
 from whmcs_bridge.domain.ids import ClientId, GroupId, InvoiceId, ServiceId
 from whmcs_bridge.mirror import books as reading
-from whmcs_bridge.mirror import saving, snapshots
+from whmcs_bridge.mirror import oddities, saving, snapshots
 from whmcs_bridge.mirror.books import Catalogue, load_catalogue
 from whmcs_bridge.mirror.schema import MIRROR, SCRATCH
 from whmcs_bridge.ports import DAYS_AHEAD, ClientBook, SnapshotInfo, StatusChange
@@ -210,6 +210,14 @@ class SqliteMirror:
     def payment_days(self, since: date) -> Mapping[str, Sequence[date]]:
         with self._store.looking as conn:
             return snapshots.payment_days(conn, since)
+
+    def lagging(self, today: date) -> list[tuple[ClientId, ServiceId, date]]:
+        with self._store.looking as conn:
+            return oddities.lagging(conn, today)
+
+    def missing_services(self) -> list[tuple[ClientId, ServiceId]]:
+        with self._store.looking as conn:
+            return oddities.missing(conn)
 
     def gateways_owed(self, today: date) -> set[str]:
         with self._store.looking as conn:

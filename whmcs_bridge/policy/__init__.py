@@ -149,7 +149,9 @@ def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
         text = (
             f"group {view.facts.client.group.name} is exempt in WHMCS and owes since {view.counted.concerning[0].due}"
         )
-        notes.append(_note(view, "exempt-debt", text, "take the client out of the group, or settle the debt"))
+        pile = f"group {view.facts.client.group.name} is exempt in WHMCS and owes"
+        todo = "take the client out of the group, or settle the debt"
+        notes.append(replace(_note(view, "exempt-debt", text, todo), pile=pile))
     if service.id in view.facts.client.foreign_owner and not any(n.code == "moved" for n in notes):
         notes.append(_note(view, "moved", "an open invoice of another client bills this service", _WHAT_TO_DO["moved"]))
     if service.id == min(view.facts.client.services):
@@ -174,10 +176,12 @@ def _about_the_client(view: View) -> Iterator[Note]:
     if special:
         numbers = ", ".join(str(i) for i in sorted(special))
         text = f"invoice {numbers} is an order, has no due date, or bills nothing that can be suspended"
-        yield Note("special-invoices", text, "collect or cancel it by hand", client)
+        pile = "invoices that can suspend nothing"
+        yield Note("special-invoices", text, "collect or cancel it by hand", client, pile=pile)
     if view.counted.old:
         numbers = ", ".join(d.number for d in view.counted.old)
-        yield Note("old-debt", f"invoice {numbers} is for ended services", "collect it or write it off", client)
+        text = f"invoice {numbers} is for ended services"
+        yield Note("old-debt", text, "collect it or write it off", client, pile="debt of ended services")
 
 
 BLANK = "suspended with a blank reason and no debt was seen: taken for staff's until somebody says whose it is"
