@@ -108,7 +108,7 @@ class Locked(BridgeError):
 
 
 class DatabaseTrouble(BridgeError):
-    """A database file is foreign, newer, damaged, read-only, or the disk is full."""
+    """A database file is foreign, newer, damaged, read-only, on a network, or the disk is full."""
 
 
 # --- what a person can get wrong ----------------------------------------------------------------

@@ -3,9 +3,11 @@
 import errno
 import fcntl
 import os
+import re
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
 
+import msgspec
 from sqlite_utils import Database, Migrations
 
 from whmcs_bridge.errors import DatabaseTrouble, Locked
@@ -66,7 +69,9 @@ class Store:
         self.looking = _Block(self, None)
         self.reading = _Block(self, "BEGIN")
         # A deferred transaction that turns from reading to writing fails at once when another process has written.
-        self.writing = _Block(self, "BEGIN IMMEDIATE")
+        self.writing = _Block(self, "BEGIN IMMEDIATE", reads=False)
+        if path is not None:
+            _check_local(path)
         try:
             self.conn = _connect(path)
         except (OSError, sqlite3.Error) as error:
@@ -89,6 +94,21 @@ class Store:
     def trouble(self, error: Exception) -> Exception:
         """Return the error in our words; a mistake of our own (wrong SQL, closed file) comes back as it is."""
         return _translate(error, self.label, self.kind)
+
+    def damage(self, error: Exception) -> Exception | None:
+        """Return what to say when reading rows failed on our side; None if the file has no part in it."""
+        if isinstance(error, TypeError):
+            # Nothing where a value must be: a mistake of ours, unless a page lies where another one belongs.
+            fault = self._fault()
+            return self.trouble(fault) if fault else None
+        return DatabaseTrouble(f"{self.label} is damaged (a row cannot be read: {error}); {self.kind.when_lost}")
+
+    def _fault(self) -> sqlite3.Error | None:
+        try:
+            said = str(self.conn.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.Error as error:
+            return error
+        return None if said == "ok" else sqlite3.OperationalError(_MALFORMED)
 
     def backup(self, to: Path) -> None:
         """Copy the database to `to` while it stays in use; the copy bears that name only once it is whole.
@@ -117,11 +137,12 @@ class Store:
 class _Block:
     """The store's lock, and a transaction begun by `begin`, around a `with` block. Re-entrant, one object for all."""
 
-    __slots__ = ("_begin", "_store")
+    __slots__ = ("_begin", "_reads", "_store")
 
-    def __init__(self, store: Store, begin: str | None) -> None:
+    def __init__(self, store: Store, begin: str | None, *, reads: bool = True) -> None:
         self._store = store
         self._begin = begin
+        self._reads = reads
 
     def __enter__(self) -> sqlite3.Connection:
         store = self._store
@@ -153,6 +174,10 @@ class _Block:
             store.lock.release()
         if isinstance(error, sqlite3.Error):
             raise store.trouble(error) from error
+        if isinstance(error, _UNREADABLE) or (self._reads and isinstance(error, ValueError | TypeError)):
+            damage = store.damage(error)
+            if damage is not None:
+                raise damage from error
 
 
 def _end(conn: sqlite3.Connection, *, keep: bool) -> None:
@@ -191,6 +216,49 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+
+
+MOUNTS: Final = Path("/proc/self/mountinfo")
+"""Where Linux says what is mounted (proc(5)); elsewhere the file is not there, and nothing is refused."""
+_NETWORK: Final = re.compile(
+    r"nfs4?|cifs|smb3|smbfs|ncpfs|afs|coda|ceph|lustre|beegfs|gpfs|gfs2|ocfs2|orangefs|davfs|vboxsf|vmhgfs|prl_fs"
+    r"|fuse\.(sshfs|glusterfs|ceph|smbnetfs|curlftpfs|davfs2?|rclone|s3fs|goofys|gcsfuse|blobfuse2?|mountpoint-s3"
+    r"|juicefs|vmhgfs-fuse|moosefs|mfs|lizardfs)"
+)
+_NETWORK_9P: Final = frozenset({"trans=virtio", "trans=tcp", "trans=unix", "trans=rdma", "trans=xen", "aname=drvfs"})
+"""How 9p is mounted where it leads to another machine or another system's files; sandboxes have it for local ones."""
+
+
+def network_file_system(path: Path) -> str:
+    """Return type and mount point of the network file system that the path is on ("nfs4 at /srv"); "" for none."""
+    try:
+        there = path.resolve()
+        while not there.exists():
+            there = there.parent
+        device = there.stat().st_dev
+        mounts = MOUNTS.read_text(errors="replace")
+    except OSError:
+        return ""
+    wanted = f" {os.major(device)}:{os.minor(device)} "
+    for line in mounts.splitlines():
+        if wanted not in line:
+            continue
+        before, _, after = line.partition(" - ")
+        sort, *_, options = after.split()
+        by_9p = sort == "9p" and not _NETWORK_9P.isdisjoint(options.replace(";", ",").split(","))
+        if by_9p or _NETWORK.fullmatch(sort):
+            return f"{sort} at {before.split()[4]}"
+    return ""
+
+
+def _check_local(path: Path) -> None:
+    """Refuse a file on a network: the write-ahead log needs memory that all its readers share (sqlite.org/wal.html)."""
+    network = network_file_system(path)
+    if network:
+        raise DatabaseTrouble(
+            f"{path} is on a network file system ({network}), which cannot lock a database safely; "
+            "set [storage] folder to a folder on a local disk"
+        )
 
 
 def _prepare(store: Store) -> None:
@@ -284,7 +352,11 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT})
 _OUT_OF_REACH = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH})
-_MISSHAPEN = ("no such table", "no such column", "has no column", "malformed database schema")
+_MALFORMED = "database disk image is malformed"
+_NOT_TEXT = "Could not decode to UTF-8"
+_MISSHAPEN = ("no such table", "no such column", "has no column", "malformed database schema", _MALFORMED)
+_UNREADABLE = (msgspec.DecodeError, zlib.error)
+"""What comes of a row that holds no value of ours any more: SQLite hands out whatever is in a sound page."""
 
 
 def _translate(error: Exception, label: str, kind: FileKind) -> Exception:
@@ -298,7 +370,7 @@ def _translate(error: Exception, label: str, kind: FileKind) -> Exception:
     if code in _BUSY:
         return Locked(f"another process is writing to {label}; wait for it or end it, then try again")
     if code in _OUT_OF_REACH:
-        return DatabaseTrouble(f"cannot open {label}: {error}; check the path and its permissions")
+        return DatabaseTrouble(f"cannot open {label}: {error}; check the path and its permissions, and its folder's")
     if code == sqlite3.SQLITE_READONLY:
         return DatabaseTrouble(f"{label} cannot be written to; make the file and its folder writable for this user")
     # The second: no room for the -shm file beside it.
@@ -310,6 +382,9 @@ def _translate(error: Exception, label: str, kind: FileKind) -> Exception:
         return DatabaseTrouble(f"{label} is not an SQLite database, or is damaged; {kind.when_lost}")
     if isinstance(error, sqlite3.IntegrityError | OverflowError):
         return DatabaseTrouble(f"{label} cannot hold what was read ({error}); nothing of it was kept")
+    if _NOT_TEXT in str(error):
+        # SQLite's message has the whole text in it: people's names and addresses.
+        return DatabaseTrouble(f"{label} is damaged (a row cannot be read: it is no text); {kind.when_lost}")
     if code in _DAMAGED or (isinstance(error, sqlite3.OperationalError) and any(m in str(error) for m in _MISSHAPEN)):
         return DatabaseTrouble(f"{label} is damaged ({error}); {kind.when_lost}")
     return error
