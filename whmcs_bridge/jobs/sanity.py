@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from whmcs_bridge.jobs.plan import Judged
 
 SEEN = "sanity:seen"
+CLOCK = frozenset({"clock-back", "long-gap", "clock-apart"})
+"""Codes that say: perhaps today is not today."""
+NOT_BY_THIS_CLOCK = (*HARMFUL, *(k for k in Kind if k not in (*HARMFUL, Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON)))
+"""Held while the clock is in doubt: mails would give wrong days, and members would be out who owe nothing yet."""
 SMALL_BOOK = 20
 """Under so many suspensions due, or so many overdue invoices, shares and factors mean nothing."""
 
@@ -22,10 +26,22 @@ def sanity_stops(ports: Ports, judged: "Judged", accepted: Collection[str]) -> I
         return
     for code, why in _findings(ports, judged):
         if code not in accepted:
-            yield Stop(f"sanity:{code}", HARMFUL, why, f"whmcs-bridge sync --accept-sanity {code}")
+            kinds = NOT_BY_THIS_CLOCK if code in CLOCK else HARMFUL
+            yield Stop(f"sanity:{code}", kinds, why, f"whmcs-bridge sync --accept-sanity {code}")
+
+
+def clock_in_doubt(ports: Ports, accepted: Collection[str]) -> bool:
+    """Our clock may be wrong and nobody has said that it is right: nothing that rests on today may be kept or told."""
+    found = _about_the_house(ports) if ports.settings.policy.sanity.enabled else ()
+    return any(code in CLOCK and code not in accepted for code, _ in found)
 
 
 def _findings(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
+    yield from _about_the_house(ports)
+    yield from _same_age(ports, judged)
+
+
+def _about_the_house(ports: Ports) -> Iterator[tuple[str, str]]:
     rules, today = ports.settings.policy.sanity, ports.today()
     seen = ports.journal.get(SEEN) or {}
     if seen.get("day"):
@@ -59,7 +75,6 @@ def _findings(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
         yield "version", f"WHMCS was {seen['version']} at the last run and is {panel['version']}"
     if panel.get("maintenance"):
         yield "maintenance", "WHMCS is in maintenance mode"
-    yield from _same_age(ports, judged)
 
 
 def _same_age(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:

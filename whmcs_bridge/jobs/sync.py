@@ -102,15 +102,16 @@ def _run(
             problems += look_up_deliveries(ports, memory)
         if not reading.unreachable:
             others.find(ports, memory, run)
-        if enforcing and reading.complete and not reading.gaps:
+        doubted = sanity.clock_in_doubt(ports, accept_sanity)
+        if enforcing and reading.complete and not reading.gaps and not doubted:
             records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
         plan, judged = _plan(
             ports, memory, reading, allow, accept_sanity, read_live=True, observing=enforcing, problems=problems
         )
         report = RunReport(run, job, settings.mode, today, plan, problems=problems)
-        if enforcing:
+        if enforcing and not doubted:
             _remember(ports, memory, judged)
-        elif judged.cases:
+        elif judged.cases and not doubted:
             journal.save_cases(judged.cases)  # nothing but settled suspensions that are over
         if on_planned is not None:
             on_planned(plan)
