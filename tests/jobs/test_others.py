@@ -97,7 +97,7 @@ def test_a_release_after_a_payment_is_the_payments() -> None:
         house.pay(invoice)
         house.sync()
         act = the_act(house, service)
-        assert (act.kind, act.actor) == ("unsuspend", Actor.PAYMENT)
+        assert (act.kind, act.actor, act.ours_too) == ("unsuspend", Actor.PAYMENT, True)
 
 
 def test_a_release_after_one_of_two_payments_is_told_with_what_is_still_owed() -> None:

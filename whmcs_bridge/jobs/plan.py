@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import Protocol
 
 from whmcs_bridge.domain.case import Case
-from whmcs_bridge.domain.facts import Membership, ServiceFacts
+from whmcs_bridge.domain.facts import ClientFacts, Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.status import LineType, ServiceStatus
 from whmcs_bridge.errors import BridgeError
@@ -51,10 +52,38 @@ class Judged:
     services: int = 0
 
 
-def judge_book(ports: Ports, memory: Memory, *, complete: bool, read_live: bool, observing: bool = True) -> Judged:
+class Onlooker(Protocol):
+    """Sees what is judged, client by client: shadow mode imagines by it."""
+
+    @property
+    def services(self) -> Collection[ServiceId]:
+        """Services whose clients have to be judged for its sake."""
+        ...
+
+    def look(
+        self,
+        client: ClientFacts,
+        services: Sequence[ServiceFacts],
+        decisions: Sequence[Decision],
+        ledgers: Ledgers,
+        *,
+        acted_for: bool,
+    ) -> None: ...
+    def member(self, decision: ClientDecision) -> None: ...
+
+
+def judge_book(
+    ports: Ports,
+    memory: Memory,
+    *,
+    complete: bool,
+    read_live: bool,
+    observing: bool = True,
+    onlooker: Onlooker | None = None,
+) -> Judged:
     """Judge every client of interest. With `read_live`, those with a harmful step due have their credit read."""
     with _without_collections():
-        return _judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing)
+        return _judge_book(ports, memory, onlooker, complete=complete, read_live=read_live, observing=observing)
 
 
 @contextmanager
@@ -68,12 +97,16 @@ def _without_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _judge_book(ports: Ports, memory: Memory, *, complete: bool, read_live: bool, observing: bool) -> Judged:
+def _judge_book(
+    ports: Ports, memory: Memory, onlooker: Onlooker | None, *, complete: bool, read_live: bool, observing: bool
+) -> Judged:
     policy, today, mirror = ports.settings.policy, ports.today(), ports.mirror
     vip_group = mirror.group_named(policy.vip.group) if policy.vip else None
     announced = ports.journal.announced(today)
     judged = Judged(first_vip_run=not ports.journal.get(VIP_SEEN))
     also = clients_of_interest(ports, memory)
+    if onlooker is not None:
+        also |= mirror.clients_of(onlooker.services)
     with ports.progress.task("judging") as bar:
         ahead = reminder_days(policy)
         for book in mirror.books(today, also, everyone=policy.vip is not None, days_ahead=ahead):
@@ -90,9 +123,11 @@ def _judge_book(ports: Ports, memory: Memory, *, complete: bool, read_live: bool
                 ledgers = Ledgers(client, policy, today)
                 decisions = [decide(f, policy, today, ledgers, timed=False) for f in services]
             acts_for = memory.scope.takes(client.client, client.group)
+            if onlooker is not None:
+                onlooker.look(client, services, decisions, ledgers, acted_for=observing and acts_for)
             for facts, decision in zip(services, decisions, strict=True):
                 judged.services += 1
-                if observing and acts_for and _worth_remembering(decision, facts.case, facts.service.status):
+                if observing and acts_for and worth_remembering(decision, facts.case, facts.service.status):
                     view, _ = view_of(facts, policy, today, ledgers)
                     case = observe(view, decision, today)
                     if case != facts.case:
@@ -106,6 +141,8 @@ def _judge_book(ports: Ports, memory: Memory, *, complete: bool, read_live: bool
                 _collect(judged, decision, facts, announced, ports)
             if policy.vip is not None:
                 membership = decide_client(client, policy, vip_group, today, ledgers)
+                if onlooker is not None and not (observing and acts_for):
+                    onlooker.member(membership)
                 _collect_membership(
                     judged,
                     membership,
@@ -168,7 +205,7 @@ def _with_credit(ports: Ports, book: ClientBook) -> ClientBook:
     return replace(book, credit=details.credit, credit_read_on=ports.today())
 
 
-def _worth_remembering(decision: Decision, case: Case, status: object) -> bool:
+def worth_remembering(decision: Decision, case: Case, status: object) -> bool:
     return bool(decision.debts or decision.holding or case.opened_on or case.adoption or case.ended_on) or (
         decision.stage not in ("clear",) or bool(case.notices)
     )

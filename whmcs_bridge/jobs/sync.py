@@ -16,9 +16,10 @@ from whmcs_bridge.jobs.mails import look_up_deliveries
 from whmcs_bridge.jobs.notices import send_notices
 from whmcs_bridge.jobs.owed import send_owed
 from whmcs_bridge.jobs.pause import held_up
-from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, judge_book, make_plan, plan_content
+from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, Onlooker, judge_book, make_plan, plan_content
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
+from whmcs_bridge.jobs.shadow import Imagining, forget
 from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
 from whmcs_bridge.jobs.staff import house_notes
 from whmcs_bridge.jobs.undone import undone_notes
@@ -105,9 +106,22 @@ def _run(
         doubted = sanity.clock_in_doubt(ports, accept_sanity)
         if enforcing and reading.complete and not reading.gaps and not doubted:
             records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
+        imagining = Imagining(ports) if not enforcing or not memory.scope.everyone else None
         plan, judged = _plan(
-            ports, memory, reading, allow, accept_sanity, read_live=True, observing=enforcing, problems=problems
+            ports,
+            memory,
+            reading,
+            allow,
+            accept_sanity,
+            read_live=True,
+            observing=enforcing,
+            problems=problems,
+            onlooker=imagining,
         )
+        if imagining is None:
+            forget(ports)
+        else:
+            imagining.keep(run, complete=reading.complete)
         report = RunReport(run, job, settings.mode, today, plan, problems=problems)
         if enforcing and not doubted:
             _remember(ports, memory, judged)
@@ -181,6 +195,7 @@ def _plan(
     read_live: bool,
     observing: bool,
     problems: Sequence[str] = (),
+    onlooker: Onlooker | None = None,
 ) -> tuple[Plan, Judged]:
     info = ports.mirror.last()
     complete = reading.complete if reading is not None else info is not None and info.complete
@@ -189,7 +204,7 @@ def _plan(
     )
     if info is None:
         said.append("the mirror is empty: run a sync first")
-    judged = judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing)
+    judged = judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing, onlooker=onlooker)
     plan = make_plan(ports, memory, judged, complete=complete, problems=said, allow=allow, accept_sanity=accept_sanity)
     return plan, judged
 
