@@ -1,10 +1,12 @@
-"""The real command, killed between sending and answer: the next one continues."""
+"""The real command, killed between sending and answer, or started twice: the next one continues."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -113,6 +115,11 @@ def test_a_killed_command_is_taken_up_by_the_next(action: str, morning: tuple[Wo
         after = start(folder)
         out, err = after.communicate(timeout=60)
         assert after.returncode == 0, out + err
+    everything_once(world, folder)
+
+
+def everything_once(world: World, folder: Path) -> None:
+    """The day is as it would be had one command run undisturbed."""
     assert [s.status for s in world.services.values()] == ["Active", "Suspended", "Terminated", "Active"]
     today = world.today
     mails = Counter((m.client, m.subject) for m in world.emails.values() if m.at.date() == today)
@@ -127,3 +134,40 @@ def test_a_killed_command_is_taken_up_by_the_next(action: str, morning: tuple[Wo
     journal = SqliteJournal(folder / "journal.db")
     assert journal.open_steps() == []
     journal.close()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_two_commands_started_at_once_one_works_and_the_other_names_it(
+    killed: bool, morning: tuple[World, Server, Path]
+) -> None:
+    """The winner waits for WHMCS while the other one gives up; killed or not, the next one finds the lock free."""
+    world, server, folder = morning
+    answer = threading.Event()
+
+    def held_up(name: str, _params: Params) -> None:
+        if name == "ModuleSuspend":
+            answer.wait(60)
+
+    server.front.on_call = held_up
+    both = [start(folder), start(folder)]
+    try:
+        deadline = time.monotonic() + 60
+        while all(process.poll() is None for process in both) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        winner, loser = sorted(both, key=lambda process: process.poll() is not None)
+        out, err = loser.communicate(timeout=1)
+        assert (loser.returncode, out) == (1, "")
+        whose = rf"process {winner.pid}( \(sync\))?, for \d+ s|another process"
+        assert re.fullmatch(rf"error: \S+journal\.db is being written by ({whose}); wait for it or end it\n", err), err
+        assert winner.poll() is None
+        if killed:
+            winner.kill()
+    finally:
+        answer.set()
+        for process in both:
+            process.communicate(timeout=60)
+    assert winner.returncode == (-signal.SIGKILL if killed else 0)
+    after = start(folder)
+    out, err = after.communicate(timeout=60)
+    assert after.returncode == 0, out + err
+    everything_once(world, folder)
