@@ -1,13 +1,14 @@
 """What the house as a whole has to tell its staff, beside what the judgement of each service says."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.ports import Member
+from whmcs_bridge.ports import Member, Task
 
 MISSING: Final = "missing"
 REACHED: Final[Mapping[str, ServiceStatus]] = {
@@ -62,3 +63,82 @@ def _has_worked(ports: Ports, code: str, member: Member) -> bool:
     if found is None or found.status is None:
         return False
     return found.status.ended or found.status is REACHED[code]
+
+
+# --- for readers ----------------------------------------------------------------------------------
+
+TOGETHER: Final = 4
+"""So many tasks of one code are read as one line."""
+
+
+def grouped(tasks: Iterable[Task]) -> list[list[Task]]:
+    """Return the tasks as they are read: those of one code together once they are many; what somebody is at, alone."""
+    free: dict[str, list[Task]] = {}
+    for task in tasks:
+        free.setdefault(f"{task.code} {task.number}" if task.acknowledged_by else task.code, []).append(task)
+    lines = (line for group in free.values() for line in ([group] if len(group) >= TOGETHER else [[t] for t in group]))
+    return sorted(lines, key=lambda line: line[0].number)
+
+
+def subject(task: Task) -> str:
+    """What the task is about: `service 12`, `client 3`, `40 services`, or "" for the house."""
+    if task.service is not None:
+        return f"service {task.service}"
+    if task.client is not None:
+        return f"client {task.client}"
+    if task.invoice is not None:
+        return f"invoice {task.invoice}"
+    return task.text.rpartition(": ")[2] if task.size > 1 else ""
+
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "approval": "approve {service}",
+    "blank-suspension": "adopt --confirm {service}",
+    "run-problem": "doctor",
+    "broken-off": "journal --runs",
+    "left-over": "sync",
+}
+"""What helps with a task of this code, beside looking at its subject."""
+
+
+def helpful(task: Task) -> list[str]:
+    """Return the commands that help with a task, to be typed as they are."""
+    found = [task.todo] if task.todo.startswith("whmcs-bridge ") else []
+    known = COMMANDS.get(task.code)
+    services = [m.service for m in task.members if m.service is not None] if task.service is None else [task.service]
+    if known is not None and (services or "{" not in known):
+        found.append("whmcs-bridge " + known.format(service=" ".join(map(str, services[:20]))))
+    if task.service is not None:
+        found += [f"whmcs-bridge explain service:{task.service}", f"whmcs-bridge journal --service {task.service}"]
+    elif task.client is not None:
+        found += [f"whmcs-bridge explain client:{task.client}", f"whmcs-bridge journal --client {task.client}"]
+    return found
+
+
+def task_json(task: Task) -> dict[str, Any]:
+    """The shape of a task in `tasks --json`; fields are added, never renamed."""
+    return {
+        "number": task.number,
+        "code": task.code,
+        "text": task.text,
+        "todo": task.todo,
+        "client": task.client,
+        "service": task.service,
+        "invoice": task.invoice,
+        "opened_on": task.opened_on.isoformat(),
+        "last_seen_on": task.last_seen_on.isoformat(),
+        "closed_on": _iso(task.closed_on),
+        "state": task.state,
+        "comment": task.comment,
+        "acknowledged_by": task.acknowledged_by,
+        "acknowledged_on": _iso(task.acknowledged_on),
+        "snoozed_until": _iso(task.snoozed_until),
+        "count": task.size,
+        "members": [
+            {"client": m.client, "service": m.service, "invoice": m.invoice, "text": m.text} for m in task.members
+        ],
+    }
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
