@@ -11,11 +11,12 @@ RUNTIME := $(VENV)/.runtime$(PLACE)
 DEV := $(VENV)/.dev$(PLACE)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test soak lint bench clean
 
 help:
 	@echo 'make demo    a hosting company lives through two months, in a terminal, under a minute'
 	@echo 'make test    the test suite'
+	@echo 'make soak    a thousand two-month histories of lies, kills and staff under an oracle; minutes'
 	@echo 'make lint    formatting, types, and which module may import which'
 	@echo 'make bench   the benchmarks: a JSON object a line, then a table'
 	@echo 'make clean   remove $(VENV) and the caches'
@@ -25,6 +26,9 @@ demo: $(RUNTIME)
 
 test: $(DEV)
 	$(PY) -m pytest -n auto --maxprocesses 8
+
+soak: $(DEV)
+	@$(PY) -m tests.soak $(SOAK)
 
 lint: $(DEV)
 	$(PY) -m ruff check .

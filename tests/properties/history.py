@@ -1,396 +1,362 @@
-"""A small company through two months of whatever can happen, watched by an oracle that knows only the world.
+"""A small company through two months of whatever can happen, watched by an oracle that knows only the world."""
 
-The oracle shares no code with the policy: it looks at the simulated WHMCS at the moment of every call, and at what
-each run left behind.
-"""
-
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.house import House, a_world
+from tests.house import NEVER_SLEEP, House, a_world, settings_of
+from tests.properties.houses import HOUSES
+from tests.properties.killed import Kill, sync_and_die
+from tests.properties.lies import Told, a_fault, bend, straighten
+from tests.properties.oracle import ENDED, OPEN, Oracle
 from whmcs_bridge.backups.memory import MemoryStore
+from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.errors import Locked, StalePlan, UnknownId, UsageProblem, WhmcsError
 from whmcs_bridge.jobs.report import RunReport
-from whmcs_bridge.ports import BackupItem
+from whmcs_bridge.policy.decision import HARMFUL, Kind
+from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.simulator import faults, modules
-from whmcs_bridge.simulator.actions.base import Params
-from whmcs_bridge.simulator.automation import cancel_invoice, payment_pending, refund, reverse_payment
-from whmcs_bridge.simulator.faults import Fault
+from whmcs_bridge.simulator.adapter import SimulatorAdapter
+from whmcs_bridge.simulator.automation import (
+    add_late_fee,
+    cancel_invoice,
+    mark_unpaid,
+    payment_pending,
+    refund,
+    reverse_payment,
+    send_to_collections,
+)
+from whmcs_bridge.simulator.cron import run_daily_cron
+from whmcs_bridge.simulator.endings import END_OF_PERIOD, IMMEDIATE, request_cancellation
+from whmcs_bridge.simulator.faults import Faults
+from whmcs_bridge.simulator.front import Front
 from whmcs_bridge.simulator.records import Actor, Client, Invoice, Service, ServiceStatus
-from whmcs_bridge.simulator.state import HookVars
+from whmcs_bridge.simulator.state import HookVars, World
+from whmcs_bridge.simulator.switches import Switches
+from whmcs_bridge.wiring import open_bridge
 
-OURS = re.compile(r"Overdue: invoice \d+(, \d+)* \[whmcs-bridge\]")
-OPEN = ("Unpaid", "Collections", "Payment Pending")
-ENDED = ("Terminated", "Cancelled", "Fraud")
-WARNING, FINAL = "Please pay before", "Final warning"
-EXEMPT_GROUP, VIP_GROUP, RESELLERS = 2, 1, 3
-
-_WARN = [{"day": 1, "message": "payment-reminder"}, {"day": 2, "message": "suspension-warning"}]
-_TIGHT = {"suspend": {"always_allowed": 1, "max": 2, "percent": 50, "max_announced": 2}}
-_SERVER = {"product_types": ["server"], "suspend_after_days": 1, "terminate_after_days": 3}
-
-
-def _hosting(**rules: Any) -> dict[str, Any]:
-    given = {"product_types": ["hostingaccount"], "suspend_after_days": 3, "terminate_after_days": 15}
-    return {**given, "delete_backups_after_days": 0, **rules}
-
-
-HOUSES: Mapping[str, Mapping[str, Any]] = {
-    "plain": {"class": {"hosting": _hosting(), "vps": _SERVER}},
-    "warned": {"class": {"hosting": _hosting(notices=_WARN, on_suspend_message="service-suspended"), "vps": _SERVER}},
-    "limited": {
-        "class": {"hosting": _hosting(notices=_WARN), "vps": _SERVER},
-        "limits": {**_TIGHT, "terminate": {"always_allowed": 0, "max": 1, "percent": 50}},
-    },
-    "quiet": {
-        "class": {"hosting": _hosting(suspend_after_days=2, terminate_after_days=8), "vps": _SERVER},
-        "calendar": {"quiet_days": ["friday", "saturday", "sunday"], "clearing_bank_days": {"banktransfer": 2}},
-    },
-    "whole-client": {
-        "policy": {"scope": "client", "min_debt": "1.00"},
-        "class": {"hosting": _hosting(delete_backups_after_days=3, cancel_invoices_of_ended=True), "vps": _SERVER},
-    },
-    "own-debt": {
-        "policy": {"release": "service-paid", "on_release_message": "service-released"},
-        "class": {"hosting": _hosting(notices=_WARN, final_warning_days=5), "vps": _SERVER},
-    },
-    "vip": {
-        "class": {"hosting": _hosting(notices=_WARN), "vps": _SERVER},
-        "vip": {"group": "VIP", "min_tenure_months": 12, "exempt_max_days": 6},
-    },
+PLENTY = {"suspend": 1000, "terminate": 1000, "delete_backups": 1000, "notice": 1000, "vip": 1000}
+PAGE_SIZES = (250, 2, 3, 1)
+AUTOMATION = ("AutoSuspension", "AutoTermination", "AutoUnsuspend", "AutoCancellationRequests", "SendOverdueReminders")
+ASKED: Mapping[str, Kind] = {
+    "PreModuleSuspend": Kind.SUSPEND,
+    "PreModuleUnsuspend": Kind.UNSUSPEND,
+    "PreModuleTerminate": Kind.TERMINATE,
 }
+TOLD = ("InvoicePaid", "InvoiceUnpaid", "InvoiceRefunded")
+DAYS_TO_REST = 9
+LONG_DAYS = 12
+"""Longer than any class waits before it suspends, warnings and courtesies and a quiet weekend included."""
 
 
-@dataclass
-class Act:
-    """One harmful or lifting call of the bridge, as the world was when it came."""
+@dataclass(kw_only=True)
+class History(Oracle):
+    """One house under one of `HOUSES`; events are methods in `EVENTS`, each naming who it happens to.
 
-    name: str
-    service: int
-    day: date
+    With a `folder` its databases are files, and runs can be killed.
+    """
 
-
-@dataclass
-class History:
-    """One house under one of `HOUSES`; events are methods in `EVENTS`, each naming who it happens to."""
-
-    name: str
     seed: int = 0
     clients: int = 5
     hooked: bool = False
-    house: House = field(init=False)
+    folder: Path | None = None
     random: Random = field(init=False)
-    calls: list[Act] = field(default_factory=list)
-    """Since the last run began."""
     story: list[str] = field(default_factory=list)
-    reopened: Counter[int] = field(default_factory=Counter)
-    disturbed: set[int] = field(default_factory=set)
-    """Services with an exemption, a failed mail or a staff act: their warnings may have to be repeated."""
-    warned: Counter[tuple[str, int, int, int]] = field(default_factory=Counter)
-    least: dict[str, int] = field(default_factory=dict)
-    limits_changed: bool = False
-    released: dict[int, date] = field(default_factory=dict)
-    """Service -> first day after its last trust release."""
+    tally: Counter[str] = field(default_factory=Counter)
+    """What this history has been through: days, runs, kills, faults by kind, events by name."""
+    told: list[Told] = field(default_factory=list)
+    """Lies in force."""
+    apart: timedelta = timedelta()
+    """How far the bridge's clock is from WHMCS's."""
+    backup: World | None = None
+    last: RunReport | None = None
+    hook_luck: int = 0
+    """0: each hook arrives; 1: none does; 2: each arrives twice."""
+    deaf: Mapping[int, Sequence[Record]] | None = None
+    """What people had told the bridge when it went to run elsewhere, to be killed there: it hears no hooks."""
+    last_calls: int = 40
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
-        self.store = MemoryStore("vault", self._erased)
-        self.house = House.of(HOUSES[self.name], world=a_world(), stores=[self.store])
-        self._note_rules(self.name)
-        world = self.house.world
+        self.store = MemoryStore("vault", self.erased)
+        adapter = SimulatorAdapter(a_world(), Faults(seed=self.seed))
+        settings = settings_of(HOUSES[self.rules], None if self.folder is None else self.folder / "bridge.toml")
+        pages = PAGE_SIZES[self.seed % len(PAGE_SIZES)]
+        settings = replace(settings, whmcs=replace(settings.whmcs, connections=1, page_size=pages))
+        bridge = self._open(settings, adapter, self.store)
+        self.house = House(adapter.world, adapter, bridge, dict(HOUSES[self.rules]))
+        self.note_rules(self.rules)
         for _ in range(self.clients):
             client = self.house.a_client(created=date(2023, 1, 1))
             for number in range(self.random.choice((1, 1, 2))):
                 service = self.house.a_service(client, product=self.random.choice((1, 1, 1, 3, 4)))
+                if self.random.random() < 0.2:
+                    self.house.an_addon(service)
                 self.store.put(ServiceId(service.id), f"full-{number}.tar")
-        self.house.adapter.front.on_call = self._watch
+        self._connect()
+
+    def _open(self, settings: Settings, adapter: SimulatorAdapter, store: Any) -> Bridge:
+        in_memory = self.folder is None
+        return open_bridge(
+            settings, adapter=adapter, clock=self, in_memory=in_memory, stores=[store], sleep=NEVER_SLEEP
+        )
+
+    def _connect(self) -> None:
+        """Watch every call, and hear every hook, of the world as it is now."""
+        self.house.adapter.front.on_call = self.watch
         if self.hooked:
-            world.hook_listener = self._hook
+            self.house.world.hook_listener = self._hook
 
-    def _note_rules(self, name: str) -> None:
-        """The shortest terms that any policy of this history has named bound what may ever happen."""
-        for kind, rules in HOUSES[name]["class"].items():
-            for key in ("suspend_after_days", "terminate_after_days"):
-                known = self.least.get(f"{kind}.{key}")
-                self.least[f"{kind}.{key}"] = rules[key] if known is None else min(known, rules[key])
-            waiting = rules["terminate_after_days"] - rules["suspend_after_days"]
-            known = self.least.get(f"{kind}.waiting")
-            self.least[f"{kind}.waiting"] = waiting if known is None else min(known, waiting)
-            final = min(rules.get("final_warning_days", 3), waiting)
-            known = self.least.get(f"{kind}.final")
-            self.least[f"{kind}.final"] = final if known is None else min(known, final)
+    def now(self) -> datetime:
+        """The bridge's clock."""
+        return self.house.world.clock.replace(tzinfo=UTC) + self.apart
 
-    def _term(self, service: Service, key: str) -> int:
-        kind = "vps" if self.house.world.products[service.product].type == "server" else "hosting"
-        return self.least[f"{kind}.{key}"]
+    def close(self) -> None:
+        self.house.bridge.close()
 
-    # --- the oracle: what the world says at the moment of a call ------------------------------------
+    def records(self, client: int) -> Sequence[Record]:
+        return self.deaf.get(client, ()) if self.deaf is not None else super().records(client)
 
-    def debts(self, service: Service) -> list[Invoice]:
-        """Open invoices past their due date that bill the service (or, under scope client, its owner)."""
-        whole = HOUSES[self.name].get("policy", {}).get("scope") == "client"
-        world = self.house.world
-        return [
-            invoice
-            for number in world.invoices_by_client.get(service.client, ())
-            if (invoice := world.invoices[number]).status in ("Unpaid", "Collections", "Payment Pending")
-            and invoice.due < world.today
-            and world.balance(invoice) > 0
-            and any(line.type == "Hosting" and (whole or line.relid == service.id) for line in invoice.lines)
-        ]
+    def hides_debt(self) -> bool:
+        """A list of invoices leaves one out and says that it is whole: nobody can know of that one."""
+        told = (lie.fault for lie in self.told if lie.fault is not None)
+        hiding = (faults.Kind.ROW_INSERTED, faults.Kind.ROW_REMOVED)
+        return any(fault.kind in hiding and fault.action == "GetInvoices" for fault in told)
 
-    def owes_nothing(self, client: int) -> bool:
-        """No open invoice at all is past its due date."""
-        world = self.house.world
-        return not any(
-            world.invoices[n].status in OPEN and world.invoices[n].due < world.today
-            for n in world.invoices_by_client.get(client, ())
+    # --- runs -----------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        at_plan: Callable[[], None] | None = None,
+        accept_sanity: Collection[str] = (),
+        allow: Mapping[str, int] | None = None,
+    ) -> RunReport | None:
+        """One sync, watched; None where WHMCS would not talk to us."""
+        bridge = self.house.bridge
+        return self._watched(
+            "sync",
+            lambda: bridge.sync(
+                accept_sanity=accept_sanity,
+                allow=allow,
+                on_planned=lambda _plan: at_plan() if at_plan is not None else None,
+            ),
         )
 
-    def _watch(self, action: str, params: Params) -> None:
-        world = self.house.world
-        if action == "ModuleSuspend":
-            self._may_suspend(world.services[params.number("serviceid")], params.text("suspendreason"))
-        elif action == "ModuleTerminate":
-            self._may_terminate(world.services[params.number("serviceid")])
-        elif action == "ModuleUnsuspend":
-            self._may_unsuspend(world.services[params.number("serviceid")])
-        elif action == "UpdateClientProduct" and params.text("status"):
-            service = world.services[params.number("serviceid")]
-            match params.text("status"):
-                case "Suspended":
-                    self._may_suspend(service, params.text("suspendreason"))
-                case "Active":
-                    self._may_unsuspend(service)
-                case _:
-                    self._may_terminate(service)
-        elif action == "UpdateClient":
-            client = world.clients[params.number("clientid")]
-            assert client.group in (0, VIP_GROUP), f"client {client.id} was moved out of group {client.group}"
-        elif action == "SendEmail":
-            self._may_warn(params)
-
-    def _act(self, name: str, service: Service) -> str:
-        self.calls.append(Act(name, service.id, self.house.today))
-        return f"{name} of service {service.id} on {self.house.today}"
-
-    def _may_suspend(self, service: Service, reason: str) -> None:
-        what = self._act("suspend", service)
-        debts = self.debts(service)
-        assert debts, f"{what}: nothing is owed"
-        assert service.status == ServiceStatus.ACTIVE, f"{what}: it is {service.status}"
-        assert OURS.fullmatch(reason), f"{what}: reason {reason!r}"
-        oldest = min(debt.due for debt in debts)
-        age = (self.house.today - oldest).days
-        assert age >= self._term(service, "suspend_after_days"), f"{what}: only {age} days"
-        self._not_protected(what, service)
-        if self._needs_warning(service):
-            told = self._told(service, WARNING)
-            assert any(on < self.house.today and on > oldest for on in told), f"{what}: warned on {told}, due {oldest}"
-
-    def _may_terminate(self, service: Service) -> None:
-        what = self._act("terminate", service)
-        debts = self.debts(service)
-        assert debts, f"{what}: nothing is owed"
-        assert service.status == ServiceStatus.SUSPENDED, f"{what}: it is {service.status}"
-        assert not service.suspend_reason or OURS.fullmatch(service.suspend_reason), f"{what}: not our suspension"
-        down = self._down_since(service, first=service.id in self.released)
-        today = self.house.today
-        assert (today - down).days >= self._term(service, "waiting"), f"{what}: down only since {down}"
-        age = (today - min(debt.due for debt in debts)).days
-        assert age >= self._term(service, "terminate_after_days"), f"{what}: only {age} days"
-        self._not_protected(what, service)
-        fresh = max(down, self.released.get(service.id, down))
-        told = [on for on in self._told(service, FINAL) if on >= fresh]
-        ahead = timedelta(days=self._term(service, "final"))
-        assert any(on + ahead <= today for on in told), f"{what}: final warnings {told}, down since {down}"
-
-    def _may_unsuspend(self, service: Service) -> None:
-        what = self._act("unsuspend", service)
-        assert service.status == ServiceStatus.SUSPENDED, f"{what}: it is {service.status}"
-        assert not service.suspend_reason or OURS.fullmatch(service.suspend_reason), (
-            f"{what}: that was somebody else's ({service.suspend_reason})"
-        )
-        if self._released(service):
-            return
-        due = [
-            i
-            for i in self.debts(service)
-            if self._owed_for_services(i) > 0
-            and self.house.world.balance(i) > self._least_that_counts()
-            and self._last_day_to_pay(i) < self.house.today
-        ]
-        assert not due, f"{what}: still owes {[i.id for i in due]}"
-
-    def _last_day_to_pay(self, invoice: Invoice) -> date:
-        """The due date; where the gateway has clearing days, a weekend's moves to Monday."""
-        if "clearing_bank_days" not in HOUSES[self.name].get("calendar", {}):
-            return invoice.due
-        return invoice.due + timedelta(days=max(0, 7 - invoice.due.weekday()) if invoice.due.weekday() > 4 else 0)
-
-    def _least_that_counts(self) -> int:
-        return 100 if "min_debt" in HOUSES[self.name].get("policy", {}) else 0
-
-    def _owed_for_services(self, invoice: Invoice) -> int:
-        """Cents owed on the lines of services: what was paid covers them first. Old debt of ended ones is reported."""
-        world = self.house.world
-        hosting = [line for line in invoice.lines if line.type == "Hosting"]
-        if any(world.services[line.relid].status in ENDED for line in hosting):
-            return 0
-        billed = sum(line.amount for line in hosting)
-        paid = sum(line.amount for line in invoice.lines) - world.balance(invoice)
-        return max(0, billed - paid)
-
-    def _not_protected(self, what: str, service: Service) -> None:
-        client = self.house.world.clients[service.client]
-        until = service.override_until
-        overridden = service.override and (until is None or self.house.today < until)
-        assert not overridden, f"{what}: WHMCS's override is on"
-        assert client.group != EXEMPT_GROUP, f"{what}: the group is exempt"
-        credit = client.credit
-        owed = sum(self.house.world.balance(i) for i in self.debts(service))
-        assert credit < owed, f"{what}: credit {credit} covers {owed}"
-        told = [r for r in self.house.bridge.journal.records(client=ClientId(client.id)) if self._holds(r, service)]
-        assert not told, f"{what}: {told[0].kind} of {told[0].made_on} until {told[0].until}"
-        quiet = "quiet_days" in HOUSES[self.name].get("calendar", {})
-        assert not (quiet and self.house.today.weekday() >= 4), f"{what}: a quiet day"
-
-    def _holds(self, record: Record, service: Service) -> bool:
-        """A promise, release or hold that people recorded and that is in force for this service today."""
-        about = record.service_id in (None, service.id)
-        in_time = record.since <= self.house.today and (record.until is None or self.house.today <= record.until)
-        return about and in_time and record.state is RecordState.OPEN
-
-    def _released(self, service: Service) -> bool:
-        records = self.house.bridge.journal.records(client=ClientId(service.client), kind=RecordKind.RELEASE)
-        return any(self._holds(record, service) for record in records)
-
-    def _needs_warning(self, service: Service) -> bool:
-        if self.house.world.products[service.product].type == "server":
-            return False
-        return "notices" in HOUSES[self.name]["class"]["hosting"]
-
-    def _told(self, service: Service, subject: str) -> list[date]:
-        """Days on which a mail with this subject, naming the service's domain, went out and did not fail."""
-        world = self.house.world
-        return [
-            mail.at.date()
-            for number in world.emails_by_client.get(service.client, ())
-            if not (mail := world.emails[number]).failed
-            and mail.subject.startswith(subject)
-            and service.domain in mail.subject
-        ]
-
-    def _down_since(self, service: Service, *, first: bool) -> date:
-        """Day of the last suspension; of the first one where a trust release lay in between: its clock goes on."""
-        downs = [e.at.date() for e in self.house.events("module:suspend", service=service) if "failed" not in e.kind]
-        downs += [
-            e.at.date() for e in self.house.events("service:status", service=service) if e.detail.endswith("Suspended")
-        ]
-        return min(downs) if first else max(downs)
-
-    def _may_warn(self, params: Params) -> None:
-        """A warning for the same oldest debt of a service goes out once."""
-        subject = params.text("customsubject")
-        kind = next((k for k in (WARNING, FINAL) if subject.startswith(k)), "")
-        if not kind:
-            return
-        world = self.house.world
-        for service in world.services.values():
-            if re.search(rf"\b{re.escape(service.domain)}(,|$| )", subject) and (debts := self.debts(service)):
-                oldest = min(debts, key=lambda i: (i.due, i.id))
-                key = (kind, service.id, oldest.id, self.reopened[oldest.id])
-                if world.switches.mail_fails:
-                    self.disturbed.add(service.id)
-                self.warned[key] += 1
-
-    def _erased(self, item: BackupItem, owner: ServiceId) -> None:
-        service = self.house.world.services.get(int(owner))
-        what = f"{item.locator} deleted on {self.house.today}"
-        assert service is not None, f"{what}: the service's record is gone, which proves nothing"
-        assert service.status in ENDED, f"{what}: its service is {service.status}"
-
-    # --- after a run --------------------------------------------------------------------------------
-
-    def run(self, *, at_plan: Callable[[], None] | None = None) -> RunReport:
-        """One sync, watched."""
+    def _watched(self, job: str, work: Callable[[], RunReport]) -> RunReport | None:
         self.calls.clear()
         paid_up = {client for client in self.house.world.clients if self.owes_nothing(client)}
-        self.story.append(f"{self.house.today} sync")
-        report = self.house.sync(on_planned=lambda _plan: at_plan() if at_plan is not None else None)
-        self.story.append(f"    -> {report.summary()}" + "".join(f"\n       {p}" for p in report.problems))
-        if not report.plan.complete:
-            harm = [act for act in self.calls if act.name in ("suspend", "terminate")]
-            assert not harm, f"harm on an incomplete snapshot: {harm}"
-        self._nothing_twice()
-        self._within_limits()
-        self._nobody_kept_down(report, paid_up)
+        before = self.house.adapter.front.calls.total()
+        self.story.append(f"{self.house.today} {job}")
+        self.tally["runs"] += 1
+        report: RunReport | None = None
+        try:
+            report = work()
+            said = report.summary() + "".join(f"\n       {p}" for p in report.problems)
+        except WhmcsError as error:
+            said = f"{type(error).__name__}: {error}"
+        self.story.append(f"    -> {said}")
+        self.last_calls = max(10, self.house.adapter.front.calls.total() - before)
+        self._judge(report, paid_up)
+        self.last = report or self.last
         return report
 
-    def _nothing_twice(self) -> None:
-        day = self.house.today
-        acts = Counter(
-            event.service
-            for kind in ("module:suspend", "module:terminate")
-            for event in self.house.events(kind, actor="api")
-            if event.at.date() == day and "failed" not in event.kind
-        )
-        twice = [service for service, count in acts.items() if count > 1]
-        assert not twice, f"more than one suspension or termination on {day}: services {twice}"
-        mails = Counter(
-            (mail.client, mail.subject)
-            for mail in self.house.world.emails.values()
-            if mail.at.date() == day and not mail.failed
-        )
-        assert not [m for m, count in mails.items() if count > 1], f"the same mail twice on {day}: {mails}"
-        again = [key for key, count in self.warned.items() if count > 1 and key[1] not in self.disturbed]
-        assert not again, f"warned again about the same debt: {again}"
-
-    def _within_limits(self) -> None:
-        limits = HOUSES[self.name].get("limits")
-        if not limits or self.limits_changed:
+    def _judge(self, report: RunReport | None, paid_up: set[int]) -> None:
+        harm = [act for act in self.calls if act.name in ("suspend", "terminate")]
+        if report is None or not report.plan.complete:
+            assert not harm, f"harm on an incomplete snapshot: {harm}"
+        self.nothing_twice()
+        self.within_limits()
+        if report is None:
+            codes = [task.code for task in self.house.bridge.journal.tasks()]
+            assert any(code.startswith("run-problem") for code in codes), f"no task says that the run failed: {codes}"
             return
-        day = self.house.today
-        for kind, limit in limits.items():
-            most = max(limit["always_allowed"], limit["max"]) + limit.get("max_announced", 0)
-            done = [
-                e
-                for e in self.house.events(f"module:{kind}", actor="api")
-                if e.at.date() == day and "failed" not in e.kind
-            ]
-            assert len(done) <= most, f"{len(done)} of {kind} on {day}, {most} allowed"
+        if report.mode == "enforce":
+            self.nothing_forgotten(report, paid_up)
+        if report.mode == "enforce" and not (report.problems or self.told or report.broken_off):
+            kept = [s.id for s in self.kept_down() if s.client in paid_up and s.id not in self._failing()]
+            kept = [s for s in kept if not self._left_to_staff(s)]
+            assert not kept, f"services {kept} are kept down on {self.house.today}: {report.summary()}"
 
-    def _nobody_kept_down(self, report: RunReport, paid_up: set[int]) -> None:
-        """Whoever owed nothing before it is up again after a run that could read everything and met no trouble."""
+    def _failing(self) -> Collection[int]:
+        return self.house.world.failing_services
+
+    def _left_to_staff(self, service: int) -> bool:
+        """It went to another client while it was down, or asked to end: staff has a task."""
+        tasks = self.house.bridge.journal.tasks()
+        about = [t for t in tasks if t.code in ("moved", "debt-dropped")]
+        return any(t.is_about(service=ServiceId(service)) for t in about)
+
+    def killed_run(self, how: int) -> None:
+        """A sync in a child that is killed somewhere; one time in four a second sync is tried while it runs."""
+        if self.folder is None:
+            self.run()
+            return
+        kinds = (
+            Kill("boundary", 1 + how % (2 * self.last_calls)),
+            Kill("boundary", 1 + how % (4 * self.last_calls)),
+            Kill("call-lost", 1 + how % self.last_calls),
+            Kill("answer-lost", 1 + how % self.last_calls),
+            Kill("call-lost", 1 + how % 4, writing=True),
+            Kill("answer-lost", 1 + how % 4, writing=True),
+        )
+        kill = kinds[how % len(kinds)]
+        self.calls.clear()
+        settings = self.house.bridge.settings
+        self.story.append(f"{self.house.today} sync, to be killed: {kill}")
+        known = {client: self.records(client) for client in self.house.world.clients}
+        self.house.bridge.close()
+        self.deaf = known
+
+        def at_first() -> None:
+            if how % 4 == 0:
+                self._second_sync(settings)
+
+        try:
+            death = sync_and_die(
+                lambda adapter, store: self._open(settings, adapter, store),
+                self.house.adapter.front,
+                self.store,
+                kill,
+                at_first,
+            )
+        finally:
+            self.house.bridge = self._open(settings, self.house.adapter, self.store)
+            self.deaf = None
+        self.tally["kills"] += death.killed
+        self.story.append(
+            f"    -> {'killed' if death.killed else 'was done before that'} after {len(death.calls)} calls"
+        )
+        self.nothing_twice()
+        self.within_limits()
+
+    def _second_sync(self, settings: Settings) -> None:
+        """Two at once are one too many."""
+        with self._open(settings, self.house.adapter, self.store) as second:
+            try:
+                second.sync()
+            except Locked:
+                return
+        raise AssertionError("a second sync ran beside the first")
+
+    def reviewed_run(self, who: int, how: int) -> None:
+        """A plan, perhaps a payment, and the apply of that plan."""
+        bridge = self.house.bridge
+        try:
+            plan = bridge.plan()
+        except WhmcsError as error:
+            self.story.append(f"{self.house.today} plan -> {error}")
+            return
+        if how % 2:
+            self.happen("pay", who, how)
+        try:
+            self._watched("apply", lambda: bridge.apply(plan.fingerprint))
+        except (StalePlan, UsageProblem) as refused:
+            self.story.append(f"    -> {refused}")
+
+    # --- the end --------------------------------------------------------------------------------------
+
+    def come_to_rest(self) -> None:
+        """The lies end, everything works, staff lets pass what was stopped; then nothing may be left over."""
+        self.speak_truth()
+        for _ in range(DAYS_TO_REST):
+            self.house.pass_days()
+            for service in list(self.house.world.services):
+                self._approve(service)
+            report = self.run()
+            assert report is not None, "a clean run failed"
+            if report.plan.stops:
+                codes = [s.code.removeprefix("sanity:") for s in report.plan.stops if s.code.startswith("sanity:")]
+                self.limits_changed = True
+                self.run(accept_sanity=codes, allow=PLENTY)
+        self.all_is_settled()
+
+    def speak_truth(self) -> None:
+        """No lie is in force any more."""
         world = self.house.world
-        if report.problems or self.house.adapter.faults.rules or report.broken_off:
-            return
+        for lie in self.told:
+            self._take_back(lie)
+        self.told.clear()
+        world.switches = Switches()
+        world.failing_services.clear()
+        for setting in AUTOMATION:
+            world.settings[setting] = ""
+        self.apart, self.hook_luck = timedelta(), 0
+        self.house.enforcing(True)
+        self._pause(False)
+
+    def all_is_settled(self) -> None:
+        """Nobody who paid is down, nothing is open or failing, and every debtor is where the rules put him."""
+        journal, world = self.house.bridge.journal, self.house.world
+        assert not journal.open_steps(), f"still open at the end: {journal.open_steps()}"
+        tasks = journal.tasks()
+        wrong = [t for t in tasks if t.code.startswith(("run-problem", "not-done", "module-failed", "broken-off"))]
+        assert not wrong, f"tasks whose cause is gone: {wrong}"
+        kept = [s.id for s in self.kept_down() if not self._left_to_staff(s.id)]
+        assert not kept, f"services {kept} owe nothing and are down at the end"
+        about = {t.service for t in tasks} | {m.service for t in tasks for m in t.members}
         for service in world.services.values():
-            if (
-                service.status == ServiceStatus.SUSPENDED
-                and OURS.fullmatch(service.suspend_reason)
-                and service.client in paid_up
-                and service.id not in world.failing_services
-            ):
-                raise AssertionError(f"service {service.id} is kept down on {self.house.today}: {report.summary()}")
+            if service.status == ServiceStatus.ACTIVE and self._long_overdue(service) and service.id not in about:
+                raise AssertionError(f"service {service.id} is long overdue, up, and in no task: {self._tasks()}")
+            left = self.store.count(ServiceId(service.id))
+            if left and self._ended_long_ago(service) and service.id not in about:
+                raise AssertionError(f"service {service.id} has ended and keeps {left} backups, no task says why")
 
-    # --- what can happen ----------------------------------------------------------------------------
+    def _tasks(self) -> list[str]:
+        return [f"{t.code}/{t.service}" for t in self.house.bridge.journal.tasks()]
 
-    def _hook(self, point: str, variables: HookVars) -> None:
-        if point in ("InvoicePaid", "InvoiceUnpaid", "InvoiceRefunded"):
-            invoice = self.house.world.invoices[int(variables["invoiceid"])]
-            self.house.bridge.reevaluate(ClientId(invoice.client), point)
+    def _long_overdue(self, service: Service) -> bool:
+        """It owes for more days than any stage before the suspension can take, and nothing protects it."""
+        oldest = [
+            i
+            for i in self.debts(service)
+            if i.status != "Payment Pending"
+            and self._owed_for_services(i) > 0
+            and self.house.world.balance(i) > self._least_that_counts()
+            and (self.house.today - max(i.due, i.created)).days >= LONG_DAYS
+        ]
+        quiet = self.setting("calendar", "quiet_days") and self.house.today.weekday() >= 4
+        return bool(oldest) and not quiet and not self.protection(service)
+
+    def _ended_long_ago(self, service: Service) -> bool:
+        ended = service.terminated
+        return (
+            self.class_of(service) == "hosting"
+            and service.status in ("Terminated", "Cancelled")
+            and ended is not None
+            and (self.house.today - ended).days >= LONG_DAYS
+            and not self.protection(service)
+        )
+
+    # --- what can happen ------------------------------------------------------------------------------
+
+    def _hook(self, point: str, variables: HookVars) -> HookVars | None:
+        """WHMCS asks, or tells; a lost hook costs minutes, a doubled one nothing."""
+        if self.deaf is not None or self.hook_luck == 1:
+            return None
+        bridge, world = self.house.bridge, self.house.world
+        if point in ASKED and world.actor != Actor.ADMIN:
+            service = ServiceId(int(variables["params"]["serviceid"]))
+            verdict = bridge.may(ASKED[point], service, cause=str(world.actor))
+            return None if verdict.allowed else {"abortcmd": True}
+        if point in TOLD:
+            client = ClientId(world.invoices[int(variables["invoiceid"])].client)
+            for _ in range(max(1, self.hook_luck)):
+                bridge.reevaluate(client, point)
+        return None
 
     def happen(self, event: str, who: int, how: int) -> None:
         """Let one event of `EVENTS` happen; `who` and `how` choose among what there is."""
         did = EVENTS[event](self, who, how)
         if did:
+            self.tally[event] += 1
             self.story.append(f"{self.house.today} {event}: {did}")
 
     def _service(self, who: int) -> Service:
@@ -406,8 +372,11 @@ class History:
         if service.status in ENDED:
             return ""
         lines = [("Hosting", service.id, 1000)]
+        lines += [("Addon", addon, 300) for addon in self.house.world.addons_by_service.get(service.id, ())]
         if how % 4 == 1:
             lines.append(("Domain", 7, 1500))
+        if how % 4 == 3 and len(lines) > 1:
+            lines = lines[1:]  # only the addon is billed
         if how % 4 == 2:
             others = self.house.world.services_by_client[service.client]
             lines += [("Hosting", other, 700) for other in others if other != service.id]
@@ -569,39 +538,242 @@ class History:
         world.failing_services[service.id] = "the control panel does not answer"
         return f"service {service.id}"
 
-    def mail_breaks(self, who: int, how: int) -> str:
-        world = self.house.world
-        world.switches.mail_fails = not world.switches.mail_fails
-        self.disturbed.update(world.services)
-        return f"{world.switches.mail_fails}"
+    # --- more of what people do -----------------------------------------------------------------------
 
-    def trouble(self, who: int, how: int) -> str:
-        """Something is wrong with the line for the next run."""
-        action = TROUBLED[who % len(TROUBLED)]
-        kind = TROUBLE[how % len(TROUBLE)]
-        self.house.adapter.faults.add(Fault(action, kind, nth=how % 3, count=1 + who % 6))
+    def mass_pay(self, who: int, how: int) -> str:
+        """One invoice for all that a client owes; paying it pays them."""
+        client = self._client(who)
+        children = [i for i in self.open_invoices(client.id) if all(line.type != "Invoice" for line in i.lines)]
+        if not children:
+            return ""
+        lines = [("Invoice", i.id, self.house.world.balance(i)) for i in children]
+        whole = self.house.an_invoice(client=client, due=0, lines=lines)
+        if how % 3:
+            self.house.pay(whole)
+        return f"invoice {whole.id} for {[i.id for i in children]}, {whole.status}"
+
+    def collections(self, who: int, how: int) -> str:
+        invoice = self._open_invoice(who)
+        if invoice is None:
+            return ""
+        send_to_collections(self.house.world, invoice)
+        self.reopened[invoice.id] += 1
+        return f"invoice {invoice.id}"
+
+    def late_fee(self, who: int, how: int) -> str:
+        invoice = self._open_invoice(who)
+        if invoice is None:
+            return ""
+        add_late_fee(self.house.world, invoice, 250)
+        return f"invoice {invoice.id}"
+
+    def marked_unpaid(self, who: int, how: int) -> str:
+        """Staff takes back that an invoice was paid, or says so of one that was cancelled."""
+        closed = [i for i in self.house.world.invoices.values() if i.status in ("Paid", "Cancelled") and i.total > 0]
+        if not closed:
+            return ""
+        invoice = closed[who % len(closed)]
+        self.reopened[invoice.id] += 1
+        mark_unpaid(self.house.world, invoice)
+        return f"invoice {invoice.id}"
+
+    def ask_to_cancel(self, who: int, how: int) -> str:
+        service = self._service(who)
+        try:
+            request_cancellation(self.house.world, service, (IMMEDIATE, END_OF_PERIOD)[how % 2], "no longer needed")
+        except ValueError:
+            return ""
+        self.disturbed.add(service.id)
+        return f"service {service.id}"
+
+    def move_service(self, who: int, how: int) -> str:
+        service, client = self._service(who), self._client(how)
+        if service.client == client.id:
+            return ""
+        self.disturbed.add(service.id)
+        self.house.world.move_service(service, client.id)
+        return f"service {service.id} to client {client.id}"
+
+    def lag(self, who: int, how: int) -> str:
+        """The next due date falls behind, as imports and edits do."""
+        service = self._service(who)
+        service.next_due = self.house.day(-(how % 60))
+        return f"service {service.id}: next due {service.next_due}"
+
+    def automation(self, who: int, how: int) -> str:
+        """WHMCS's own daily cron acts too, or stops."""
+        setting = AUTOMATION[who % len(AUTOMATION)]
+        settings = self.house.world.settings
+        settings[setting] = "" if settings[setting] else "on"
         self.disturbed.update(self.house.world.services)
-        return f"{kind} on {action}"
+        return f"{setting} {settings[setting] or 'off'}"
+
+    def approve(self, who: int, how: int) -> str:
+        service = self._service(who)
+        return f"service {service.id}" if self._approve(service.id) else ""
+
+    def _approve(self, service: int) -> bool:
+        if not self.setting("approval", "terminate"):
+            return False
+        try:
+            for kind in HARMFUL[1:]:
+                self.house.bridge.approve(ServiceId(service), kind, "Ann")
+                self.approved.add((kind, service))
+        except UnknownId:
+            return False  # not in the mirror yet
+        return True
+
+    def pause(self, who: int, how: int) -> str:
+        """Staff puts the PAUSE file there, or takes it away."""
+        return self._pause(not self.house.bridge.settings.pause_file.exists()) if self.folder else ""
+
+    def _pause(self, wanted: bool) -> str:
+        if self.folder is None:
+            return ""
+        file = self.house.bridge.settings.pause_file
+        if wanted:
+            file.touch()
+        else:
+            file.unlink(missing_ok=True)
+        return "paused" if wanted else "goes on"
+
+    def shadow(self, who: int, how: int) -> str:
+        self.disturbed.update(self.house.world.services)
+        self.house.enforcing(not self.house.bridge.settings.enforcing)
+        return self.house.bridge.settings.mode
+
+    def accept(self, who: int, how: int) -> str:
+        """Staff lets pass what the last run stopped at, if the clock is right."""
+        stops = self.last.plan.stops if self.last is not None else ()
+        codes = [s.code.removeprefix("sanity:") for s in stops if s.code.startswith("sanity:")]
+        if not codes or self.apart:
+            return ""
+        self.run(accept_sanity=codes)
+        return ", ".join(codes)
+
+    # --- how WHMCS lies -------------------------------------------------------------------------------
+
+    def lie(self, who: int, how: int) -> str:
+        """One to three faults, for one to four days."""
+        found = []
+        for _ in range(1 + who % 3):
+            fault = a_fault(self.random)
+            self.house.adapter.faults.add(fault)
+            self.told.append(Told(self.house.day(how % 4), fault=fault))
+            found.append(f"{fault.kind} on {fault.action}")
+        return ", ".join(found)
+
+    def bend(self, who: int, how: int) -> str:
+        """One switch of the simulator is bent for a few days."""
+        name = bend(self.house.world.switches, self.random)
+        self.told.append(Told(self.house.day(how % 4), switch=name))
+        return f"{name} = {getattr(self.house.world.switches, name)}"
+
+    def odd_installation(self, who: int, how: int) -> str:
+        """Maintenance, a copy under another address, or a new version."""
+        name, value = (("MaintenanceMode", "on"), ("SystemURL", "https://staging.example.com/"), ("Version", "9.0.1"))[
+            who % 3
+        ]
+        settings = self.house.world.settings
+        self.told.append(Told(self.house.day(how % 4), setting=f"{name}={settings[name]}"))
+        settings[name] = value
+        return f"{name} = {value}"
+
+    def clock_apart(self, who: int, how: int) -> str:
+        """The bridge's clock is hours off on the same day, or so far off that it must be noticed."""
+        self.apart = timedelta(hours=(11, -11)[who % 2]) if how % 2 else timedelta(days=(400, -3)[who % 2])
+        self.told.append(Told(self.house.day(how % 4), clock=True))
+        return f"by {self.apart}"
+
+    def hooks_fail(self, who: int, how: int) -> str:
+        self.hook_luck = how % 3
+        return ("all arrive", "all are lost", "each comes twice")[self.hook_luck] if self.hooked else ""
+
+    def back_up(self, who: int, how: int) -> str:
+        """WHMCS's database is copied, to be restored some day."""
+        self.house.world.hook_listener = None
+        self.backup = deepcopy(self.house.world)
+        self._connect()
+        return "WHMCS is backed up"
+
+    def restore(self, who: int, how: int) -> str:
+        """WHMCS goes back to its last backup: ids and payments too. Mails stay sent, and panels as they are."""
+        if self.backup is None:
+            return ""
+        old, new = self.house.world, self.backup
+        self.backup = None
+        self.lost_mails += [mail for number, mail in old.emails.items() if number not in new.emails]
+        self.lost_log += old.log[len(new.log) :]
+        new.clock, new.switches, new.settings, new.failing_services = (
+            old.clock,
+            old.switches,
+            old.settings,
+            old.failing_services,
+        )
+        self.house.world = new
+        self.house.adapter.front = Front(new, self.house.adapter.faults)
+        self._connect()
+        self.warned.clear()
+        self.disturbed.update(new.services)
+        self.limits_changed = True
+        return f"{len(old.invoices) - len(new.invoices)} invoices are gone"
+
+    def _tell_no_more(self) -> None:
+        """Lies whose time is up end."""
+        for lie in [lie for lie in self.told if lie.until < self.house.today]:
+            self._take_back(lie)
+            self.told.remove(lie)
+
+    def _take_back(self, lie: Told) -> None:
+        if lie.fault is not None:
+            self.tally[f"fault:{lie.fault.kind}"] += lie.fault.fired
+            rules = self.house.adapter.faults.rules
+            rules[:] = [rule for rule in rules if rule is not lie.fault]
+        elif lie.clock:
+            self.apart = timedelta()
+        elif lie.switch:
+            straighten(self.house.world.switches, lie.switch)
+        else:
+            name, _, value = lie.setting.partition("=")
+            self.house.world.settings[name] = value
+
+    # --- settings and time ----------------------------------------------------------------------------
 
     def policy_changes(self, who: int, how: int) -> str:
         names = sorted(HOUSES)
-        self.name = names[how % len(names)]
-        self._note_rules(self.name)
+        self.rules = names[how % len(names)]
+        self.note_rules(self.rules)
         self.limits_changed = True
         self.disturbed.update(self.house.world.services)
-        self.house.reconfigure(HOUSES[self.name])
-        return self.name
+        enforcing = self.house.bridge.settings.enforcing
+        self.house.reconfigure(HOUSES[self.rules])
+        self.house.enforcing(enforcing)
+        return self.rules
 
     def run_again(self, who: int, how: int) -> str:
         self.run()
         return "a second run on the same day"
 
     def a_day(self, who: int, how: int) -> str:
-        """A day passes; most days have a run, and some of them a payment between plan and act."""
+        """A day passes; most days have a run, and on some somebody pays between plan and act, or the run dies."""
         self.house.pass_days()
-        if how % 7 != 6:
-            self.run(at_plan=(lambda: self.happen("pay", who, how)) if how % 5 == 4 else None)
-        self.house.faults()
+        self.tally["days"] += 1
+        self._tell_no_more()
+        if any(self.house.world.settings[name] for name in AUTOMATION):
+            run_daily_cron(self.house.world)
+        match how % 20:
+            case 6 | 13 | 19:
+                pass
+            case 4 | 9:
+                self.run(at_plan=lambda: self.happen("pay", who, how))
+            case 14:
+                self.reviewed_run(who, how)
+            case 2 | 17:
+                self.killed_run(who)
+                if how % 3:
+                    self.run()
+            case _:
+                self.run()
         return ""
 
     def _client(self, who: int) -> Client:
@@ -611,19 +783,6 @@ class History:
     def _disturb(self, client: Client) -> None:
         self.disturbed.update(self.house.world.services_by_client.get(client.id, ()))
 
-
-TROUBLED = ("Get*", "GetInvoices", "GetClientsProducts", "GetInvoice", "Module*", "SendEmail", "Update*", "GetEmails")
-TROUBLE = (
-    faults.Kind.TIMEOUT_AFTER,
-    faults.Kind.TIMEOUT_BEFORE,
-    faults.Kind.HTTP_500,
-    faults.Kind.TRUNCATED,
-    faults.Kind.SHORT_PAGE,
-    faults.Kind.RESET_AFTER_SEND,
-    faults.Kind.EMPTY_LIST,
-    faults.Kind.CONNECTION_REFUSED,
-    faults.Kind.ERROR,
-)
 
 EVENTS: Mapping[str, Callable[[History, int, int], str]] = {
     "a_day": History.a_day,
@@ -645,14 +804,31 @@ EVENTS: Mapping[str, Callable[[History, int, int], str]] = {
     "hold": History.hold,
     "release": History.release,
     "module_breaks": History.module_breaks,
-    "mail_breaks": History.mail_breaks,
-    "trouble": History.trouble,
+    "mass_pay": History.mass_pay,
+    "collections": History.collections,
+    "late_fee": History.late_fee,
+    "marked_unpaid": History.marked_unpaid,
+    "ask_to_cancel": History.ask_to_cancel,
+    "move_service": History.move_service,
+    "lag": History.lag,
+    "automation": History.automation,
+    "approve": History.approve,
+    "pause": History.pause,
+    "shadow": History.shadow,
+    "accept": History.accept,
+    "lie": History.lie,
+    "bend": History.bend,
+    "odd_installation": History.odd_installation,
+    "clock_apart": History.clock_apart,
+    "hooks_fail": History.hooks_fail,
+    "back_up": History.back_up,
+    "restore": History.restore,
     "policy_changes": History.policy_changes,
     "run_again": History.run_again,
 }
-WEIGHTS = {
+WEIGHTS: Mapping[str, float] = {
     "issue": 14,
-    "pay": 6,
+    "pay": 7,
     "pay_part": 3,
     "pend": 1,
     "reverse": 2,
@@ -669,7 +845,37 @@ WEIGHTS = {
     "hold": 1,
     "release": 1,
     "module_breaks": 1,
-    "mail_breaks": 1,
-    "trouble": 3,
+    "mass_pay": 1,
+    "collections": 0.5,
+    "late_fee": 0.5,
+    "marked_unpaid": 0.5,
+    "ask_to_cancel": 0.5,
+    "move_service": 0.3,
+    "lag": 0.5,
+    "automation": 0.5,
+    "approve": 2,
+    "pause": 0.6,
+    "shadow": 0.4,
+    "accept": 1,
+    "lie": 9,
+    "bend": 2,
+    "odd_installation": 0.5,
+    "clock_apart": 0.3,
+    "hooks_fail": 0.5,
+    "back_up": 0.5,
+    "restore": 0.15,
     "run_again": 2,
+    "policy_changes": 0.3,
 }
+"""How often each happens, beside the days."""
+MOST_EVENTS_A_DAY = 3
+
+
+def play(history: History, days: int, chance: Random) -> None:
+    """Live through so many days of random events, then come to rest."""
+    kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
+    for _ in range(days):
+        for _ in range(chance.randrange(MOST_EVENTS_A_DAY + 1)):
+            history.happen(chance.choices(kinds, weights)[0], chance.randrange(1000), chance.randrange(1000))
+        history.happen("a_day", chance.randrange(1000), chance.randrange(1000))
+    history.come_to_rest()

@@ -1,0 +1,1 @@
+"""Many long histories, side by side: `python -m tests.soak`."""
