@@ -50,11 +50,12 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
         return hand.finish(hand.begin(step), step, StepState.FAILED, f"could not look again: {error}")
     if held_up(hand.ports, step):  # a pause may have come while we were reading
         return hand.leave(step)
-    number = hand.begin(step)
+    before = _before(step, now)
+    number = hand.begin(step, note=before)
     try:
         note = DOERS[step.kind](hand, step, due, now)
     except OutcomeUnknown as error:
-        return hand.finish(number, step, StepState.UNKNOWN, str(error))
+        return hand.finish(number, step, StepState.UNKNOWN, f"{before}: {error}" if before else str(error))
     except MovedOn as moved:
         return hand.finish(number, step, StepState.SKIPPED, str(moved))
     except (DatabaseTrouble, Locked):
@@ -68,6 +69,15 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
             hand.notes.append(Note(code, text, todo, step.client, step.service, pile=pile))
         return hand.finish(number, step, StepState.FAILED, str(error))
     return hand.finish(number, step, StepState.DONE, note)
+
+
+FROM_GROUP = "from group "
+
+
+def _before(step: Step, now: Now) -> str:
+    """Return what the journal has to keep of how things stood, to settle the step if the mirror loses it."""
+    vip = step.kind in (Kind.VIP_ADD, Kind.VIP_REMOVE)
+    return f"{FROM_GROUP}{int(now.book.client.group_id)}" if vip else ""
 
 
 def _somebody_paid(hand: Hand, now: Now, step: Step) -> bool:

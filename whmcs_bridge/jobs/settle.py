@@ -1,5 +1,6 @@
 """Find out, by reading, what became of steps that were sent and not answered. Nothing is ever blindly repeated."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from whmcs_bridge.domain.ids import ClientId, GroupId, InvoiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
-from whmcs_bridge.jobs.carry import moved_membership, no_module_note, without_module
+from whmcs_bridge.jobs.carry import FROM_GROUP, moved_membership, no_module_note, without_module
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.mails import Concern, compose, find_sent, pattern_of
@@ -150,8 +151,7 @@ def _membership(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     vip = ports.settings.policy.vip
     group = ports.mirror.group_named(vip.group) if vip else None
     details = ports.panel.client(step.client)
-    book = ports.mirror.book(step.client)
-    seen = int(book.client.group_id) if book is not None else 0  # the look before the step was the last to see it
+    seen = _group_before(ports, entry)
     ports.mirror.save_client_group(step.client, GroupId(details.group_id))
     joins = step.kind is Kind.VIP_ADD
     done = group is not None and (details.group_id == group.id) is joins
@@ -162,6 +162,15 @@ def _membership(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
         memory.memberships[step.client] = moved
         ports.journal.save_membership(step.client, moved)
     return done, f"group {details.group_id}"
+
+
+def _group_before(ports: Ports, entry: JournalStep) -> int:
+    """Return the client's group before the step: as the journal has it, since a power cut can take the mirror back."""
+    kept = re.match(rf"{FROM_GROUP}(\d+)", entry.note)
+    if kept:
+        return int(kept[1])
+    book = ports.mirror.book(entry.step.client)  # begun by a version that did not write it down
+    return int(book.client.group_id) if book is not None else 0
 
 
 def _notice(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
