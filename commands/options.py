@@ -19,6 +19,19 @@ allow_option = click.option(
     help="Go past a limit: up to N steps of this kind today (suspend=37). Repeatable.",
 )
 
+accept_option = click.option(
+    "--accept-sanity",
+    "accept_sanity",
+    multiple=True,
+    metavar="CODE",
+    help="Go past a sanity stop, once: its code, as long-gap. Repeatable.",
+)
+
+
+def codes_of(accept_sanity: tuple[str, ...]) -> frozenset[str]:
+    """Return the codes of `--accept-sanity CODE`, however they were copied."""
+    return frozenset(code.removeprefix("sanity:") for code in accept_sanity)
+
 
 def counts_of(allow: tuple[str, ...]) -> Mapping[str, int]:
     """Return the counts of `--allow KIND=N`; raises UsageProblem."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from commands.app import App
 from commands.failures import gathered
 from whmcs_bridge.plan.render import HeldGroup, Section, View, view
 
@@ -215,8 +217,18 @@ def show_stop(out: Console, stop: Stop) -> None:
 
 
 def command(out: Console, lead: str, text: str) -> None:
-    """Print a command to copy: on one line, however long."""
-    out.print(Text(lead).append(text, style="bold"), soft_wrap=True)
+    """Print a command to copy: on one line, however long, and for the settings that are in use."""
+    out.print(Text(lead).append(_with_config(text), style="bold"), soft_wrap=True)
+
+
+def _with_config(text: str) -> str:
+    """Add the `--config` that this command was typed with: without it, another house may be meant."""
+    context = click.get_current_context(silent=True)
+    app = context.find_object(App) if context is not None else None
+    if app is None or app.config is None:
+        return text
+    own = f" --config {shlex.quote(app.config)}"
+    return " && ".join(part + own if part.startswith("whmcs-bridge ") else part for part in text.split(" && "))
 
 
 def _kinds(stop: Stop) -> str:
@@ -232,7 +244,7 @@ def _way_on(out: Console, seen: View, *, enforcing: bool) -> None:
         return
     if plan.steps:
         command(out, "To carry out exactly this: ", line)
-    past = [stop.way_past.rpartition("sync ")[2] for stop in plan.stops if stop.code.startswith("limit:")]
+    past = [stop.flag for stop in plan.stops if stop.code.startswith("limit:")]
     if plan.refused and len(past) == len(plan.stops):
         command(out, "With what the limits refuse: ", " ".join([line, *past]))
     if not enforcing:

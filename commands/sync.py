@@ -3,18 +3,12 @@
 import click
 
 from commands.app import App, Command, pass_app
-from commands.options import all_option, allow_option, counts_of, json_option
+from commands.options import accept_option, all_option, allow_option, codes_of, counts_of, json_option
 
 
 @click.command(cls=Command)
 @allow_option
-@click.option(
-    "--accept-sanity",
-    "accept_sanity",
-    multiple=True,
-    metavar="CODE",
-    help="Go past a sanity stop, once: its code, as long-gap. Repeatable.",
-)
+@accept_option
 @all_option
 @json_option
 @pass_app
@@ -36,9 +30,8 @@ def sync(app: App, allow: tuple[str, ...], accept_sanity: tuple[str, ...], every
     from commands.show import as_json
 
     counts = counts_of(allow)
-    codes = {code.removeprefix("sanity:") for code in accept_sanity}
     with app.bridge() as bridge, finishing(bridge) as signalled:
-        report = bridge.sync(allow=counts, accept_sanity=codes)
+        report = bridge.sync(allow=counts, accept_sanity=codes_of(accept_sanity))
         if as_json_:
             as_json(report.to_json())
         else:

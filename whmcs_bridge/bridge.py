@@ -113,11 +113,13 @@ class Bridge:
             self._running = False
             self._catch_up()
 
-    def apply(self, fingerprint: str, *, allow: Mapping[str, int] | None = None) -> RunReport:
+    def apply(
+        self, fingerprint: str, *, allow: Mapping[str, int] | None = None, accept_sanity: Collection[str] = ()
+    ) -> RunReport:
         """Carry out the plan that was reviewed and nothing else."""
         self._running = True
         try:
-            return apply(self.ports, fingerprint, allow=allow)
+            return apply(self.ports, fingerprint, allow=allow, accept_sanity=accept_sanity)
         finally:
             self._running = False
             self._catch_up()

@@ -496,6 +496,18 @@ class ShadowStep:
     """Why a limit would have refused it; "" if none would."""
 
 
+@dataclass(frozen=True, slots=True)
+class AdoptionFindings:
+    """What one `adopt` found; `payload` is the shape of `adopt --json`."""
+
+    number: int
+    day: date
+    at: datetime
+    author: str
+    policy_version: str
+    payload: Mapping[str, Any]
+
+
 class Journal(Protocol):
     """What we did and what people told us; kept and backed up. One writer at a time, many readers."""
 
@@ -536,8 +548,11 @@ class Journal(Protocol):
         """(kind, announced) -> steps begun on this house day that were not skipped or failed."""
         ...
 
-    def usual(self, kind: str, before: date, days: int = 30) -> list[int]:
-        """Counts of the last `days` house days that had such a step, newest first."""
+    def usual(self, kinds: Collection[str], before: date, days: int = 30, *, announced: bool = True) -> list[int]:
+        """Counts of the last `days` house days that had a step of these kinds, newest first.
+
+        Without `announced`, only steps that were not announced count, and days that had such.
+        """
         ...
 
     def acted_on(self, day: date) -> set[ServiceId]:
@@ -550,7 +565,10 @@ class Journal(Protocol):
 
     def plan(self, fingerprint: str) -> tuple[date, str] | None: ...
     def announced(self, day: date) -> Mapping[str, str]:
-        """Step id without its day -> digest, of the newest plan kept on an earlier day."""
+        """Step id without its day -> digest, as last planned on one of the seven newest earlier days with a plan.
+
+        Not only yesterday's: a Sunday on which WHMCS could not be read whole must not make Monday's steps new.
+        """
         ...
 
     def cases(self, services: Collection[ServiceId] | None = None) -> dict[ServiceId, Case]: ...
@@ -649,6 +667,16 @@ class Journal(Protocol):
 
     def add_evidence(self, service: ServiceId, at: datetime, payload: Mapping[str, Any]) -> None: ...
     def evidence(self, service: ServiceId) -> list[Mapping[str, Any]]: ...
+    def add_adoption(
+        self, day: date, at: datetime, author: str, policy_version: str, payload: Mapping[str, Any]
+    ) -> int:
+        """Keep what an `adopt` found; return its number."""
+        ...
+
+    def adoptions(self, limit: int = 20) -> list[AdoptionFindings]:
+        """What was found, the newest first."""
+        ...
+
     def close(self) -> None: ...
 
 

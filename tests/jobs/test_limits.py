@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.house import HOSTING, WARNED, House, done, results
+from tests.house import HOSTING, WARNED, House, client_id, done, results
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.simulator import faults
 from whmcs_bridge.simulator.faults import Fault
@@ -173,6 +173,68 @@ def test_vip_moves_have_a_limit() -> None:
         report = house.sync()
         assert len(report.plan.refused) == 3
         assert {c.group for c in house.world.clients.values()} == {0}
+
+
+def test_vip_moves_by_hooks_count_with_those_of_the_runs() -> None:
+    """A payment moves a client at once; the day's limit is one for all runs."""
+    config = {
+        "class": {"hosting": HOSTING},
+        "vip": {"group": "VIP", "min_tenure_months": 0},
+        "limits": {"vip": {"max": 3}},
+    }
+    with House.of(config) as house:
+        book = [house.a_debtor(overdue=1) for _ in range(4)]
+        house.a_service()
+        house.sync()  # one joins; who is overdue does not
+        for client, _, invoice in book:
+            house.pay(invoice)
+            house.bridge.reevaluate(client_id(client), "InvoicePaid")
+        assert sorted(c.group for c in house.world.clients.values()) == [0, 0, 1, 1, 1]
+        report = house.sync()
+        assert len(report.plan.refused) == 2
+        (stop,) = report.plan.stops
+        assert (stop.why, stop.flag) == ("5 vip steps, 3 a day allowed", "--allow vip=5")
+        house.next_day()
+        assert {c.group for c in house.world.clients.values()} == {1}
+
+
+def test_what_is_usual_for_addons_and_services_is_counted_together() -> None:
+    """Thirty days with two suspensions each, one of them an addon's: eleven on a day are unlike them, ten are not."""
+    addons = {**HOSTING, "overdue_addon_suspends": "addon", "terminate_after_days": "never"}
+    limits = {"suspend": {"always_allowed": 1, "max": 50, "percent": 100}}
+    with House.of({"class": {"hosting": addons}, "limits": limits}) as house:
+        for day in range(30):
+            house.an_invoice(house.a_service(), due=day - 2)
+            addon = house.an_addon(house.a_service())
+            house.an_invoice(due=day - 2, client=house.world.clients[addon.client], lines=[("Addon", addon.id, 300)])
+        for _ in range(30):
+            assert house.next_day().plan.refused == ()
+        debtors(house, 10, overdue=2)
+        house.pass_days()
+        assert house.bridge.plan().refused == ()
+        debtors(house, 1, overdue=3)
+        (stop,) = house.sync().plan.stops
+        assert stop.why == "11 suspend steps, 2 on a usual day (factor 5)"
+
+
+def test_announced_suspensions_are_no_part_of_a_usual_day() -> None:
+    """Mondays with nine announced ones do not make six new ones on a Wednesday ordinary."""
+    config = {
+        "class": {"hosting": {**WARNED, "terminate_after_days": "never"}},
+        "calendar": {"quiet_days": ["saturday", "sunday"]},
+        "limits": {"suspend": {"always_allowed": 1, "max": 50, "percent": 100, "max_announced": 100}},
+    }
+    with House.of(config) as house:
+        for day in range(50):
+            weekend = house.day(day).weekday() in (2, 3)  # due so, they are to be suspended on Saturday or Sunday
+            for _ in range(4 if weekend else 1):
+                house.an_invoice(house.a_service(), due=day)
+        for _ in range(47):
+            assert house.next_day().plan.refused == ()
+        debtors(house, 6, overdue=2)
+        house.next_day()
+        (stop,) = house.next_day().plan.stops
+        assert stop.why == "7 suspend steps, 1 on a usual day (factor 5)"
 
 
 # --- the breaker ----------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ def test_a_plan_is_found_by_its_fingerprint(journal: SqliteJournal) -> None:
     assert journal.plan("9999") is None
 
 
-def test_announced_is_what_stood_in_the_newest_plan_of_an_earlier_day(journal: SqliteJournal) -> None:
+def test_announced_is_what_stood_in_the_last_plan_of_an_earlier_day(journal: SqliteJournal) -> None:
     """Monday's plan is held against Friday's last one, whatever the weekend did not run."""
     friday, monday = TODAY - timedelta(days=3), TODAY
     assert journal.announced(monday) == {}
@@ -204,6 +204,15 @@ def test_announced_is_what_stood_in_the_newest_plan_of_an_earlier_day(journal: S
     assert journal.announced(friday) == {}
     journal.save_plan(monday, "f2", "{}", {})
     assert journal.announced(monday) == {"suspend:1": "bb", "suspend:2": "cc"}
+
+
+def test_a_day_that_was_read_in_part_does_not_take_back_what_an_earlier_one_announced(journal: SqliteJournal) -> None:
+    days = [TODAY + timedelta(days=number) for number in range(9)]
+    journal.save_plan(days[0], "f0", "{}", {"suspend:1": "aa", "suspend:2": "old"})
+    for day in days[1:8]:
+        assert journal.announced(day)["suspend:1"] == "aa"
+        journal.save_plan(day, f"{day}", "{}", {"suspend:2": f"{day}"})
+    assert journal.announced(days[8]) == {"suspend:2": f"{days[7]}"}
 
 
 def test_old_plans_go_but_never_the_last_one_before_a_pause(journal: SqliteJournal) -> None:

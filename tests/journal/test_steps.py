@@ -131,7 +131,21 @@ def test_the_usual_is_counted_over_days_that_had_such_a_step(journal: SqliteJour
         for service in range(steps):
             begin(journal, run, service=service + 1)
         journal.end(begin(journal, run, service=99), StepState.SKIPPED, LATER, "paid")
-    assert journal.usual("suspend", TODAY + timedelta(days=4)) == [2, 1, 3]
-    assert journal.usual("suspend", TODAY + timedelta(days=3)) == [1, 3]
-    assert journal.usual("suspend", TODAY + timedelta(days=4), days=2) == [2, 1]
-    assert journal.usual("terminate", TOMORROW) == []
+    assert journal.usual(["suspend"], TODAY + timedelta(days=4)) == [2, 1, 3]
+    assert journal.usual(["suspend"], TODAY + timedelta(days=3)) == [1, 3]
+    assert journal.usual(["suspend"], TODAY + timedelta(days=4), days=2) == [2, 1]
+    assert journal.usual(["terminate"], TOMORROW) == []
+
+
+def test_the_usual_of_several_kinds_is_counted_together_and_what_was_announced_can_be_left_out(
+    journal: SqliteJournal,
+) -> None:
+    for day, kinds in {0: [Kind.VIP_ADD, Kind.VIP_REMOVE], 1: [Kind.VIP_ADD], 2: [Kind.SUSPEND]}.items():
+        run = begin_run(journal, day)
+        for service, kind in enumerate(kinds, 1):
+            begin(journal, run, kind, service)
+        begin(journal, run, Kind.SUSPEND, 9, announced=True)
+    later = TODAY + timedelta(days=5)
+    assert journal.usual(["vip_add", "vip_remove"], later) == [1, 2]
+    assert journal.usual(["suspend"], later) == [2, 1, 1]
+    assert journal.usual(["suspend"], later, announced=False) == [1]

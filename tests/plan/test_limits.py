@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from tests.plan.steps import a_plan, a_step, many
-from whmcs_bridge.plan.limits import over_limit, stopped, stops_for
+from whmcs_bridge.plan.limits import over_limit, stopped, stops_for, with_ways
 from whmcs_bridge.plan.model import Plan, Stop
 from whmcs_bridge.policy.decision import HARMFUL, Kind
 from whmcs_bridge.policy.rules import KindLimit, Limits
@@ -125,6 +125,51 @@ def test_the_way_past_is_the_exact_command() -> None:
     (stop,) = stops_for(plan, LIMITS, {("suspend", False): 2}, {}, {})
     assert stop.way_past == "whmcs-bridge sync --allow suspend=35"
     assert stops_for(plan, LIMITS, {("suspend", False): 2}, {}, {"suspend": 35}) == []
+
+
+def test_fresh_and_announced_steps_over_their_numbers_are_both_said() -> None:
+    plan = a_plan(*many(Kind.SUSPEND, 30), *many(Kind.SUSPEND, 101, announced=True))
+    (stop,) = stops_for(plan, LIMITS, {}, {}, {})
+    assert stop.why == "101 announced suspend steps, 100 a day allowed; 30 suspend steps, 25 a day allowed"
+    assert stop.way_past.endswith("--allow suspend=131")
+
+
+def ways(*codes: str, command: str = "sync") -> dict[str, str]:
+    """Code -> the way past it, where all of these stand."""
+    kinds = {"limit:suspend": HARMFUL, "limit:terminate": HARMFUL[1:], "limit:delete_backups": HARMFUL[2:]}
+    own = {"limit:notice": (Kind.NOTICE,), "limit:vip": (Kind.VIP_REMOVE, Kind.VIP_ADD)}
+    stops = [
+        Stop(c, {**kinds, **own}.get(c, HARMFUL), "why", "rm PAUSE", "" if c == "paused" else f"-{c}") for c in codes
+    ]
+    return {stop.code: stop.way_past for stop in with_ways(stops, command)}
+
+
+def test_the_way_past_a_kind_names_every_limit_that_refuses_it_and_no_other() -> None:
+    found = ways("limit:suspend", "limit:terminate", "limit:delete_backups", "limit:notice", "limit:vip")
+    assert found == {
+        "limit:suspend": "whmcs-bridge sync -limit:suspend",
+        "limit:terminate": "whmcs-bridge sync -limit:suspend -limit:terminate",
+        "limit:delete_backups": "whmcs-bridge sync -limit:suspend -limit:terminate -limit:delete_backups",
+        "limit:notice": "whmcs-bridge sync -limit:notice",
+        "limit:vip": "whmcs-bridge sync -limit:vip",
+    }
+
+
+def test_a_sanity_stop_is_passed_with_all_of_its_kind_and_never_lets_a_limit_past() -> None:
+    found = ways("sanity:a", "sanity:b", "limit:terminate", "limit:notice", command="apply --fingerprint 4f")
+    assert found == {
+        "sanity:a": "whmcs-bridge apply --fingerprint 4f -sanity:a -sanity:b",
+        "sanity:b": "whmcs-bridge apply --fingerprint 4f -sanity:a -sanity:b",
+        "limit:terminate": "whmcs-bridge apply --fingerprint 4f -sanity:a -sanity:b -limit:terminate",
+        "limit:notice": "whmcs-bridge apply --fingerprint 4f -limit:notice",
+    }
+
+
+def test_no_option_of_a_run_goes_past_a_pause() -> None:
+    assert ways("paused", "limit:suspend") == {
+        "paused": "rm PAUSE",
+        "limit:suspend": "whmcs-bridge sync -limit:suspend",
+    }
 
 
 def test_an_unusual_day_is_refused_by_the_kind_it_is_unusual_for() -> None:

@@ -19,8 +19,8 @@ from whmcs_bridge.jobs.pause import house_stops
 from whmcs_bridge.jobs.sanity import sanity_stops
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE
 from whmcs_bridge.plan.build import ANNOUNCING, build, client_step, digest, digests, step_of
-from whmcs_bridge.plan.limits import GROUPS, stopped, stops_for
-from whmcs_bridge.plan.model import Held, Plan, Step
+from whmcs_bridge.plan.limits import GROUPS, stopped, stops_for, with_ways
+from whmcs_bridge.plan.model import Held, Plan, Step, Stop
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.cases import not_adopted, observe
 from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind, Note, Withheld
@@ -50,6 +50,20 @@ class Judged:
     first_vip_run: bool = False
     clients: int = 0
     services: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The plan that a person reviewed: its steps are carried out, and no others."""
+
+    fingerprint: str
+    steps: frozenset[str]
+    """Step ids."""
+
+    def part_of(self, plan: Plan) -> Plan:
+        """Return today's plan without what was not reviewed."""
+        steps, refused = ([s for s in of if s.id in self.steps] for of in (plan.steps, plan.refused))
+        return replace(plan, steps=tuple(steps), refused=tuple(refused))
 
 
 class Onlooker(Protocol):
@@ -298,8 +312,12 @@ def make_plan(
     problems: Sequence[str],
     allow: Mapping[str, int],
     accept_sanity: Collection[str] = (),
+    reviewed: Reviewed | None = None,
 ) -> Plan:
-    """Order, limit and fingerprint what was judged; keep the plan in the journal."""
+    """Order, limit and fingerprint what was judged; keep the plan in the journal.
+
+    With `reviewed`, return and limit the part of it that a person has reviewed.
+    """
     today, journal = ports.today(), ports.journal
     version = ports.settings.policy.version
     plan = build(
@@ -311,15 +329,25 @@ def make_plan(
         problems=problems,
         services_seen=ports.mirror.count_living(),
     )
-    stops = list(house_stops(ports))
-    stops.extend(sanity_stops(ports, judged, accept_sanity))
-    usual = {name: journal.usual(name if name != "vip" else "vip_remove", today) for name in GROUPS}
-    limits = ports.settings.policy.limits
-    if limits.by_kind:
-        stops.extend(stops_for(plan, limits, journal.counts(today), usual, allow))
+    own = plan if reviewed is None else reviewed.part_of(plan)
+    stops = [*house_stops(ports), *sanity_stops(ports, judged, accept_sanity), *limit_stops(ports, own, allow)]
+    stops = with_ways(stops, "sync" if reviewed is None else f"apply --fingerprint {reviewed.fingerprint}")
     plan = stopped(plan, stops)
     journal.save_plan(today, plan.fingerprint, _payload(plan), digests(plan, judged.marks))
-    return plan
+    return plan if reviewed is None else reviewed.part_of(plan)
+
+
+def limit_stops(ports: Ports, plan: Plan, allow: Mapping[str, int]) -> list[Stop]:
+    """Hold the plan against the limits, with what was begun on this house day by whichever run."""
+    limits, today, journal = ports.settings.policy.limits, ports.today(), ports.journal
+    planned = {step.kind for step in plan.steps}
+    limited = {name: kinds for name, kinds in GROUPS.items() if name in limits.by_kind and planned & set(kinds)}
+    if not limited:
+        return []
+    # what is announced has a number of its own, and so is no part of a usual day's
+    apart = {name for name in limited if limits.by_kind[name].max_announced is not None}
+    usual = {name: journal.usual(kinds, today, announced=name not in apart) for name, kinds in limited.items()}
+    return stops_for(plan, limits, journal.counts(today), usual, allow)
 
 
 def _payload(plan: Plan) -> str:

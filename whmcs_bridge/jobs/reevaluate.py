@@ -9,12 +9,12 @@ from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand, Now
-from whmcs_bridge.jobs.plan import VIP_SEEN, seen_membership
+from whmcs_bridge.jobs.plan import VIP_SEEN, limit_stops, seen_membership
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.scope import Scope
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.plan.build import build, client_step, step_of
-from whmcs_bridge.plan.limits import stopped, stops_for
+from whmcs_bridge.plan.limits import stopped
 from whmcs_bridge.plan.model import Plan, Step
 from whmcs_bridge.policy import view_of
 from whmcs_bridge.policy.cases import observe
@@ -104,9 +104,8 @@ def _prompt_plan(ports: Ports, now: Now, scope: Scope) -> Plan:
         services_seen=len(now.facts),
     )
     plan = replace(plan, steps=tuple(s for s in plan.steps if s.kind in PROMPT))
-    limits = ports.settings.policy.limits
-    if not limits.by_kind:
+    if not plan.steps:
         return plan
     # limits count a house day over all runs, and this is one; a release is among none of them
     plan = replace(plan, services_seen=ports.mirror.count_living())
-    return stopped(plan, stops_for(plan, limits, ports.journal.counts(today), {}, {}))
+    return stopped(plan, limit_stops(ports, plan, {}))

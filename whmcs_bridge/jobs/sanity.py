@@ -5,6 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.plan.limits import SANITY
 from whmcs_bridge.plan.model import Stop
 from whmcs_bridge.policy.decision import HARMFUL, Kind
 
@@ -26,8 +27,9 @@ def sanity_stops(ports: Ports, judged: "Judged", accepted: Collection[str]) -> I
         return
     for code, why in _findings(ports, judged):
         if code not in accepted:
+            flag = f"--accept-sanity {code}"
             kinds = NOT_BY_THIS_CLOCK if code in CLOCK else HARMFUL
-            yield Stop(f"sanity:{code}", kinds, why, f"whmcs-bridge sync --accept-sanity {code}")
+            yield Stop(f"{SANITY}{code}", kinds, why, f"whmcs-bridge sync {flag}", flag)
 
 
 def clock_in_doubt(ports: Ports, accepted: Collection[str]) -> bool:
@@ -88,7 +90,7 @@ def _same_age(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
 def remember(ports: Ports, stops: Collection[Stop]) -> None:
     """Keep what the next run compares with; not while a stop stands, or the next run would find nothing amiss."""
     info = ports.mirror.last()
-    if info is None or any(stop.code.startswith("sanity:") for stop in stops):
+    if info is None or any(stop.code.startswith(SANITY) for stop in stops):
         return
     seen = {
         "day": ports.today().isoformat(),

@@ -16,7 +16,7 @@ from whmcs_bridge.jobs.mails import look_up_deliveries
 from whmcs_bridge.jobs.notices import send_notices
 from whmcs_bridge.jobs.owed import send_owed
 from whmcs_bridge.jobs.pause import held_up
-from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, Onlooker, judge_book, make_plan, plan_content
+from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, Onlooker, Reviewed, judge_book, make_plan, plan_content
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.shadow import Imagining, forget
@@ -48,7 +48,13 @@ def sync(
         return _run(ports, "sync", allow or {}, accept_sanity, on_planned, reviewed=None)
 
 
-def apply(ports: Ports, fingerprint: str, *, allow: Mapping[str, int] | None = None) -> RunReport:
+def apply(
+    ports: Ports,
+    fingerprint: str,
+    *,
+    allow: Mapping[str, int] | None = None,
+    accept_sanity: Collection[str] = (),
+) -> RunReport:
     """Carry out the steps of a reviewed plan and no others.
 
     Raises StalePlan when the plan is unknown, of another house day, or of another policy; UsageProblem in shadow mode,
@@ -68,7 +74,7 @@ def apply(ports: Ports, fingerprint: str, *, allow: Mapping[str, int] | None = N
         where = ports.settings.source
         raise UsageProblem(f'mode is shadow: nothing is carried out; set mode = "enforce" in {where}, then apply')
     with ports.journal.writer(), ports.one_day():
-        return _run(ports, "apply", allow or {}, (), None, reviewed=steps)
+        return _run(ports, "apply", allow or {}, accept_sanity, None, reviewed=Reviewed(fingerprint, steps))
 
 
 def plan_only(ports: Ports, *, offline: bool, allow: Mapping[str, int] | None = None) -> Plan:
@@ -86,7 +92,7 @@ def _run(
     accept_sanity: Collection[str],
     on_planned: Callable[[Plan], None] | None,
     *,
-    reviewed: frozenset[str] | None,
+    reviewed: Reviewed | None,
 ) -> RunReport:
     today, journal, settings = ports.today(), ports.journal, ports.settings
     enforcing = settings.enforcing
@@ -117,6 +123,7 @@ def _run(
             observing=enforcing,
             problems=problems,
             onlooker=imagining,
+            reviewed=reviewed,
         )
         if imagining is None:
             forget(ports)
@@ -196,6 +203,7 @@ def _plan(
     observing: bool,
     problems: Sequence[str] = (),
     onlooker: Onlooker | None = None,
+    reviewed: Reviewed | None = None,
 ) -> tuple[Plan, Judged]:
     info = ports.mirror.last()
     complete = reading.complete if reading is not None else info is not None and info.complete
@@ -205,7 +213,16 @@ def _plan(
     if info is None:
         said.append("the mirror is empty: run a sync first")
     judged = judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing, onlooker=onlooker)
-    plan = make_plan(ports, memory, judged, complete=complete, problems=said, allow=allow, accept_sanity=accept_sanity)
+    plan = make_plan(
+        ports,
+        memory,
+        judged,
+        complete=complete,
+        problems=said,
+        allow=allow,
+        accept_sanity=accept_sanity,
+        reviewed=reviewed,
+    )
     return plan, judged
 
 
@@ -260,14 +277,12 @@ def _carry_out_all(
     memory: Memory,
     report: RunReport,
     plan: Plan,
-    reviewed: frozenset[str] | None,
+    reviewed: Reviewed | None,
     *,
     complete: bool,
 ) -> list[Note]:
     """Carry out the plan (or its reviewed part); return what staff should know of it."""
     steps = plan.steps
-    if reviewed is not None:
-        steps = tuple(s for s in steps if s.id in reviewed)
     hand = Hand(ports, memory, report.run, report.results, complete=complete)
     if reviewed is not None:
         report.gone = _no_longer_due(plan, reviewed)
@@ -285,7 +300,7 @@ def _carry_out_all(
     return hand.notes
 
 
-def _no_longer_due(plan: Plan, reviewed: frozenset[str]) -> dict[str, str]:
+def _no_longer_due(plan: Plan, reviewed: Reviewed) -> dict[str, str]:
     """Say of each reviewed step that today's plan does not have any more why it is skipped."""
     due = {s.id for s in plan.steps}
     refused = {s.id for s in plan.refused}
@@ -294,7 +309,7 @@ def _no_longer_due(plan: Plan, reviewed: frozenset[str]) -> dict[str, str]:
     }
     return {
         gone: "refused by a limit" if gone in refused else withheld.get(gone.rsplit("@", 1)[0], "not due any more")
-        for gone in sorted(reviewed - due)
+        for gone in sorted(reviewed.steps - due)
     }
 
 

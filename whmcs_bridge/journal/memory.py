@@ -17,6 +17,8 @@ from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.ports import Approval
 
 PLANS_KEPT_DAYS: Final = 30
+ANNOUNCING_DAYS: Final = 7
+"""A step is announced by one of the last so many days that had a plan."""
 _DEFLATE_LEVEL: Final = 3
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -157,10 +159,13 @@ def plan(conn: sqlite3.Connection, fingerprint: str) -> tuple[date, str] | None:
 
 def announced(conn: sqlite3.Connection, day: date) -> dict[str, str]:
     """See ports.Journal."""
-    row = conn.execute(
-        "SELECT digests FROM plans WHERE day < ? ORDER BY day DESC, number DESC LIMIT 1", (day.isoformat(),)
-    ).fetchone()
-    digests: dict[str, str] = {} if row is None else _decode(zlib.decompress(row[0]))
+    rows = conn.execute(
+        "SELECT digests, max(number) FROM plans WHERE day < ? GROUP BY day ORDER BY day DESC LIMIT ?",
+        (day.isoformat(), ANNOUNCING_DAYS),
+    ).fetchall()
+    digests: dict[str, str] = {}
+    for packed, _ in reversed(rows):
+        digests.update(_decode(zlib.decompress(packed)))
     return digests
 
 

@@ -1,7 +1,7 @@
 """Runs and steps in the journal."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -107,11 +107,16 @@ def counts(conn: sqlite3.Connection, day: date) -> dict[tuple[str, bool], int]:
     return {(kind, bool(announced)): count for kind, announced, count in rows}
 
 
-def usual(conn: sqlite3.Connection, kind: str, before: date, days: int) -> list[int]:
+def usual(
+    conn: sqlite3.Connection, kinds: Collection[str], before: date, days: int, *, announced: bool
+) -> list[int]:
     """See ports.Journal."""
+    wanted = ",".join("?" * len(kinds))
+    fresh = "" if announced else "AND NOT announced "
     rows = conn.execute(
-        f"SELECT count(*) FROM steps WHERE kind=? AND day<? AND {_COUNTED} GROUP BY day ORDER BY day DESC LIMIT ?",
-        (kind, before.isoformat(), days),
+        f"SELECT count(*) FROM steps WHERE kind IN ({wanted}) AND day<? AND {_COUNTED} {fresh}"
+        "GROUP BY day ORDER BY day DESC LIMIT ?",
+        (*kinds, before.isoformat(), days),
     )
     return [row[0] for row in rows]
 

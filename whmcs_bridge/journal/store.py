@@ -95,9 +95,9 @@ class SqliteJournal:
         with self._store.looking as conn:
             return stepping.counts(conn, day)
 
-    def usual(self, kind: str, before: date, days: int = 30) -> list[int]:
+    def usual(self, kinds: Collection[str], before: date, days: int = 30, *, announced: bool = True) -> list[int]:
         with self._store.looking as conn:
-            return stepping.usual(conn, kind, before, days)
+            return stepping.usual(conn, kinds, before, days, announced=announced)
 
     def acted_on(self, day: date) -> set[ServiceId]:
         with self._store.looking as conn:

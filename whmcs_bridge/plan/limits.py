@@ -13,6 +13,9 @@ from whmcs_bridge.policy.rules import KindLimit, Limits
 USUAL_NEEDS_DAYS = 30
 """The comparison with the usual day starts once so many days had such a step."""
 
+SANITY = "sanity:"
+"""Begins the code of a sanity stop."""
+
 GROUPS: Mapping[str, tuple[Kind, ...]] = {
     "suspend": (Kind.SUSPEND, Kind.SUSPEND_ADDON),
     "terminate": (Kind.TERMINATE,),
@@ -27,8 +30,14 @@ def over_limit(
     name: str, count: int, announced: int, limit: KindLimit, limits: Limits, services: int, usual: Sequence[int]
 ) -> str:
     """Return why `count` steps (and `announced` ones apart) are too many for a day; "" if they pass."""
+    too_many = []
     if limit.max_announced is not None and announced > limit.max_announced:
-        return f"{announced} announced {name} steps, {limit.max_announced} a day allowed"
+        too_many.append(f"{announced} announced {name} steps, {limit.max_announced} a day allowed")
+    too_many.append(_over(name, count, limit, limits, services, usual))
+    return "; ".join(filter(None, too_many))
+
+
+def _over(name: str, count: int, limit: KindLimit, limits: Limits, services: int, usual: Sequence[int]) -> str:
     if count <= limit.always_allowed:
         return ""
     if limit.max is not None and count > limit.max:
@@ -40,7 +49,7 @@ def over_limit(
     if len(usual) >= USUAL_NEEDS_DAYS:
         middle = Decimal(str(median(usual)))
         if count > limits.unlike_usual_factor * middle:
-            return f"{count} {name} steps, {middle} on a usual day (factor {limits.unlike_usual_factor})"
+            return f"{count} {name} steps, {middle.normalize():f} on a usual day (factor {limits.unlike_usual_factor})"
     return ""
 
 
@@ -78,9 +87,27 @@ def stops_for(
             continue
         why = over_limit(name, fresh, announced, limit, limits, plan.services_seen, usual.get(name, ()))
         if why:
-            way = f"whmcs-bridge sync --allow {name}={fresh + announced}"
-            stops.append(Stop(f"limit:{name}", _refused_with(name), why, way))
+            flag = f"--allow {name}={fresh + announced}"
+            stops.append(Stop(f"limit:{name}", _refused_with(name), why, f"whmcs-bridge sync {flag}", flag))
     return stops
+
+
+def with_ways(stops: Sequence[Stop], command: str) -> list[Stop]:
+    """Give each stop that a command can go past that command: it names whatever else refuses the same kind, too.
+
+    A limit never stands in the way past a sanity stop: what was not plausible is looked at first.
+    """
+    return [replace(stop, way_past=_way(stop, stops, command)) if stop.flag else stop for stop in stops]
+
+
+def _way(stop: Stop, stops: Sequence[Stop], command: str) -> str:
+    sane = stop.code.startswith(SANITY)
+    flags = [
+        other.flag
+        for other in stops
+        if other.flag and stop.kinds[0] in other.kinds and (other.code.startswith(SANITY) or not sane)
+    ]
+    return " ".join(["whmcs-bridge", command, *flags])
 
 
 def stopped(plan: Plan, stops: Sequence[Stop]) -> Plan:

@@ -63,6 +63,8 @@ class Stop:
     why: str
     way_past: str
     """The exact command."""
+    flag: str = ""
+    """What a run's command needs to go past it: `--allow suspend=37`; "" where no option helps."""
 
 
 @dataclass(frozen=True, slots=True)
