@@ -11,11 +11,13 @@ from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.journal import memory, others, shadow, tasks
+from whmcs_bridge.journal import adoptions as adopting
 from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import Note
 from whmcs_bridge.ports import (
+    AdoptionFindings,
     Approval,
     Comment,
     ForeignAct,
@@ -95,9 +97,9 @@ class SqliteJournal:
         with self._store.looking as conn:
             return stepping.counts(conn, day)
 
-    def usual(self, kinds: Collection[str], before: date, days: int = 30, *, announced: bool = True) -> list[int]:
+    def usual(self, kind: str, before: date, days: int = 30) -> list[int]:
         with self._store.looking as conn:
-            return stepping.usual(conn, kinds, before, days, announced=announced)
+            return stepping.usual(conn, kind, before, days)
 
     def acted_on(self, day: date) -> set[ServiceId]:
         with self._store.looking as conn:
@@ -265,6 +267,16 @@ class SqliteJournal:
     def evidence(self, service: ServiceId) -> list[Mapping[str, Any]]:
         with self._store.looking as conn:
             return memory.evidence(conn, service)
+
+    def add_adoption(
+        self, day: date, at: datetime, author: str, policy_version: str, payload: Mapping[str, Any]
+    ) -> int:
+        with self._store.writing as conn:
+            return adopting.add(conn, day, at, author, policy_version, payload)
+
+    def adoptions(self, limit: int = 20) -> list[AdoptionFindings]:
+        with self._store.looking as conn:
+            return adopting.newest(conn, limit)
 
     def backup(self, to: Path) -> None:
         """Copy the journal to `to` while it stays in use; raises DatabaseTrouble."""
