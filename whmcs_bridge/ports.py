@@ -548,8 +548,11 @@ class Journal(Protocol):
         """(kind, announced) -> steps begun on this house day that were not skipped or failed."""
         ...
 
-    def usual(self, kind: str, before: date, days: int = 30) -> list[int]:
-        """Counts of the last `days` house days that had such a step, newest first."""
+    def usual(self, kinds: Collection[str], before: date, days: int = 30, *, announced: bool = True) -> list[int]:
+        """Counts of the last `days` house days that had a step of these kinds, newest first.
+
+        Without `announced`, only steps that were not announced count, and days that had such.
+        """
         ...
 
     def acted_on(self, day: date) -> set[ServiceId]:
@@ -562,7 +565,10 @@ class Journal(Protocol):
 
     def plan(self, fingerprint: str) -> tuple[date, str] | None: ...
     def announced(self, day: date) -> Mapping[str, str]:
-        """Step id without its day -> digest, of the newest plan kept on an earlier day."""
+        """Step id without its day -> digest, as last planned on one of the seven newest earlier days with a plan.
+
+        Not only yesterday's: a Sunday on which WHMCS could not be read whole must not make Monday's steps new.
+        """
         ...
 
     def cases(self, services: Collection[ServiceId] | None = None) -> dict[ServiceId, Case]: ...

@@ -10,8 +10,8 @@ from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
-from whmcs_bridge.journal import memory, others, shadow, tasks
 from whmcs_bridge.journal import adoptions as adopting
+from whmcs_bridge.journal import memory, others, shadow, tasks
 from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
@@ -97,9 +97,9 @@ class SqliteJournal:
         with self._store.looking as conn:
             return stepping.counts(conn, day)
 
-    def usual(self, kind: str, before: date, days: int = 30) -> list[int]:
+    def usual(self, kinds: Collection[str], before: date, days: int = 30, *, announced: bool = True) -> list[int]:
         with self._store.looking as conn:
-            return stepping.usual(conn, kind, before, days)
+            return stepping.usual(conn, kinds, before, days, announced=announced)
 
     def acted_on(self, day: date) -> set[ServiceId]:
         with self._store.looking as conn:
