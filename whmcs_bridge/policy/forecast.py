@@ -70,8 +70,10 @@ def _life(facts: ServiceFacts, policy: Policy, today: date, until: date) -> Iter
         day = heappop(days)
         facts, steps, exempt = _live(facts, policy, day, first=day == today)
         yield from (_foreseen(day, due, policy, approved) for due in steps)
-        coming = days_to_ask(view_of(facts, policy, day)[0], policy, today)
-        if steps or day == today:
+        view = view_of(facts, policy, day)[0]
+        coming = days_to_ask(view, policy, today)
+        own_clocks = view.rules.overdue_addon_suspends == "addon" and facts.client.addons
+        if steps or day == today or own_clocks:  # the days of single addons are not among those to ask
             coming.add(day + ONE_DAY)
         for following in coming:
             if day < following <= until and following not in asked:
