@@ -27,6 +27,7 @@ SECTIONS = {
     },
     "Ask": {
         "status": Entry("commands.status:status", "Show how the house stands; a check for monitoring."),
+        "shadow": Entry("commands.shadow:shadow", "Compare what would have been done with what others did."),
         "explain": Entry("commands.explain:explain", "Explain a service or client: why, and what comes next."),
         "journal": Entry("commands.journal:journal", "Show what was done, to whom, when, by which rule."),
         "api": Entry("commands.api:api", "Call any action of WHMCS's API."),

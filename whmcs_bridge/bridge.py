@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +20,8 @@ from whmcs_bridge.jobs.pause import Pause, end_pause, pause
 from whmcs_bridge.jobs.reevaluate import reevaluate
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.scope import Scope, keep_scope, scope_of
+from whmcs_bridge.jobs.shadow_report import DAYS as SHADOW_DAYS
+from whmcs_bridge.jobs.shadow_report import ShadowReport, compare
 from whmcs_bridge.jobs.status import Status, status
 from whmcs_bridge.jobs.sync import apply, plan_only, read_book, sync
 from whmcs_bridge.plan.model import Plan
@@ -174,6 +176,10 @@ class Bridge:
     def explain_client(self, client: ClientId) -> explain.ClientExplanation:
         """Explain one client and all of its services; raises UnknownId."""
         return explain.explain_client(self.ports, client)
+
+    def shadow_report(self, days: int = SHADOW_DAYS) -> ShadowReport:
+        """Compare what shadow mode recorded on the last `days` house days with what others did; asks WHMCS nothing."""
+        return compare(self.ports, self.today() - timedelta(days=days - 1))
 
     # --- the first day ------------------------------------------------------------------------
 

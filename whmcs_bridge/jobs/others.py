@@ -40,6 +40,7 @@ _DONE_BY_MODULE: Mapping[str, str] = {
     "Module Terminate Successful": _TERMINATE,
 }
 """Texts of the activity log: facts sheet 10.2 [K]."""
+_LEAVES: Mapping[str, str] = {_SUSPEND: ServiceStatus.SUSPENDED.value, _TERMINATE: ServiceStatus.TERMINATED.value}
 _CRON = "Cron Job:"
 _ENDED = frozenset({ServiceStatus.TERMINATED.value, ServiceStatus.CANCELLED.value, ServiceStatus.FRAUD.value})
 
@@ -279,6 +280,9 @@ class _Rules:
         """Return the act with what the rules would have done at that time."""
         if not explain or act.kind == "reason":
             return act
+        shadow = self._imagined().get(act.service)
+        if shadow is not None and shadow.status and shadow.status == _LEAVES.get(act.kind):
+            return replace(act, why_not="it would have been done by then")
         facts = self._before(change)
         if facts is None:
             return act
