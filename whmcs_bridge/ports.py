@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -508,6 +508,42 @@ class AdoptionFindings:
     payload: Mapping[str, Any]
 
 
+class EventState(StrEnum):
+    """Where an event of WHMCS's hooks stands."""
+
+    WAITING = "waiting"
+    HANDLED = "handled"
+    SET_ASIDE = "set aside"
+    """It failed too often: a person has to look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxEvent:
+    """One event of WHMCS's hooks, as it was delivered."""
+
+    number: int
+    """Order of arrival."""
+    event_id: str
+    point: str
+    client: ClientId | None
+    payload: Mapping[str, Any]
+    received_at: datetime
+    state: EventState
+    tries: int
+    next_try_at: datetime | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxDepth:
+    """How much waits in the inbox."""
+
+    waiting: int
+    set_aside: int
+    oldest: datetime | None
+    """Arrival of the oldest that waits."""
+
+
 class Journal(Protocol):
     """What we did and what people told us; kept and backed up. One writer at a time, many readers."""
 
@@ -627,6 +663,34 @@ class Journal(Protocol):
     def approve(self, approval: Approval) -> None: ...
     def drop_approval(self, service: ServiceId, kind: str) -> None: ...
     def note_policy(self, version: str, text: str, on: date) -> None: ...
+    def accept_event(
+        self, event_id: str, point: str, client: ClientId | None, payload: Mapping[str, Any], at: datetime
+    ) -> bool:
+        """Keep an event of WHMCS's hooks, durably; False if one with this id came before. Waits for no run."""
+        ...
+
+    def waiting_events(self, at: datetime, limit: int = 500) -> list[InboxEvent]:
+        """Events that may be handled now, oldest first; a client's own never before an earlier one."""
+        ...
+
+    def events_done(self, numbers: Sequence[int], at: datetime) -> None: ...
+    def events_failed(self, numbers: Sequence[int], error: str, next_try_at: datetime | None) -> None:
+        """Try them again then; None sets them aside for a person."""
+        ...
+
+    def retry_event(self, number: int) -> None:
+        """Put one that was set aside back in line; raises UnknownId."""
+        ...
+
+    def events(self, state: EventState | None = None, limit: int = 50) -> list[InboxEvent]:
+        """The newest, newest first."""
+        ...
+
+    def inbox_depth(self) -> InboxDepth: ...
+    def use_nonce(self, nonce: str, at: datetime, keep: timedelta) -> bool:
+        """Remember a nonce, durably, for `keep`; False if it was used before."""
+        ...
+
     def get(self, key: str, default: Any = None) -> Any:
         """A small remembered value (JSON)."""
         ...

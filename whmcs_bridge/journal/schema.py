@@ -87,6 +87,9 @@ SECOND_SHAPE: Final = (
         client_id INTEGER NOT NULL, actor TEXT NOT NULL, body TEXT NOT NULL)""",
     """CREATE INDEX foreign_acts_by_day ON foreign_acts(day)""",
     """CREATE INDEX foreign_acts_by_service ON foreign_acts(service_id)""",
+    # Signatures that were used: a delivery is taken once, also after a restart.
+    """CREATE TABLE nonces (nonce TEXT PRIMARY KEY, used_at REAL NOT NULL) WITHOUT ROWID""",
+    """CREATE INDEX nonces_by_time ON nonces(used_at)""",
     # What shadow mode would have done, and how far each case would have come by it (`body` is a Case and a status).
     """CREATE TABLE shadow_steps (
         number INTEGER PRIMARY KEY, run INTEGER NOT NULL, day TEXT NOT NULL, step_id TEXT NOT NULL UNIQUE,

@@ -1,8 +1,8 @@
 """The journal on SQLite: the port's methods, each one block under the store's lock."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.journal import adoptions as adopting
-from whmcs_bridge.journal import memory, others, shadow, tasks
+from whmcs_bridge.journal import inbox, memory, others, shadow, tasks
 from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
@@ -20,7 +20,10 @@ from whmcs_bridge.ports import (
     AdoptionFindings,
     Approval,
     Comment,
+    EventState,
     ForeignAct,
+    InboxDepth,
+    InboxEvent,
     JournalStep,
     RunInfo,
     ShadowCase,
@@ -210,12 +213,12 @@ class SqliteJournal:
     def save_foreign_acts(self, run: int, acts: Iterable[ForeignAct], cursor: tuple[str, Any] | None = None) -> None:
         with self._store.writing as conn:
             others.save_acts(conn, run, acts)
+            if cursor is not None:
+                memory.put(conn, *cursor)
 
     def foreign_acts(self, since: date, service: ServiceId | None = None) -> list[ForeignAct]:
         with self._store.looking as conn:
             return others.acts(conn, since, service)
-            if cursor is not None:
-                memory.put(conn, *cursor)
 
     def save_shadow(self, run: int, steps: Iterable[ShadowStep], cases: Iterable[ShadowCase]) -> None:
         with self._store.writing as conn:
@@ -281,6 +284,42 @@ class SqliteJournal:
     def backup(self, to: Path) -> None:
         """Copy the journal to `to` while it stays in use; raises DatabaseTrouble."""
         self._store.backup(to)
+
+    # --- inbox
+
+    def accept_event(
+        self, event_id: str, point: str, client: ClientId | None, payload: Mapping[str, Any], at: datetime
+    ) -> bool:
+        with self._store.writing as conn:
+            return inbox.accept(conn, event_id, point, client, payload, at)
+
+    def waiting_events(self, at: datetime, limit: int = 500) -> list[InboxEvent]:
+        with self._store.looking as conn:
+            return inbox.waiting(conn, at, limit)
+
+    def events_done(self, numbers: Sequence[int], at: datetime) -> None:
+        with self._store.writing as conn:
+            inbox.done(conn, numbers, at)
+
+    def events_failed(self, numbers: Sequence[int], error: str, next_try_at: datetime | None) -> None:
+        with self._store.writing as conn:
+            inbox.failed(conn, numbers, error, next_try_at)
+
+    def retry_event(self, number: int) -> None:
+        with self._store.writing as conn:
+            inbox.retry(conn, number)
+
+    def events(self, state: EventState | None = None, limit: int = 50) -> list[InboxEvent]:
+        with self._store.looking as conn:
+            return inbox.events(conn, state, limit)
+
+    def inbox_depth(self) -> InboxDepth:
+        with self._store.looking as conn:
+            return inbox.depth(conn)
+
+    def use_nonce(self, nonce: str, at: datetime, keep: timedelta) -> bool:
+        with self._store.writing as conn:
+            return inbox.use_nonce(conn, nonce, at, keep)
 
     def close(self) -> None:
         self._store.close()
