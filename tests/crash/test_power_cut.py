@@ -44,6 +44,31 @@ def some_points(log: list[Event], chance: Random, count: int) -> list[int]:
     return points(log, chance, ALL if SOAK >= 10 else count * SOAK)
 
 
+def test_the_disk_really_forgets(tmp_path: Path) -> None:
+    """What the tests below rest on: without a sync a write is lost, kept or torn, and with one it is there."""
+    home = tmp_path / "home"
+    home.mkdir()
+    path = home / "file.db"
+    with forgetful(home) as disk, closing(SqliteJournal(path)) as journal:
+        journal.put("synced", 1)
+        journal._store.conn.execute("PRAGMA synchronous=OFF")
+        journal.put("not synced", "x" * 50_000)
+        end = len(disk.log)
+    found: dict[Fate, set[str]] = {fate: set() for fate in Fate}
+    for fate in Fate:
+        for turn in range(10):
+            folder = tmp_path / f"{fate.name}-{turn}"
+            folder.mkdir()
+            disk.restore_at(end, fate, Random(turn), folder)
+            with restarted(), closing(SqliteJournal(folder / "file.db")) as journal:
+                found[fate].add(" ".join(key for key in ("synced", "not synced") if journal.get(key)))
+    assert found[Fate.LOST] == {"synced"}
+    assert found[Fate.KEPT] == {"synced not synced"}
+    assert "synced" in found[Fate.SOME] & found[Fate.TORN]
+    whole = (home / "file.db").read_bytes()
+    assert disk.files_at(len(disk.log), Fate.KEPT, Random(0))["file.db"] == whole
+
+
 # --- one database: a prefix of what was written, no shorter than what was promised ------------------
 
 
