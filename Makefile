@@ -14,7 +14,7 @@ DEV := $(VENV)/.dev$(PLACE)
 .PHONY: help demo test soak lint bench clean
 
 help:
-	@echo 'make demo    a hosting company lives through two months, in a terminal, under a minute'
+	@echo 'make demo    house rules come to a company with a ten-year-old book: shadow mode, then two months'
 	@echo 'make test    the test suite'
 	@echo 'make soak    a thousand two-month histories of lies, kills and staff under an oracle; minutes'
 	@echo 'make lint    formatting, types, and which module may import which'

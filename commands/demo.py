@@ -20,15 +20,26 @@ if TYPE_CHECKING:
 
 TONES = {"quiet": "dim", "warn": "yellow", "harm": "red", "good": "green", "staff": "cyan"}
 MARKS = {"quiet": " ", "warn": "!", "harm": "x", "good": "+", "staff": ">"}
+ACTS = {
+    1: "First act: a ten-year-old book, in shadow mode",
+    2: "The house rules are enforced",
+}
 JOURNEYS = 12
 TASKS = 5
 FILES = ("journal.db", "mirror.db", "bridge.toml")
 
 
 @click.command(cls=Command)
-@click.option("--clients", type=click.IntRange(1, 20_000), default=150, show_default=True, help="Size of the company.")
+@click.option("--clients", type=click.IntRange(1, 20_000), default=300, show_default=True, help="Size of the company.")
 @click.option("--seed", type=int, default=8, show_default=True, help="The same seed and last day tell the same story.")
-@click.option("--days", type=click.IntRange(1, 1000), default=60, show_default=True, help="How long it lives.")
+@click.option(
+    "--shadow-days",
+    type=click.IntRange(0, 365),
+    default=14,
+    show_default=True,
+    help="Length of the first act, in shadow mode; 0 for a tidy book without one.",
+)
+@click.option("--days", type=click.IntRange(1, 1000), default=60, show_default=True, help="How long it lives after it.")
 @click.option(
     "--today", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="The last simulated day; by default today."
 )
@@ -41,13 +52,26 @@ FILES = ("journal.db", "mirror.db", "bridge.toml")
 @json_option
 @pass_app
 def demo(
-    app: App, clients: int, seed: int, days: int, today: datetime | None, keep: Path | None, as_json_: bool
+    app: App,
+    clients: int,
+    seed: int,
+    shadow_days: int,
+    days: int,
+    today: datetime | None,
+    keep: Path | None,
+    as_json_: bool,
 ) -> None:
-    """Watch a small hosting company live for two months, under house rules, with nothing installed.
+    """Watch house rules come to a hosting company with a messy ten-year-old book, with nothing installed.
 
-    WHMCS is simulated in this process; client, mirror, policy, planner and executor are the real ones. Invoices
-    fall due, warnings go out, services are suspended and come back when paid, the hopeless are ended with a
-    person's approval. --json prints one object a day and the summary last, one a line.
+    First act: the book is adopted, and for two weeks the bridge only says what it would do, while a forgotten
+    plugin acts as well. Second act, two months: invoices fall due, warnings go out, services are suspended and
+    come back when paid, the hopeless are ended with a person's approval. At the end WHMCS's own tables are asked
+    whether anybody was wronged.
+
+    WHMCS is simulated in this process; client, mirror, policy, planner and executor are the real ones. --json
+    prints one object a day and the summary last, one a line.
+
+    Exits 0; 1 when anybody was wronged.
 
     \b
     Example:
@@ -55,28 +79,31 @@ def demo(
         whmcs-bridge demo --keep /tmp/demo
         whmcs-bridge --config /tmp/demo/bridge.toml explain client:12
     """
-    from commands.show import as_json, console
+    from commands.show import as_json, console, heading
     from whmcs_bridge.demo import Summary, play
 
     if keep is not None:
         _refuse_to_overwrite(keep)
     last = today.date() if today is not None else datetime.now(UTC).date()
     out = console()
-    summary = None
-    for part in play(clients, seed, days, last, keep):
+    summary, act = None, 0
+    for part in play(clients, seed, days, last, keep, shadow_days):
         if isinstance(part, Summary):
             summary = part
         elif as_json_:
             lines = [{"text": line.text, "tone": line.tone} for line in part.lines]
-            as_json({"date": part.day.isoformat(), "lines": lines}, indent=None)
+            as_json({"date": part.day.isoformat(), "act": part.act, "lines": lines}, indent=None)
         else:
+            if part.act != act:
+                act = part.act
+                out.print(heading(f"\n{ACTS[act]}\n"))
             _day(out, part)
     assert summary is not None
     if as_json_:
         as_json({"summary": summary.to_json()}, indent=None)
     else:
         _summary(out, summary, keep)
-    sys.exit(1 if summary.wrongly_suspended or summary.troubles else 0)
+    sys.exit(1 if summary.proof.wronged or summary.troubles else 0)
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
@@ -124,12 +151,7 @@ def _summary(out: Console, summary: Summary, keep: Path | None) -> None:
     out.print("  " + (" + ".join(recovered) or "none"))
     prompt, later = summary.released_at_once, summary.released_by_sync
     out.print(f"  {plural(prompt, 'release')} in the moment of the payment, {later} with the next sync")
-    out.print(
-        Text(
-            f"  {summary.wrongly_suspended} suspended without an overdue invoice (checked against WHMCS's own book)",
-            style="red" if summary.wrongly_suspended else "green",
-        )
-    )
+    _proof(out, summary)
 
     out.print(heading("\nWithheld, and why"))
     held = table("step", "services", "because", right=("services",), keep=("step",))
@@ -166,6 +188,26 @@ def _summary(out: Console, summary: Summary, keep: Path | None) -> None:
             out.print(f"  whmcs-bridge --config {keep / 'bridge.toml'} {command}", soft_wrap=True)
 
 
+def _proof(out: Console, summary: Summary) -> None:
+    """Whether anybody was wronged, each claim with its count: all of them have to be 0."""
+    from rich.text import Text
+
+    from commands.show import heading, plural, wrapped
+    from whmcs_bridge.demo import CLAIMS
+
+    proof, first = summary.proof, summary.proof.first_day
+    out.print(heading("\nWas anybody wronged? (asked of WHMCS's own tables and log)"))
+    acts = [plural(proof.acts["suspend"], "suspension"), plural(proof.acts["release"], "release")]
+    wrapped(out, f"{', '.join(acts)} and {plural(proof.acts['end'], 'end')} by the bridge, of which", lead="  ")
+    for key, text in CLAIMS:
+        count = len(set(proof.failed[key]))
+        out.print(Text(f"  {count:>3}  {text}", style="red" if count else "green"))
+    if summary.first_act is not None:
+        told = f"{first['suspend']} suspended, {first['end']} ended, {first['release']} given back"
+        wrapped(out, f"the first enforced day on the old book: {told}", lead="  ")
+        wrapped(out, summary.first_act.told(), lead="  ")
+
+
 def _journeys(out: Console, summary: Summary) -> None:
     from rich.text import Text
 
@@ -174,7 +216,7 @@ def _journeys(out: Console, summary: Summary) -> None:
     ends = [j for j in summary.journeys.values() if j.suspended or j.ended is not None]
     ends.sort(key=lambda j: (j.ended is None, not j.back, j.suspended[:1], j.service))
     for journey in ends[:JOURNEYS]:
-        style = "red" if journey.ended is not None else "green" if len(journey.back) == len(journey.suspended) else ""
+        style = "red" if journey.ended is not None else "green" if not journey.is_down else ""
         wrapped(out, f"{journey.name}: {journey.told()}", lead="  - ", style=style)
     if len(ends) > JOURNEYS:
         out.print(Text(f"  ... and {len(ends) - JOURNEYS} more (--json)", style="dim"))

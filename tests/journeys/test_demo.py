@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from commands import cli
+from whmcs_bridge.demo import CLAIMS
 
-STORY = ["demo", "--clients", "40", "--days", "30", "--seed", "8", "--today", "2025-10-31"]
+PLAIN = ["demo", "--shadow-days", "0", "--clients", "40", "--days", "30", "--seed", "8", "--today", "2025-10-31"]
+MESSY = ["demo", "--shadow-days", "8", "--clients", "220", "--days", "8", "--seed", "8", "--today", "2025-10-31"]
 
 
 def run(*args: str) -> tuple[int, str]:
@@ -19,7 +21,15 @@ def run(*args: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def told() -> str:
-    code, text = run(*STORY)
+    code, text = run(*PLAIN)
+    assert code == 0, text
+    return text
+
+
+@pytest.fixture(scope="module")
+def messy() -> str:
+    """A ten-year-old book, told for people."""
+    code, text = run(*MESSY)
     assert code == 0, text
     return text
 
@@ -27,17 +37,38 @@ def told() -> str:
 def test_the_account_tells_who_was_warned_suspended_and_came_back(told: str) -> None:
     for words in ("Reminded:", "Warned:", "suspended: invoice", "back at once", "Who went through which stages"):
         assert words in told
-    assert "0 suspended without an overdue invoice" in told
+    assert "First act" not in told
     assert max(map(len, told.splitlines())) <= 100
 
 
-def test_the_same_seed_and_day_tell_the_same_story(told: str) -> None:
-    assert run(*STORY)[1] == told
-    assert run(*STORY, "--seed", "9")[1] != told
+def test_the_first_act_tells_what_shadow_mode_would_do_and_who_else_acts(messy: str) -> None:
+    shadow, _, enforced = messy.partition("The house rules are enforced")
+    for words in ("Nothing was changed.", "by nobody we know", "switches it off", 'sets mode = "enforce"'):
+        assert words in " ".join(shadow.split())
+    for words in ("suspended: invoice", "Warned:"):
+        assert words not in shadow
+        assert words in enforced
+    assert max(map(len, messy.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("story", ["told", "messy"])
+def test_whmcs_own_tables_say_that_nobody_was_wronged(story: str, request: pytest.FixtureRequest) -> None:
+    text = request.getfixturevalue(story)
+    assert isinstance(text, str)
+    _, _, proof = text.partition("Was anybody wronged?")
+    counts = [proof.splitlines()[2 + place].split()[0] for place in range(len(CLAIMS))]
+    assert counts == ["0"] * len(CLAIMS)
+
+
+def test_the_same_seed_and_day_tell_the_same_story() -> None:
+    short = ["demo", "--clients", "60", "--shadow-days", "3", "--days", "4", "--today", "2025-10-31"]
+    told = run(*short)[1]
+    assert run(*short)[1] == told
+    assert run(*short, "--seed", "9")[1] != told
 
 
 def test_machines_get_a_day_a_line_and_the_summary_last() -> None:
-    code, text = run(*STORY, "--json")
+    code, text = run(*PLAIN, "--json")
     assert code == 0
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["date"] for line in lines[:-1]] == [f"2025-10-{day:02d}" for day in range(2, 32)]
@@ -47,12 +78,29 @@ def test_machines_get_a_day_a_line_and_the_summary_last() -> None:
     assert summary["suspended_without_debt"] == 0
     assert summary["released_at_once"] > 0
     assert summary["recovered_after_suspension"]
+    assert summary["first_act"] is None
+
+
+def test_machines_get_both_acts_and_the_proof() -> None:
+    code, text = run(*MESSY, "--json")
+    assert code == 0
+    *days, last = [json.loads(line) for line in text.splitlines()]
+    assert [day["date"] for day in days] == [f"2025-10-{day:02d}" for day in range(15, 32)]
+    assert [day["act"] for day in days] == [1] * 9 + [2] * 8
+    act, proof = last["summary"]["first_act"], last["summary"]["proof"]
+    assert act["shadow_days"] == 8
+    assert act["would_have"]["suspend"] > 0
+    assert {other["actor"] for other in act["by_others"]} >= {"unknown", "cron"}
+    assert act["put_right_by_operator"] > 0
+    assert proof["failed"] == {key: [] for key, _ in CLAIMS}
+    assert proof["acts"]["suspend"] > 0
+    assert proof["first_enforced_day"]["suspend"] == proof["first_enforced_day"]["end"] == 0
 
 
 def test_what_is_kept_can_be_asked_without_whmcs(tmp_path: Path) -> None:
     """No --today: the last simulated day is today, so the offline commands stand on the same day."""
     kept = tmp_path / "kept"
-    code, text = run("demo", "--clients", "40", "--days", "15", "--keep", str(kept))
+    code, text = run("demo", "--clients", "40", "--shadow-days", "0", "--days", "15", "--keep", str(kept))
     assert code == 0, text
     config = ["--config", str(kept / "bridge.toml")]
     assert (kept / "journal.db").exists()
@@ -65,6 +113,6 @@ def test_what_is_kept_can_be_asked_without_whmcs(tmp_path: Path) -> None:
     assert code == 0
     assert f"Service {service}" in why
     assert run(*config, "tasks")[0] == 0
-    again, said = run("demo", "--clients", "40", "--days", "15", "--keep", str(kept))
+    again, said = run("demo", "--clients", "40", "--shadow-days", "0", "--days", "15", "--keep", str(kept))
     assert again == 2
     assert "would be overwritten" in said

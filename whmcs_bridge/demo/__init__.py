@@ -4,25 +4,41 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
-from whmcs_bridge.demo.company import Company, demo_settings
-from whmcs_bridge.demo.story import Day, Journey, Line, Summary, Teller
+from whmcs_bridge.demo.company import LIVING, Company, demo_settings
+from whmcs_bridge.demo.first_act import Takeover
+from whmcs_bridge.demo.proof import CLAIMS, Proof
+from whmcs_bridge.demo.story import Day, FirstAct, Journey, Line, Summary, Teller
 from whmcs_bridge.simulator.seed import generate
+from whmcs_bridge.simulator.seed_messy import messy_book
 
 ONE_DAY = dt.timedelta(days=1)
 
 
-def play(clients: int, seed: int, days: int, last: dt.date, folder: Path | None = None) -> Iterator[Day | Summary]:
+def play(
+    clients: int, seed: int, days: int, last: dt.date, folder: Path | None = None, shadow_days: int = 14
+) -> Iterator[Day | Summary]:
     """Yield the account of each day, then the summary. The last day is `last`; the same arguments tell the same story.
 
-    `folder` keeps journal.db, mirror.db and bridge.toml there.
+    The company's book is ten years old; it is adopted, and for `shadow_days` nothing is changed, before the rules are
+    enforced for `days`. With 0 there is no such first act, and the book is a tidy one. `folder` keeps journal.db,
+    mirror.db and bridge.toml there.
     """
     first = last - (days - 1) * ONE_DAY
-    world = generate(clients, seed, first - ONE_DAY)
+    eve = first - (shadow_days + 1) * ONE_DAY
+    book = messy_book(clients, seed, eve) if shadow_days else None
+    world = book.world if book is not None else generate(clients, seed, eve)
     with Company(world, demo_settings(folder), seed, in_memory=folder is None) as company:
-        teller = Teller(company, first, last, seed)
+        act = None
+        if book is not None:
+            takeover = Takeover(company, book, eve + ONE_DAY, shadow_days)
+            act = takeover.act
+            yield from takeover.play()
+        living = sum(len(world.services_by_status.get(status, {})) for status in LIVING)
+        proof = Proof(world, book, first)
+        teller = Teller(company, Summary(len(world.clients), living, first, last, seed, proof, act))
         for number in range(days):
-            yield teller.tell(company.live(first + number * ONE_DAY))
+            yield teller.tell(company.live(first + number * ONE_DAY, proof.see))
         yield teller.finish()
 
 
-__all__ = ["Day", "Journey", "Line", "Summary", "play"]
+__all__ = ["CLAIMS", "Day", "FirstAct", "Journey", "Line", "Proof", "Summary", "play"]

@@ -22,7 +22,7 @@ from whmcs_bridge.simulator.adapter import SimulatorAdapter
 from whmcs_bridge.simulator.cron import run_daily_cron
 from whmcs_bridge.simulator.habits import live_one_day
 from whmcs_bridge.simulator.records import ServiceStatus
-from whmcs_bridge.simulator.state import HookVars, World
+from whmcs_bridge.simulator.state import HookVars, SimEvent, World
 from whmcs_bridge.wiring import open_bridge
 
 CRON_AT = dt.time(9)
@@ -87,39 +87,55 @@ class Company:
     def __exit__(self, *_: object) -> None:
         self.bridge.close()
 
-    def live(self, day: dt.date) -> DayBook:
-        """Live one day: WHMCS's cron, the bridge's sync, the clients, the operator."""
+    def live(self, day: dt.date, see: Callable[[Sequence[SimEvent], dt.date], None] | None = None) -> DayBook:
+        """Live one day: WHMCS's cron, the bridge's sync, the clients, the operator.
+
+        `see` is shown what happened, after the sync and at the end of the day.
+        """
+        mark = len(self.world.log)
         book = self.morning(day)
+        if see is not None:
+            see(self.world.log[mark:], day)
+        mark = len(self.world.log)
         self.afternoon(book)
+        if see is not None:
+            see(self.world.log[mark:], day)
         return book
 
     def morning(self, day: dt.date) -> DayBook:
         """WHMCS's cron and the bridge's sync."""
         book = self._today = DayBook(day)
-        self._at(day, CRON_AT)
+        self.at(day, CRON_AT)
         book.cancelled = run_daily_cron(self.world).cancelled
-        self._deliver()
+        self.deliver()
         if day.toordinal() % BACKUP_EVERY_DAYS == 0:
             self._back_up(day)
-        self._at(day, SYNC_AT)
+        self.at(day, SYNC_AT)
         self._sync(book)
         return book
 
     def afternoon(self, book: DayBook) -> None:
         """The clients see to their money; the operator to what waits for a person."""
-        self._at(book.day, CLIENTS_AT)
+        self.at(book.day, CLIENTS_AT)
         book.down_before = self._down()
         book.said = live_one_day(self.world, self._rng)
-        self._deliver()
-        self._at(book.day, OPERATOR_AT)
+        self.deliver()
+        self.at(book.day, OPERATOR_AT)
         if self.approving:
             self._approve(book)
+
+    def name_of(self, service: int) -> str:
+        """Name a service for people: its domain, or its product."""
+        record = self.world.services[service]
+        product = self.world.products.get(record.product)
+        return f"{record.domain or (product.name if product is not None else 'service')} (service {service})"
 
     def enforcing(self, yes: bool) -> None:
         """Switch between enforce and shadow mode."""
         self.bridge.ports.settings = replace(self.bridge.settings, mode="enforce" if yes else "shadow")
 
-    def _at(self, day: dt.date, time: dt.time) -> None:
+    def at(self, day: dt.date, time: dt.time) -> None:
+        """Set WHMCS's clock, and with it the house's."""
         self.world.clock = dt.datetime.combine(day, time)
 
     def _down(self) -> frozenset[int]:
@@ -138,7 +154,7 @@ class Company:
                 book.allowed.append((stop.why, stop.way_past))
         if allow:
             book.reports.append(self.bridge.sync(allow=allow))
-        self._deliver()
+        self.deliver()
 
     def _approve(self, book: DayBook) -> None:
         known = self.bridge.journal.approvals()
@@ -180,7 +196,7 @@ class Company:
         facts: dict[str, object] = {"client": invoice.client} if invoice is not None else {}
         return {**facts, "paying": self._paying} if self._paying else facts
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
         """Handle what was told; a handler's own acts make WHMCS tell of more."""
         while self._told:
             handle, event = self._told.pop(0)

@@ -5,17 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
-from whmcs_bridge.demo.company import LIVING, OPERATOR, Company, DayBook
+from whmcs_bridge.demo.company import OPERATOR, Company, DayBook
+from whmcs_bridge.demo.proof import Proof
 from whmcs_bridge.domain.money import Money
 from whmcs_bridge.plan.render import days, totals
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import JournalStep, StepState
-from whmcs_bridge.simulator.records import InvoiceStatus
+from whmcs_bridge.ports import Actor, JournalStep, StepState
 
-OWED = frozenset({InvoiceStatus.UNPAID, InvoiceStatus.COLLECTIONS, InvoiceStatus.PAYMENT_PENDING})
-"""Money is still expected. A payment that is on its way holds for its clearing days and counts again after them."""
 NAMED = 3
 """So many are named in a line; the others are counted."""
 NOT_NOTABLE = frozenset({"warning", "acted-today", "approval", "final-warning"})
@@ -36,6 +35,8 @@ class Day:
 
     day: dt.date
     lines: tuple[Line, ...]
+    act: int = 2
+    """1 is the first act, in shadow mode."""
 
 
 @dataclass(slots=True)
@@ -52,6 +53,11 @@ class Journey:
     cancelled: dt.date | None = None
     """Ended because its client asked for it."""
     erased: dt.date | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Suspended by the bridge, and not back since; a release comes after the suspension of the same day."""
+        return bool(self.suspended) and (not self.back or self.back[-1] < self.suspended[-1])
 
     def to_json(self) -> dict[str, Any]:
         """Return the journey with ISO dates."""
@@ -70,13 +76,19 @@ class Journey:
     def told(self) -> str:
         """Tell it in one line."""
         parts = [f"warned {self.warned:%d %b}"] if self.warned is not None else []
-        if self.ended is not None and not self.suspended:
+        ways = sorted([*((day, 0) for day in self.suspended), *((day, 1) for day in self.back)])
+        if (ways[0][1] == 1) if ways else (self.ended is not None):
             parts.append("found suspended")
-        for place, down in enumerate(self.suspended):
-            parts.append(f"suspended {down:%d %b}")
-            if place < len(self.back):
-                held = (self.back[place] - down).days
-                parts.append(f"back {self.back[place]:%d %b} ({f'{days(held)} down' if held else 'the same day'})")
+        down: dt.date | None = None
+        for day, back in ways:
+            if not back:
+                parts.append(f"suspended {day:%d %b}")
+            elif down is None:
+                parts.append(f"back {day:%d %b}")
+            else:
+                held = (day - down).days
+                parts.append(f"back {day:%d %b} ({f'{days(held)} down' if held else 'the same day'})")
+            down = None if back else day
         if self.ended is not None:
             parts.append(f"ended {self.ended:%d %b}")
         if self.cancelled is not None:
@@ -84,6 +96,46 @@ class Journey:
         if self.erased is not None:
             parts.append(f"backups erased {self.erased:%d %b}")
         return ", ".join(parts)
+
+
+@dataclass(slots=True)
+class FirstAct:
+    """What came of it, in figures."""
+
+    shadow_days: int
+    would: Counter[str] = field(default_factory=Counter)
+    """Steps that shadow mode would have carried out, by kind."""
+    by_others: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(who, what): suspensions, releases and ends by others meanwhile."""
+    not_ours: int = 0
+    """Acts by nobody we know that the rules would not have asked for."""
+    put_right: int = 0
+    """Services that the operator gave back or took down again after the other program was off."""
+    confirmed: Counter[str] = field(default_factory=Counter)
+    """Blank suspensions that a person has settled, by whose they are."""
+
+    def told(self) -> str:
+        """Say in a sentence what shadow mode was for."""
+        suspends, ends = self.would["suspend"], self.would["terminate"]
+        unknown = sum(count for (actor, _), count in self.by_others.items() if actor == Actor.UNKNOWN)
+        return (
+            f"in {counted(self.shadow_days, 'day')} of shadow before it: {counted(suspends, 'suspension')} and "
+            f"{counted(ends, 'end')} foreseen and none carried out; {counted(unknown, 'act')} by nobody we know "
+            f"noticed, {self.not_ours} of them against the rules; {self.put_right} put right by the {OPERATOR}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures for machines."""
+        return {
+            "shadow_days": self.shadow_days,
+            "would_have": dict(sorted(self.would.items())),
+            "by_others": [
+                {"actor": actor, "kind": kind, "count": n} for (actor, kind), n in sorted(self.by_others.items())
+            ],
+            "by_unknown_against_the_rules": self.not_ours,
+            "put_right_by_operator": self.put_right,
+            "confirmed": dict(sorted(self.confirmed.items())),
+        }
 
 
 @dataclass(slots=True)
@@ -95,6 +147,9 @@ class Summary:
     first: dt.date
     last: dt.date
     seed: int
+    proof: Proof
+    """WHMCS's own tables on what the bridge did."""
+    first_act: FirstAct | None = None
     journeys: dict[int, Journey] = field(default_factory=dict)
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, state) -> how many."""
@@ -108,8 +163,6 @@ class Summary:
     released_at_once: int = 0
     """Releases in the moment of the payment; the others came with the next sync."""
     released_by_sync: int = 0
-    wrongly_suspended: int = 0
-    """Suspensions of a service without an overdue invoice, by WHMCS's own book: must be 0."""
     limits: list[str] = field(default_factory=list)
     approvals: int = 0
     troubles: list[str] = field(default_factory=list)
@@ -119,6 +172,11 @@ class Summary:
     def count(self, kind: Kind, state: StepState = StepState.DONE) -> int:
         """How many steps of a kind ended so."""
         return self.steps[kind.value, state.value]
+
+    @property
+    def wrongly_suspended(self) -> int:
+        """Suspensions of a service without an overdue invoice, by WHMCS's own book: must be 0."""
+        return len(self.proof.failed["suspended_without_debt"])
 
     @property
     def warned(self) -> list[Journey]:
@@ -139,8 +197,7 @@ class Summary:
 
     @property
     def still_down(self) -> list[Journey]:
-        down = (j for j in self.suspended if len(j.back) < len(j.suspended))
-        return [j for j in down if j.ended is None and j.cancelled is None]
+        return [j for j in self.suspended if j.is_down and j.ended is None and j.cancelled is None]
 
     @property
     def erased(self) -> list[Journey]:
@@ -168,6 +225,8 @@ class Summary:
             "released_at_once": self.released_at_once,
             "released_by_sync": self.released_by_sync,
             "suspended_without_debt": self.wrongly_suspended,
+            "proof": self.proof.to_json(),
+            "first_act": self.first_act.to_json() if self.first_act is not None else None,
             "withheld": [
                 {"kind": kind, "code": code, "services": len(found), "why": self.why[kind, code]}
                 for (kind, code), found in sorted(self.withheld.items())
@@ -183,13 +242,11 @@ class Summary:
 class Teller:
     """Reads journal and world after each day, tells the day and keeps the summary."""
 
-    def __init__(self, company: Company, first: dt.date, last: dt.date, seed: int) -> None:
-        world = company.world
-        living = sum(len(world.services_by_status.get(status, {})) for status in LIVING)
-        self.company = company
-        self.summary = Summary(len(world.clients), living, first, last, seed)
-        self._step = 0
-        self._event = len(world.log)
+    def __init__(self, company: Company, summary: Summary) -> None:
+        """What happened before now is not told again."""
+        self.company, self.summary = company, summary
+        self._step = max((step.number for step in company.bridge.journal.steps(limit=1)), default=0)
+        self._event = len(company.world.log)
         self._run_jobs: dict[int, str] = {}
         self._told: set[tuple[int, str, str]] = set()
 
@@ -243,7 +300,6 @@ class Teller:
                     journey.warned = step.date
             elif step.kind is Kind.SUSPEND:
                 journey.suspended.append(step.date)
-                summary.wrongly_suspended += not self._owes(step.service, step.date)
             elif step.kind is Kind.UNSUSPEND:
                 journey.back.append(step.date)
                 prompt = self._run_jobs.get(entry.run) not in ("sync", "apply")
@@ -261,17 +317,6 @@ class Teller:
             found = Journey(service, record.client, self._service(service))
             self.summary.journeys[service] = found
         return found
-
-    def _owes(self, service: int, day: dt.date) -> bool:
-        """Ask WHMCS's own book, not ours: some invoice of the client is open and past due."""
-        world = self.company.world
-        invoices = (world.invoices[number] for number in world.invoices_by_client[world.services[service].client])
-        # Paid later on the same day, it was still open when the sync ran in the morning.
-        return any(
-            invoice.due < day
-            and (invoice.status in OWED or (invoice.updated_at is not None and invoice.updated_at.date() >= day))
-            for invoice in invoices
-        )
 
     def _payments(self, book: DayBook) -> dict[int, list[Money]]:
         """Money from clients who had a service down, by client; kept as recovered."""
@@ -379,16 +424,19 @@ class Teller:
 
     def _client(self, client: int) -> str:
         record = self.company.world.clients[client]
-        return record.companyname or f"{record.firstname} {record.lastname}"
+        return unescape(record.companyname or f"{record.firstname} {record.lastname}")
 
     def _clients(self, clients: list[Any]) -> str:
         named = ", ".join(self._client(client) for client in clients[:NAMED])
         return named + (f" and {len(clients) - NAMED} more" if len(clients) > NAMED else "")
 
     def _service(self, service: int) -> str:
-        record = self.company.world.services[service]
-        product = self.company.world.products[record.product].name
-        return f"{record.domain or product} (service {service})"
+        return self.company.name_of(service)
+
+
+def counted(count: int, one: str) -> str:
+    """Return `1 service`, `2 services`."""
+    return f"{count} {one if count == 1 else one + 's'}"
 
 
 def _iso(day: dt.date | None) -> str | None:
