@@ -96,12 +96,12 @@ def judge_book(
     onlooker: Onlooker | None = None,
 ) -> Judged:
     """Judge every client of interest. With `read_live`, those with a harmful step due have their credit read."""
-    with _without_collections():
+    with without_collections():
         return _judge_book(ports, memory, onlooker, complete=complete, read_live=read_live, observing=observing)
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """Nothing in a book is a cycle: looking for garbage in it is a fifth of the time and finds nothing."""
     before = gc.get_threshold()
     gc.set_threshold(0)
