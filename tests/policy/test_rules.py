@@ -76,6 +76,14 @@ def test_without_one_class_there_is_no_step_and_a_report(named: tuple[str, ...])
     assert decision.class_name == ""
 
 
+def test_a_product_that_exists_no_more_is_reported_by_its_number() -> None:
+    """Deleted in WHMCS, with services left: neither the list of products nor the service has a name for it."""
+    known = facts()
+    lost = replace(known, product=None, service=replace(known.service, name=""))
+    (note,) = judged(lost, Policy(), day(60)).notes
+    assert note.text.startswith(f"no class takes product {known.service.product_id} (without a name);")
+
+
 def test_several_classes_for_one_client_each_judge_their_own() -> None:
     policy = Policy(
         classes=(

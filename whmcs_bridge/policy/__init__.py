@@ -98,7 +98,7 @@ def _without_class(view: View, resolved: Resolved, stage: Stage) -> Decision:
     notes: list[Note] = []
     if view.counted.concerning or is_ours(view):
         product = view.facts.product
-        name = product.name if product else view.service.name
+        name = (product.name if product else view.service.name) or f"{view.service.product_id} (without a name)"
         if resolved.tie:
             text = f"product {name} is claimed by the classes {', '.join(resolved.tie)} with equal right"
         else:
