@@ -422,6 +422,23 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class MorningMail:
+    """The staff's mail of one house day."""
+
+    day: date
+    run: int
+    """0 where no run wrote it."""
+    state: str
+    """begun (an answer never came), sent, failed (it provably never arrived), kept (a file only)."""
+    begun_at: datetime
+    subject: str
+    text: str
+    ended_at: datetime | None = None
+    note: str = ""
+    """Error of a failure."""
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     kind: str
     service: ServiceId
@@ -578,8 +595,19 @@ class Journal(Protocol):
         run: int | None = None,
         kind: str | None = None,
         day: date | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        state: StepState | None = None,
+        actor: str | None = None,
         limit: int = 200,
-    ) -> list[JournalStep]: ...
+    ) -> list[JournalStep]:
+        """The newest `limit` steps that answer to all that is given, newest first; both days included."""
+        ...
+
+    def tally(self, since: date, until: date) -> Mapping[tuple[str, StepState], int]:
+        """(kind, state) -> steps of these house days, both included."""
+        ...
+
     def counts(self, day: date) -> Mapping[tuple[str, bool], int]:
         """(kind, announced) -> steps begun on this house day that were not skipped or failed."""
         ...
@@ -662,6 +690,16 @@ class Journal(Protocol):
     def approvals(self) -> dict[ServiceId, frozenset[str]]: ...
     def approve(self, approval: Approval) -> None: ...
     def drop_approval(self, service: ServiceId, kind: str) -> None: ...
+    def morning_mail(self, day: date) -> MorningMail | None: ...
+    def last_morning_mail(self, before: date) -> MorningMail | None:
+        """The newest of an earlier day that was sent or kept."""
+        ...
+
+    def begin_morning_mail(self, mail: MorningMail) -> None:
+        """Write the mail down, durably, before it is sent; one of the day that failed gives way."""
+        ...
+
+    def end_morning_mail(self, day: date, state: str, at: datetime, note: str = "") -> None: ...
     def note_policy(self, version: str, text: str, on: date) -> None: ...
     def accept_event(
         self, event_id: str, point: str, client: ClientId | None, payload: Mapping[str, Any], at: datetime

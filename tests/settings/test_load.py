@@ -3,13 +3,14 @@
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.settings.files import CLASS, HEAD, settings_of
 from whmcs_bridge.errors import SettingsProblem, UsageProblem
 from whmcs_bridge.policy.rules import KindLimit, MinDebt, Notice, ReleaseTier, Rules
-from whmcs_bridge.settings import find, load, scenario_policy
+from whmcs_bridge.settings import find, from_mapping, load, scenario_policy
 from whmcs_bridge.settings.presets import example_settings
 
 CLASSES = {"class": {"hosting": {"product_types": ["server"], "suspend_after_days": 3}}}
@@ -243,3 +244,23 @@ def test_settings_in_the_configuration_folder_keep_their_databases_in_the_state_
     assert load(path, {"HOME": str(tmp_path)}).folder == tmp_path / ".local" / "state" / "whmcs-bridge"
     env = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "s")}
     assert load(path, env).folder == tmp_path / "s" / "whmcs-bridge"
+
+
+@pytest.mark.parametrize(
+    ("said", "mode", "mails"),
+    [
+        ({}, "enforce", True),
+        ({}, "shadow", False),
+        ({"staff": {"morning_mail": "always"}}, "shadow", True),
+        ({"staff": {"morning_mail": "never"}}, "enforce", False),
+    ],
+)
+def test_staff_gets_a_mail_in_enforce_mode_unless_told_otherwise(said: dict[str, Any], mode: str, mails: bool) -> None:
+    """A mail changes nothing for clients, but shadow mode writes nothing to WHMCS unasked."""
+    whmcs = {"url": "https://billing.example.com", "identifier": "env:A", "secret": "env:B"}
+    assert from_mapping({"mode": mode, "whmcs": whmcs, **said}).mails_staff is mails
+
+
+def test_a_timeline_mails_no_staff_unless_it_says_so() -> None:
+    assert not scenario_policy({}, {}, {}).mails_staff
+    assert scenario_policy({"staff": {"morning_mail": "always"}}, {}, {}).mails_staff

@@ -11,7 +11,7 @@ from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.journal import adoptions as adopting
-from whmcs_bridge.journal import inbox, memory, others, shadow, tasks
+from whmcs_bridge.journal import inbox, memory, morning, others, shadow, tasks
 from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
@@ -25,6 +25,7 @@ from whmcs_bridge.ports import (
     InboxDepth,
     InboxEvent,
     JournalStep,
+    MorningMail,
     RunInfo,
     ShadowCase,
     ShadowStep,
@@ -89,12 +90,20 @@ class SqliteJournal:
         run: int | None = None,
         kind: str | None = None,
         day: date | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        state: StepState | None = None,
+        actor: str | None = None,
         limit: int = 200,
     ) -> list[JournalStep]:
-        wanted: dict[str, object] = {"client_id": client, "service_id": service, "run": run, "kind": kind}
-        wanted["day"] = None if day is None else day.isoformat()
+        wanted: dict[str, object] = {"client_id=": client, "service_id=": service, "run=": run, "kind=": kind}
+        wanted |= {"day=": _iso(day), "day>=": _iso(since), "day<=": _iso(until), "state=": state, "actor=": actor}
         with self._store.looking as conn:
             return stepping.steps(conn, wanted, limit)
+
+    def tally(self, since: date, until: date) -> Mapping[tuple[str, StepState], int]:
+        with self._store.looking as conn:
+            return stepping.tally(conn, since, until)
 
     def counts(self, day: date) -> Mapping[tuple[str, bool], int]:
         with self._store.looking as conn:
@@ -249,6 +258,24 @@ class SqliteJournal:
         with self._store.looking as conn:
             return shadow.sync_days(conn, since)
 
+    # --- the morning mail
+
+    def morning_mail(self, day: date) -> MorningMail | None:
+        with self._store.looking as conn:
+            return morning.of_day(conn, day)
+
+    def last_morning_mail(self, before: date) -> MorningMail | None:
+        with self._store.looking as conn:
+            return morning.last(conn, before)
+
+    def begin_morning_mail(self, mail: MorningMail) -> None:
+        with self._store.writing as conn:
+            morning.begin(conn, mail)
+
+    def end_morning_mail(self, day: date, state: str, at: datetime, note: str = "") -> None:
+        with self._store.writing as conn:
+            morning.end(conn, day, state, at, note)
+
     # --- the rest
 
     def note_policy(self, version: str, text: str, on: date) -> None:
@@ -323,3 +350,7 @@ class SqliteJournal:
 
     def close(self) -> None:
         self._store.close()
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()

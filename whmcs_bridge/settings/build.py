@@ -34,7 +34,14 @@ from whmcs_bridge.settings.keys import (
 )
 from whmcs_bridge.settings.kinds import BAD, WHOLE, read_keys, unknown_key
 from whmcs_bridge.settings.messages import BUILT_IN, taken_for_template, unknown_placeholders
-from whmcs_bridge.settings.model import ENFORCE, SHADOW, BackupStoreSettings, Settings, WhmcsSettings
+from whmcs_bridge.settings.model import (
+    ENFORCE,
+    SHADOW,
+    BackupStoreSettings,
+    Settings,
+    StaffSettings,
+    WhmcsSettings,
+)
 from whmcs_bridge.settings.report import Place, Report, group_place, or_list, show, table_place
 from whmcs_bridge.settings.secret import Secret
 from whmcs_bridge.settings.version import version_of
@@ -55,6 +62,7 @@ class House:
     """None: the policy's own defaults."""
     limits: Mapping[str, KindLimit] | None = None
     sanity: bool = True
+    morning_mail: str = StaffSettings().morning_mail
 
 
 REAL = House(limits=DEFAULT_LIMITS)
@@ -64,6 +72,7 @@ SCENARIO = House(
     mode=ENFORCE,
     approval={"terminate": "automatic", "delete_backups": "automatic"},
     sanity=False,
+    morning_mail="never",
 )
 
 
@@ -82,6 +91,7 @@ class Reader:
         whmcs = self._whmcs()
         policy = self._policy()
         stores = self._backup_stores()
+        staff = StaffSettings(**{"morning_mail": self.house.morning_mail, **(self._table("staff") or {})})
         folder = (self._table("storage") or {}).get("folder", folder)
         if self.report.problems or whmcs is None:
             return None
@@ -89,7 +99,7 @@ class Reader:
         if self.report.problems:
             return None
         policy = replace(policy, version=version_of(policy), _cache={})
-        return Settings(mode, whmcs, policy, folder, source, stores, tuple(self.report.warnings))
+        return Settings(mode, whmcs, policy, folder, source, stores, staff, tuple(self.report.warnings))
 
     # --- tables in general -----------------------------------------------------------------------
 

@@ -497,6 +497,16 @@ SANITY = (
     Key("new_overdue_factor", Number(Decimal(1), Decimal(1000)), "So many times the usual new debts: stop.", "5"),
 )
 
+STAFF = (
+    Key(
+        "morning_mail",
+        Choice(("always", "enforce", "never")),
+        "Whether the administrators get a mail a day (SendAdminEmail): always, in enforce mode only, or never. It is "
+        "written as a file beside the databases in any case.",
+        '"enforce"',
+    ),
+)
+
 _APPROVAL = Choice(("required", "automatic"))
 APPROVAL = (
     Key("suspend", _APPROVAL, "Whether a person has to approve a suspension.", '"automatic"'),
@@ -596,6 +606,7 @@ TABLES = (
     Table("limits", LIMITS, "How much one house day may bring."),
     Table("sanity", SANITY, "When a run stops to ask.", flag=True),
     Table("approval", APPROVAL, "Which steps wait for a person."),
+    Table("staff", STAFF, "What the house's own people hear of."),
     Table("messages", MESSAGE, "Mails of your own, by name; a built-in name replaces the built-in text.", '"NAME"'),
     Table("backup_store", BACKUP_STORE, "A place that keeps backups.", array=True, open=True),
 )

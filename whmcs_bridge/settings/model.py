@@ -31,6 +31,14 @@ class WhmcsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StaffSettings:
+    """What the house's own people hear of."""
+
+    morning_mail: str = "enforce"
+    """always | enforce | never: in which mode WHMCS is asked to mail the administrators once a day."""
+
+
+@dataclass(frozen=True, slots=True)
 class BackupStoreSettings:
     """One [[backup_store]]; `options` is everything beside name and driver, with secrets wrapped."""
 
@@ -52,6 +60,7 @@ class Settings:
     source: Path
     """The settings file."""
     backup_stores: tuple[BackupStoreSettings, ...] = ()
+    staff: StaffSettings = StaffSettings()
     warnings: tuple[str, ...] = ()
     """What is allowed but hardly meant, one line each."""
 
@@ -69,6 +78,11 @@ class Settings:
     def mirror(self) -> Path:
         """WHMCS's truth, dated and disposable."""
         return self.folder / "mirror.db"
+
+    @property
+    def mails_staff(self) -> bool:
+        """The administrators get their morning mail in this mode."""
+        return self.staff.morning_mail == "always" or (self.staff.morning_mail == "enforce" and self.enforcing)
 
     @property
     def pause_file(self) -> Path:
