@@ -11,10 +11,12 @@ from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import BridgeError, UnknownId, UsageProblem
 from whmcs_bridge.jobs import explain, records
+from whmcs_bridge.jobs.adopt import AHEAD_DAYS, adopt
 from whmcs_bridge.jobs.ask import Verdict, may
 from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.findings import Findings
 from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
 from whmcs_bridge.jobs.pause import Pause, end_pause, pause
 from whmcs_bridge.jobs.reevaluate import reevaluate
@@ -182,6 +184,10 @@ class Bridge:
         return compare(self.ports, self.today() - timedelta(days=days - 1))
 
     # --- the first day ------------------------------------------------------------------------
+
+    def adopt(self, *, offline: bool = False, days: int = AHEAD_DAYS) -> Findings:
+        """Sort every suspension, foresee `days` days, look back a year; writes its findings to the journal only."""
+        return adopt(self.ports, offline=offline, days=days)
 
     def acts_for(self, client: ClientId) -> bool:
         """Enforced runs act for this client; all are taken unless a few were named for a start."""
