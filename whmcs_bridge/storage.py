@@ -346,6 +346,15 @@ def fault_in(path: Path) -> str:
     return "" if said == "ok" else said
 
 
+def marks_of(path: Path) -> tuple[int, int]:
+    """Return whose file it is (`application_id`) and its shape, without changing it; (0, 0) where it does not tell."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as conn:
+            return _number(conn, "application_id"), _number(conn, "user_version")
+    except sqlite3.Error:
+        return 0, 0
+
+
 # --- errors -----------------------------------------------------------------------------------
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

@@ -215,7 +215,7 @@ def test_doctor_names_what_is_wrong_and_what_to_do(town: Town) -> None:
     assert "the API role lacks ModuleSuspend" in result.stdout
     found = {finding["area"]: finding for finding in town.json("doctor")["findings"] if finding["grade"] != "ok"}
     assert "3 h ahead of UTC" in found["time zone"]["text"]
-    assert "AutoSuspension" in found["whmcs"]["todo"]
+    assert "AutoSuspension is on, 5 days" in result.stdout
     assert found["permission"]["grade"] == "fail"
     assert town.harm() == []
 

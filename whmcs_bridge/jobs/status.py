@@ -52,6 +52,8 @@ class Status:
     approvals: int = 0
     unknown_steps: int = 0
     paused: str = ""
+    way_past: str = ""
+    """How to end the pause."""
     scope: str = ""
     """For whom enforced runs act, where that is not everyone."""
     handed_back: RunInfo | None = None
@@ -179,6 +181,7 @@ def status(ports: Ports) -> Status:
         approvals=sum(t.code == "approval" for t in tasks),
         unknown_steps=len(journal.open_steps()),
         paused=stop.why if stop is not None else "",
+        way_past=stop.way_past if stop is not None else "",
         scope="" if scope.everyone else scope.said(),
         handed_back=left if left is not None and (not ended or ended[0].number < left.number) else None,
         held_down=sum(_held_down(case) for case in journal.cases().values()),
