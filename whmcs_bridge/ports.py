@@ -497,9 +497,9 @@ class ShadowCase:
 
     case: Case
     status: str = ""
-    """Suspended or Terminated where we would have made it so and WHMCS has it otherwise; "" is as in WHMCS."""
+    """Active, Suspended or Terminated where we would have made it so and WHMCS has it otherwise; "" is as in WHMCS."""
     reason: str = ""
-    """Our suspension reason, where `status` is Suspended."""
+    """Our suspension reason, where `status` is Suspended; where it is Active, the one that WHMCS still has."""
     once: tuple[str, ...] = ()
     """Keys of steps that WHMCS would go on to show as due, and that were imagined already."""
 

@@ -4,8 +4,10 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.house import HOSTING, WARNED, House, client_id, done, service_id
+from tests.house import HOSTING, WARNED, House, client_id, done
 from tests.jobs.test_others import acting
 from whmcs_bridge.api.actions import action_of
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
@@ -28,6 +30,15 @@ def imagined(house: House, service: Service | None = None) -> list[tuple[int, st
         ((s.step.date - date(2025, 3, 10)).days, s.step.message if s.step.kind == "notice" else s.step.kind.value)
         for s in house.bridge.journal.shadow_steps(date.min)
         if service is None or s.step.service == service.id
+    ]
+
+
+def steps_done(house: House) -> list[tuple[int, str]]:
+    """The same of what an enforced house did, oldest first; messages that belong to another step left out."""
+    return [
+        ((s.step.date - date(2025, 3, 10)).days, s.step.message if s.step.kind == "notice" else s.step.kind.value)
+        for s in reversed(house.bridge.journal.steps(limit=1000))
+        if s.state == "done"
     ]
 
 
@@ -67,15 +78,7 @@ def test_what_is_imagined_is_what_an_enforced_run_does() -> None:
                     house.pay(first)
                 house.sync()
                 house.pass_days()
-            steps = imagined(house, service)
-            if not shadow:
-                kept = house.bridge.journal.steps(service=service_id(service))
-                steps = [
-                    ((s.step.date - date(2025, 3, 10)).days, s.step.message or s.step.kind.value)
-                    for s in reversed(kept)
-                    if s.state == "done"
-                ]
-            told.append(steps)
+            told.append(imagined(house, service) if shadow else steps_done(house))
     assert told[0]
     assert told[0] == told[1]
 
@@ -109,6 +112,21 @@ def test_a_service_that_others_took_down_goes_on_from_there() -> None:
         house.sync()
         house.next_day(12)
         assert [what for _, what in imagined(house, service)] == ["final-warning", "terminate"]
+
+
+def test_a_release_that_nobody_made_is_imagined_once_and_the_next_debt_begins_anew() -> None:
+    """WHMCS's cron took it down and lifts nothing (its unsuspension is off): we would have, after the payment."""
+    with a_house(dict(HOSTING)) as house:
+        _, service, invoice = house.a_debtor(overdue=9)
+        acting(house, service, modules.SUSPEND, By.CRON)
+        house.sync()
+        house.pay(invoice)
+        house.next_day(3)
+        assert imagined(house, service) == [(1, "unsuspend")]
+        house.an_invoice(service, due=0)
+        house.next_day(4)
+        assert imagined(house, service) == [(1, "unsuspend"), (6, "suspend")]
+        assert service.status == "Suspended"
 
 
 def test_a_service_that_staff_took_down_for_abuse_is_never_imagined_ended() -> None:
@@ -233,3 +251,36 @@ def test_a_membership_move_is_imagined_once(member: bool) -> None:
             house.next_day()
         moves = [what for _, what in imagined(house) if what.startswith("vip")]
         assert moves == ["vip_remove" if member else "vip_add"]
+
+
+A_DAY = st.integers(0, 17)
+HISTORIES = st.lists(
+    st.tuples(st.integers(-12, 12), st.sampled_from([0, 0, 1]), st.none() | A_DAY), min_size=1, max_size=4
+)
+"""Invoices: (due so many days after the first day, of which service, paid on which day)."""
+
+
+@settings(max_examples=5, deadline=None)
+@given(history=HISTORIES, warned=st.booleans(), scope=st.sampled_from(["service", "client"]))
+def test_any_history_is_imagined_as_an_enforced_run_would_act(
+    history: list[tuple[int, int, int | None]], warned: bool, scope: str
+) -> None:
+    """Whatever falls due and is paid when: shadow mode imagines the steps of the enforced house, on their days."""
+    rules = {**(WARNED if warned else HOSTING), "terminate_after_days": 9, "scope": scope}
+    told = []
+    for shadow in (True, False):
+        with a_house(rules) as house:
+            house.enforcing(not shadow)
+            client = house.a_client()
+            services = [house.a_service(client) for _ in range(2)]
+            invoices = [house.an_invoice(services[which], due=due) for due, which, _ in history]
+            for day in range(18):
+                for invoice, (_, _, paid) in zip(invoices, history, strict=True):
+                    if paid == day:
+                        house.pay(invoice)
+                house.sync()
+                house.pass_days()
+            told.append(sorted(imagined(house)) if shadow else sorted(steps_done(house)))
+            if shadow:
+                assert writes(house) == {}
+    assert told[0] == told[1]

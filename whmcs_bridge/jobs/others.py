@@ -40,7 +40,11 @@ _DONE_BY_MODULE: Mapping[str, str] = {
     "Module Terminate Successful": _TERMINATE,
 }
 """Texts of the activity log: facts sheet 10.2 [K]."""
-_LEAVES: Mapping[str, str] = {_SUSPEND: ServiceStatus.SUSPENDED.value, _TERMINATE: ServiceStatus.TERMINATED.value}
+_LEAVES: Mapping[str, str] = {
+    _SUSPEND: ServiceStatus.SUSPENDED.value,
+    _UNSUSPEND: ServiceStatus.ACTIVE.value,
+    _TERMINATE: ServiceStatus.TERMINATED.value,
+}
 _CRON = "Cron Job:"
 _ENDED = frozenset({ServiceStatus.TERMINATED.value, ServiceStatus.CANCELLED.value, ServiceStatus.FRAUD.value})
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
+from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.case import Case, SentNotice
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
 from whmcs_bridge.domain.ids import ServiceId
@@ -38,7 +39,7 @@ SETTINGS: Final = "shadow:settings"
 """Journal key: WHMCS's own automation as it was set when a shadow run last looked."""
 ONCE: Final = frozenset({Kind.CLOSE_ADDON, Kind.CANCEL_INVOICE, Kind.SUSPEND_ADDON, Kind.UNSUSPEND_ADDON})
 """Steps on something beside the service: WHMCS shows them as due until they are done, which they never are."""
-_DOWN, _ENDED = ServiceStatus.SUSPENDED.value, ServiceStatus.TERMINATED.value
+_UP, _DOWN, _ENDED = ServiceStatus.ACTIVE.value, ServiceStatus.SUSPENDED.value, ServiceStatus.TERMINATED.value
 
 
 @dataclass(slots=True)
@@ -94,20 +95,8 @@ class Imagining:
             self._gone.update(f.service.id for f in services if f.service.id in self._cases)
             return
         tracks = dict(self._tracks(services, decisions))
-        if not tracks:
-            return
-        moved = {
-            s.service.id: _as_imagined(s, tracks[s.service.id])
-            for s in services
-            if s.service.id in tracks and tracks[s.service.id].status
-        }
-        if moved:
-            client = replace(client, services={**client.services, **{i: f.service for i, f in moved.items()}})
-            ledgers = Ledgers(client, self.policy, self.today)
-        for facts in services:
-            track = tracks.get(facts.service.id)
-            if track is not None:
-                client = self._imagine(replace(moved.get(facts.service.id, facts), client=client), track, ledgers)
+        if tracks:
+            self._imagine([f for f in services if f.service.id in tracks], tracks, _Household(client, ledgers, self))
 
     def member(self, decision: ClientDecision) -> None:
         """Imagine a client's move into or out of the VIP group: once, for as long as it stays due."""
@@ -131,29 +120,34 @@ class Imagining:
             elif decision.due or worth_remembering(decision, facts.case, facts.service.status):
                 yield facts.service.id, Track.of(ShadowCase(facts.case))
 
-    def _imagine(self, facts: ServiceFacts, track: Track, ledgers: Ledgers) -> ClientFacts:
-        """Judge one service as it would stand and imagine done what is due; return its client as known by now."""
-        facts = replace(
-            facts,
-            case=track.case,
-            approved=facts.approved | set(HARMFUL),
-            acted_today=facts.acted_today or track.case.last_act_on == self.today,
-        )
-        decision = decide(facts, self.policy, self.today, ledgers, timed=False)
-        if facts.client.credit is None and any(d.kind in HARMFUL_SET for d in decision.due):
-            facts = replace(facts, client=self._with_credit(facts.client))
-            ledgers = Ledgers(facts.client, self.policy, self.today)
-            decision = decide(facts, self.policy, self.today, ledgers, timed=False)
-        if worth_remembering(decision, facts.case, facts.service.status):
-            track.case = observe(view_of(facts, self.policy, self.today, ledgers)[0], decision, self.today)
-        for due in sorted(decision.due, key=lambda d: ORDER[d.kind]):
-            self._do(facts, decision, due, track)
-        for held in decision.withheld:
-            self._withheld.append(Held(decision.client, decision.service, held))
-            if held.code in ANNOUNCING:
-                self._marks[decision.service] = digest(decision.debts)
-        self._remember(facts.service.id, track)
-        return facts.client
+    def _imagine(
+        self, services: Sequence[ServiceFacts], tracks: Mapping[ServiceId, Track], house: "_Household"
+    ) -> None:
+        """Judge a client's services as they would stand, and imagine done what is due, in the order of a run."""
+        for facts in services:
+            if tracks[facts.service.id].status:
+                house.changed(facts, tracks[facts.service.id])
+        due: list[tuple[Due, ServiceFacts]] = []
+        for facts in services:
+            track = tracks[facts.service.id]
+            now, decision = house.judged(facts, track)
+            if worth_remembering(decision, now.case, now.service.status):
+                track.case = observe(view_of(now, self.policy, self.today, house.ledgers)[0], decision, self.today)
+            due.extend((one, facts) for one in decision.due)
+            for held in decision.withheld:
+                self._withheld.append(Held(decision.client, decision.service, held))
+                if held.code in ANNOUNCING:
+                    self._marks[decision.service] = digest(decision.debts)
+        for one, facts in sorted(due, key=lambda d: (ORDER[d[0].kind], d[1].service.id)):
+            track = tracks[facts.service.id]
+            now, decision = house.judged(facts, track)  # again, as the look before an act does
+            if any((d.kind, d.target, d.message) == (one.kind, one.target, one.message) for d in decision.due):
+                before = track.status
+                self._do(now, facts.service, decision, one, track)
+                if track.status != before:
+                    house.changed(facts, track)
+        for facts in services:
+            self._remember(facts.service.id, tracks[facts.service.id])
 
     def _remember(self, service: ServiceId, track: Track) -> None:
         now = track.kept()
@@ -163,16 +157,7 @@ class Imagining:
         elif now != self._cases.get(service):
             self._changed[service] = now
 
-    def _with_credit(self, client: ClientFacts) -> ClientFacts:
-        """Read the client's credit, as the look before an act would."""
-        try:
-            details = self.ports.panel.client(client.client.id)
-        except BridgeError:
-            return client
-        self.ports.mirror.save_credit(client.client.id, details.credit, details.currency, self.today)
-        return replace(client, credit=details.credit)
-
-    def _do(self, facts: ServiceFacts, decision: Decision, due: Due, track: Track) -> None:
+    def _do(self, facts: ServiceFacts, really: Service, decision: Decision, due: Due, track: Track) -> None:
         """Imagine one step done, unless a pause or the hour holds it."""
         if due.kind in self._held_up or (due.kind is Kind.DELETE_BACKUPS and not self.ports.stores):
             return
@@ -185,9 +170,9 @@ class Imagining:
             n.message == SUSPENSION_WARNING and n.on < self.today for n in track.case.notices
         )
         self.steps.append(step_of(due, decision, self.today, self._announced, warned=warned))
-        self._after(facts, decision, due, track)
+        self._after(facts, really, decision, due, track)
 
-    def _after(self, facts: ServiceFacts, decision: Decision, due: Due, track: Track) -> None:
+    def _after(self, facts: ServiceFacts, really: Service, decision: Decision, due: Due, track: Track) -> None:
         today = self.today
         match due.kind:
             case Kind.NOTICE:
@@ -198,11 +183,11 @@ class Imagining:
                 track.status, track.reason = _DOWN, reason_for(due.invoices)
             case Kind.UNSUSPEND:
                 track.case = after_release(track.case, today, on_trust=_on_trust(facts, today))
-                track.status = track.reason = ""
+                track.status, track.reason = (_UP, really.suspension_reason) if _is_down(really) else ("", "")
             case Kind.TERMINATE:
                 track.case = after_end(track.case, today)
                 track.status, track.reason = _ENDED, ""
-                self._erase_with_the_end(facts, decision, track)
+                self._erase_with_the_end(facts, really, decision, track)
             case Kind.DELETE_BACKUPS:
                 track.case = replace(track.case, erased_on=today)
             case _:
@@ -210,11 +195,11 @@ class Imagining:
         if due.message:
             track.case = after_notice(track.case, SentNotice(due.message, None, today, True))
 
-    def _erase_with_the_end(self, facts: ServiceFacts, decision: Decision, track: Track) -> None:
+    def _erase_with_the_end(self, facts: ServiceFacts, really: Service, decision: Decision, track: Track) -> None:
         """With 0 days the deletion follows the end in the same run."""
         rules = view_of(facts, self.policy, self.today)[0].rules
         if self.ports.stores and rules.delete_backups_after_days == 0:
-            self._do(facts, decision, Due(Kind.DELETE_BACKUPS, "with the end of the service"), track)
+            self._do(facts, really, decision, Due(Kind.DELETE_BACKUPS, "with the end of the service"), track)
 
     # --- the record ---------------------------------------------------------------------------
 
@@ -266,6 +251,52 @@ class Imagining:
         self.ports.journal.put(SETTINGS, {"day": self.today.isoformat(), **values})
 
 
+class _Household:
+    """One client as it would stand by now: services with their imagined status, credit where it matters."""
+
+    def __init__(self, client: ClientFacts, ledgers: Ledgers, imagining: Imagining) -> None:
+        self.client, self.ledgers, self._by = client, ledgers, imagining
+
+    def changed(self, facts: ServiceFacts, track: Track) -> None:
+        """Let a service's imagined status be known to the client's other services."""
+        service = _as_imagined(facts, track)
+        self._become(replace(self.client, services={**self.client.services, service.id: service}))
+
+    def judged(self, facts: ServiceFacts, track: Track) -> tuple[ServiceFacts, Decision]:
+        """Judge one service; the client's credit is read before anything harmful, as the look before an act does."""
+        now, decision = self._decide(facts, track)
+        if self.client.credit is None and any(d.kind in HARMFUL_SET for d in decision.due):
+            client = self._with_credit()
+            if client is not self.client:
+                self._become(client)
+                return self._decide(facts, track)
+        return now, decision
+
+    def _decide(self, facts: ServiceFacts, track: Track) -> tuple[ServiceFacts, Decision]:
+        today = self._by.today
+        now = replace(
+            facts,
+            service=_as_imagined(facts, track),
+            client=self.client,
+            case=track.case,
+            approved=facts.approved | set(HARMFUL),
+            acted_today=facts.acted_today or track.case.last_act_on == today,
+        )
+        return now, decide(now, self._by.policy, today, self.ledgers, timed=False)
+
+    def _become(self, client: ClientFacts) -> None:
+        self.client, self.ledgers = client, Ledgers(client, self._by.policy, self._by.today)
+
+    def _with_credit(self) -> ClientFacts:
+        ports, client = self._by.ports, self.client.client.id
+        try:
+            details = ports.panel.client(client)
+        except BridgeError:
+            return self.client
+        ports.mirror.save_credit(client, details.credit, details.currency, self._by.today)
+        return replace(self.client, credit=details.credit)
+
+
 def forget(ports: Ports) -> None:
     """Acting begins: imagined cases go, every real one starts at its first stage. The record stays."""
     if ports.journal.shadow_cases():
@@ -290,15 +321,23 @@ def _met_by_reality(track: Track, facts: ServiceFacts, decision: Decision) -> Tr
         blank = real is ServiceStatus.SUSPENDED and not facts.service.suspension_reason.strip()
         if real is not ServiceStatus.ACTIVE and not blank:
             track.status = track.reason = ""
+    if track.status == _UP and not (_is_down(facts.service) and facts.service.suspension_reason == track.reason):
+        track.status = track.reason = ""
     told = facts.case
     if real is ServiceStatus.SUSPENDED and not track.status and told.settled_by not in ("", track.case.settled_by):
         track.case = replace(track.case, adoption=told.adoption, adopted_on=told.adopted_on, settled_by=told.settled_by)
     return track
 
 
-def _as_imagined(facts: ServiceFacts, track: Track) -> ServiceFacts:
-    service = replace(facts.service, status=ServiceStatus(track.status), suspension_reason=track.reason)
-    return replace(facts, service=service)
+def _as_imagined(facts: ServiceFacts, track: Track) -> Service:
+    if not track.status:
+        return facts.service
+    reason = track.reason if track.status == _DOWN else ""
+    return replace(facts.service, status=ServiceStatus(track.status), suspension_reason=reason)
+
+
+def _is_down(service: Service) -> bool:
+    return service.status is ServiceStatus.SUSPENDED
 
 
 def _on_trust(facts: ServiceFacts, today: date) -> bool:
