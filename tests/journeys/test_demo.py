@@ -43,7 +43,14 @@ def test_the_account_tells_who_was_warned_suspended_and_came_back(told: str) -> 
 
 def test_the_first_act_tells_what_shadow_mode_would_do_and_who_else_acts(messy: str) -> None:
     shadow, _, enforced = messy.partition("The house rules are enforced")
-    for words in ("Nothing was changed.", "by nobody we know", "switches it off", 'sets mode = "enforce"'):
+    for words in (
+        "adopt looks at 220 clients",
+        "Nothing was changed.",
+        "by nobody we know",
+        "shadow report:",
+        "switches it off",
+        'sets mode = "enforce"',
+    ):
         assert words in " ".join(shadow.split())
     for words in ("suspended: invoice", "Warned:"):
         assert words not in shadow
@@ -90,6 +97,12 @@ def test_machines_get_both_acts_and_the_proof() -> None:
     act, proof = last["summary"]["first_act"], last["summary"]["proof"]
     assert act["shadow_days"] == 8
     assert act["would_have"]["suspend"] > 0
+    assert act["adopt"]["book"]["clients"] == 220
+    assert {one["whose"] for one in act["adopt"]["suspended"]} == {"whmcs", "staff"}
+    assert {one["setting"] for one in act["adopt"]["settings"] if one["weight"] == "fights"} == {
+        "AutoSuspension",
+        "AutoTermination",
+    }
     assert {other["actor"] for other in act["by_others"]} >= {"unknown", "cron"}
     assert act["put_right_by_operator"] > 0
     assert proof["failed"] == {key: [] for key, _ in CLAIMS}

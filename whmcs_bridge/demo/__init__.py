@@ -6,7 +6,7 @@ from pathlib import Path
 
 from whmcs_bridge.demo.company import LIVING, Company, demo_settings
 from whmcs_bridge.demo.first_act import Takeover
-from whmcs_bridge.demo.proof import CLAIMS, Proof
+from whmcs_bridge.demo.proof import CLAIMS, Proof, taken_down_by_staff
 from whmcs_bridge.demo.story import Day, FirstAct, Journey, Line, Summary, Teller
 from whmcs_bridge.simulator.seed import generate
 from whmcs_bridge.simulator.seed_messy import messy_book
@@ -34,7 +34,7 @@ def play(
             act = takeover.act
             yield from takeover.play()
         living = sum(len(world.services_by_status.get(status, {})) for status in LIVING)
-        proof = Proof(world, book, first)
+        proof = Proof(world, taken_down_by_staff(world, *(book.abuse_blank if book is not None else ())), first)
         teller = Teller(company, Summary(len(world.clients), living, first, last, seed, proof, act))
         for number in range(days):
             yield teller.tell(company.live(first + number * ONE_DAY, proof.see))

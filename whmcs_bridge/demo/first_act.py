@@ -9,6 +9,8 @@ from whmcs_bridge.demo.plugin import REASON, OldPlugin
 from whmcs_bridge.demo.story import Day, FirstAct, Line, counted
 from whmcs_bridge.domain.case import Adoption
 from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.policy.whmcs_settings import SUSPENSION, TERMINATION, Weight
 from whmcs_bridge.ports import Actor, ForeignAct, ShadowStep
 from whmcs_bridge.simulator import modules
 from whmcs_bridge.simulator.records import Actor as Who
@@ -16,11 +18,11 @@ from whmcs_bridge.simulator.records import ServiceStatus
 from whmcs_bridge.simulator.seed_messy import MessyBook
 
 NIGHT_AT = dt.time(3, 30)
-PLUGIN_FOUND_AFTER_DAYS = 7
+PLUGIN_FOUND_AFTER_DAYS = 5
 ABUSE = "abuse, confirmed by support"
 """What staff writes into a suspension that had no reason."""
-FIGHTING = ("AutoSuspension", "AutoTermination")
-"""Settings of WHMCS that the operator switches off before the rules are enforced."""
+ODDITIES = 4
+"""So many of the oddest things about the book are told."""
 _DID = {"suspend": "suspended", "unsuspend": "given back", "terminate": "ended"}
 
 
@@ -42,21 +44,53 @@ class Takeover:
             day = self.first + dt.timedelta(days=number)
             self.company.at(day, NIGHT_AT)
             self.plugin.night()
+            last = number == self.days - 1
+            lines = list(self._switch_off(SUSPENSION)) if last else []
             book = self.company.live(day)
-            lines = [*self._would(day), *self._others(day)]
+            lines += [*self._would(day), *self._others(day)]
             if number == min(PLUGIN_FOUND_AFTER_DAYS, self.days) - 1:
                 lines += self._find_plugin(day)
-            if number == self.days - 1:
+            if last:
                 lines += self._enforce(day)
             lines += [Line(trouble, "harm") for trouble in book.troubles]
             yield Day(day, tuple(lines), act=1)
 
+    # --- the eve ----------------------------------------------------------------------------------
+
     def _adopt(self) -> Day:
-        """The eve: the book is read for the first time, and people settle what it cannot tell."""
+        """Adopt looks at the book; people settle what it cannot tell, and switch off what must not wait."""
         eve = self.first - dt.timedelta(days=1)
         self.company.at(eve, OPERATOR_AT)
-        self.company.bridge.snapshot()
-        return Day(eve, tuple(self._settle()), act=1)
+        found = self.company.bridge.adopt()
+        self.act.found = found.to_json()
+        whose = {one: len(found.of(one)) for one in Adoption}
+        past, coming = found.hindsight.whole, Counter[str]()
+        for counts in found.coming.by_day.values():
+            coming.update(counts)
+        soon = past.paid_after["1-3"] + past.paid_after["4-7"]
+        lines = [
+            f"adopt looks at {counted(found.clients, 'client')} and {counted(found.services, 'service')}, "
+            f"{found.in_debt} of them in debt, and changes nothing.",
+            f"{len(found.down)} are suspended: {whose[Adoption.WHMCS]} by WHMCS for debt, {whose[Adoption.STAFF]} by "
+            f"staff; {len(found.doubtful)} of these are doubtful.",
+            f"If nobody paid, the rules would warn {coming['warning']} and suspend {coming['suspend']} within 30 days, "
+            f"and end {coming['terminate']}; today they would suspend {found.coming.by_kind_today[Kind.SUSPEND]}.",
+            f"Last year, under these rules: {past.suspended} of {past.invoices} invoices paid so late that a service "
+            f"would have gone down; {soon} of them were paid within a week of that.",
+            *(f"Odd: {o.count} {o.text}." for o in sorted(found.oddities, key=lambda o: -o.count)[:ODDITIES]),
+        ]
+        told = [Line(text, "quiet") for text in lines]
+        told += [
+            Line(f"Fights the rules: {s.setting} ({s.value}). Advised: {s.set_to}.", "warn")
+            for s in found.settings
+            if s.weight is Weight.FIGHTS
+        ]
+        return Day(eve, (*told, *self._switch_off(TERMINATION), *self._settle()), act=1)
+
+    def _switch_off(self, setting: str) -> Iterator[Line]:
+        """Do in WHMCS what adopt advised."""
+        self.company.world.settings[setting] = ""
+        yield Line(f"As adopt advised, the {OPERATOR} switches {setting} off in WHMCS.", "staff")
 
     # --- what a day in shadow mode shows ----------------------------------------------------------
 
@@ -71,13 +105,12 @@ class Takeover:
         for act in acts:
             self.act.by_others[act.actor.value, act.kind] += 1
         for act in (a for a in acts if a.actor is Actor.UNKNOWN):
-            self.act.not_ours += not act.ours_too
             yield Line(self._unknown(act), "warn")
 
     def _unknown(self, act: ForeignAct) -> str:
         when = f" at {act.at:%H:%M}" if act.at is not None else ""
-        rules = "the rules would have, too" if act.ours_too else f"the rules would not have: {act.why_not}"
-        return f"{self.company.name_of(act.service)} was {_DID[act.kind]}{when} by nobody we know; {rules}."
+        rules = "the same" if act.ours_too else act.why_not
+        return f"{self.company.name_of(act.service)} was {_DID[act.kind]}{when} by nobody we know. The rules: {rules}."
 
     # --- what the operator does -------------------------------------------------------------------
 
@@ -109,26 +142,37 @@ class Takeover:
                 service = world.services[number]
                 if service.status == ServiceStatus.SUSPENDED and service.suspend_reason == REASON:
                     up += not modules.run_module(world, service, modules.UNSUSPEND)
-            abuse = {*self.book.abuse_blank, *self.book.abuse_named}
             for number, reason in self.plugin.released:
                 service = world.services[number]
-                if service.status == ServiceStatus.ACTIVE and number in abuse:
+                meant = bool(reason) or number in self.book.abuse_blank
+                if meant and service.status == ServiceStatus.ACTIVE:
                     down += not modules.run_module(world, service, modules.SUSPEND, reason=reason or ABUSE)
         self.company.deliver()
         self.act.put_right = up + down
         yield Line(
             f"The {OPERATOR} finds a plugin of years ago that suspends with the reason {REASON!r}, and switches it "
-            f"off: {counted(up, 'service')} it took down are given back, {counted(down, 'suspension')} for abuse "
-            "made good.",
+            f"off: of what it did, {counted(up, 'service')} are given back, and {counted(down, 'suspension')} by staff "
+            "made again.",
             "staff",
         )
 
     def _enforce(self, day: dt.date) -> Iterator[Line]:
+        """The report says how it stands; a person decides."""
         self.company.at(day, OPERATOR_AT)
-        for name in FIGHTING:
-            self.company.world.settings[name] = ""
+        report = self.company.bridge.shadow_report(self.days)
+        holding = [check for check in report.checks if check.ok]
+        yield Line(
+            f"shadow report: {len(holding)} of {len(report.checks)} conditions hold"
+            + ("; it is reasonable to enforce." if report.ready else "."),
+            "good" if report.ready else "warn",
+        )
+        for check in report.checks:
+            if not check.ok:
+                yield Line(f"Open: {check.text}; {check.todo}.", "warn")
+        self.act.ready, self.act.open_conditions = report.ready, [check.code for check in report.checks if not check.ok]
+        self.act.harmed = len(report.harmed)
         self.company.enforcing(True)
-        yield Line(f'The {OPERATOR} switches {" and ".join(FIGHTING)} off in WHMCS and sets mode = "enforce".', "staff")
+        yield Line(f'The {OPERATOR} sets mode = "enforce". Every case begins at its first stage.', "staff")
 
 
 def _told(steps: list[ShadowStep]) -> str:

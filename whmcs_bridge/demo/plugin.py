@@ -10,7 +10,7 @@ from whmcs_bridge.simulator.state import World
 ACTOR = "plugin"
 REASON = "Non-payment (AutoGuard)"
 SUSPENDS_A_NIGHT = 2
-RELEASES_EVERY_NIGHTS = 4
+RELEASES_EVERY_NIGHTS = 2
 
 
 class OldPlugin:
@@ -35,7 +35,7 @@ class OldPlugin:
                 if not modules.run_module(self.world, service, modules.SUSPEND, reason=REASON):
                     self.suspended.append(service.id)
             self._nights += 1
-            if self._nights % RELEASES_EVERY_NIGHTS == 2:
+            if self._nights % RELEASES_EVERY_NIGHTS == 0:
                 self._release_one()
 
     def _debtors(self) -> Iterator[Service]:

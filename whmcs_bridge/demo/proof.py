@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from whmcs_bridge.simulator.records import NO_DAY, Actor, Invoice, InvoiceStatus, Service
-from whmcs_bridge.simulator.seed_messy import MessyBook
+from whmcs_bridge.simulator.records import NO_DAY, Actor, Invoice, InvoiceStatus, Service, ServiceStatus
 from whmcs_bridge.simulator.state import SimEvent, World
 
 OWED = frozenset({InvoiceStatus.UNPAID, InvoiceStatus.COLLECTIONS, InvoiceStatus.PAYMENT_PENDING})
@@ -23,7 +22,7 @@ CLAIMS: tuple[tuple[str, str], ...] = (
     ("ended_unwarned", "ended without a final warning on an earlier day"),
     ("ended_too_early", "ended that had not been down for the waiting time since the bridge came"),
     ("released_owing", "given back while something was overdue for it"),
-    ("abuse_touched", "suspended by staff, and lifted or ended by the bridge"),
+    ("staffs_touched", "suspended by staff, for abuse or otherwise, and lifted or ended by the bridge"),
 )
 SHORTEST_WAIT_DAYS = 6
 """The shortest time between suspension and end in the demo's rules."""
@@ -34,7 +33,8 @@ class Proof:
     """Watches what the bridge does to services; each claim keeps the services for which it fails."""
 
     world: World
-    book: MessyBook | None
+    staffs: frozenset[int]
+    """Services that staff had taken down before the rules were enforced."""
     began: dt.date
     """First enforced day."""
     failed: dict[str, list[int]] = field(default_factory=lambda: {key: [] for key, _ in CLAIMS})
@@ -74,8 +74,7 @@ class Proof:
             self._claim("suspended_unwarned", service, self._was_warned(service, today, final=False))
             self._claim("suspended_protected", service, not is_protected(self.world, service, today))
             return
-        theirs = self.book is not None and service.id in _by_staff(self.book) and service.id not in self._ours
-        self._claim("abuse_touched", service, not theirs)
+        self._claim("staffs_touched", service, service.id not in self.staffs or service.id in self._ours)
         if act == "release":
             # on its way is not paid: the bridge waits for the money, and so do we
             self._claim("released_owing", service, not [each for each in owed if self.world.balance(each) > 100])
@@ -134,5 +133,7 @@ def is_protected(world: World, service: Service, today: dt.date) -> bool:
     return service.override and (service.override_until is None or today < service.override_until)
 
 
-def _by_staff(book: MessyBook) -> set[int]:
-    return {*book.abuse_blank, *book.abuse_named, *book.abuse_in_debt, *book.staff_overdue}
+def taken_down_by_staff(world: World, *known: int) -> frozenset[int]:
+    """Return the services that are down with a reason of somebody's, and of those known to be staff's the ones down."""
+    down = (world.services[number] for number in world.services_by_status.get(ServiceStatus.SUSPENDED, ()))
+    return frozenset(service.id for service in down if service.suspend_reason or service.id in known)

@@ -103,16 +103,22 @@ class FirstAct:
     """What came of it, in figures."""
 
     shadow_days: int
+    found: dict[str, Any] = field(default_factory=dict)
+    """What adopt found on the eve, as `adopt --json` has it."""
     would: Counter[str] = field(default_factory=Counter)
     """Steps that shadow mode would have carried out, by kind."""
     by_others: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(who, what): suspensions, releases and ends by others meanwhile."""
-    not_ours: int = 0
-    """Acts by nobody we know that the rules would not have asked for."""
     put_right: int = 0
     """Services that the operator gave back or took down again after the other program was off."""
     confirmed: Counter[str] = field(default_factory=Counter)
     """Blank suspensions that a person has settled, by whose they are."""
+    ready: bool = False
+    """The shadow report of the last day said that it is reasonable to enforce."""
+    open_conditions: list[str] = field(default_factory=list)
+    """Codes of those that did not hold."""
+    harmed: int = 0
+    """Imagined harm to somebody who had paid by then."""
 
     def told(self) -> str:
         """Say in a sentence what shadow mode was for."""
@@ -121,20 +127,23 @@ class FirstAct:
         return (
             f"in {counted(self.shadow_days, 'day')} of shadow before it: {counted(suspends, 'suspension')} and "
             f"{counted(ends, 'end')} foreseen and none carried out; {counted(unknown, 'act')} by nobody we know "
-            f"noticed, {self.not_ours} of them against the rules; {self.put_right} put right by the {OPERATOR}"
+            f"noticed, {self.put_right} of them put right by the {OPERATOR}"
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures for machines."""
         return {
             "shadow_days": self.shadow_days,
+            "adopt": self.found,
             "would_have": dict(sorted(self.would.items())),
             "by_others": [
                 {"actor": actor, "kind": kind, "count": n} for (actor, kind), n in sorted(self.by_others.items())
             ],
-            "by_unknown_against_the_rules": self.not_ours,
             "put_right_by_operator": self.put_right,
             "confirmed": dict(sorted(self.confirmed.items())),
+            "ready": self.ready,
+            "open_conditions": list(self.open_conditions),
+            "would_have_harmed_paid_up": self.harmed,
         }
 
 
