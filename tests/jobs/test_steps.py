@@ -201,6 +201,22 @@ def test_credit_that_does_not_cover_it_holds_nothing() -> None:
         assert service.status == "Suspended"
 
 
+def test_credit_that_covers_the_debt_keeps_the_backups_and_goes_to_staff() -> None:
+    """The plan must know it: a deletion that is skipped at the last look, day after day, is in no task."""
+    store = MemoryStore("vault")
+    with House.of(stores=[store]) as house:
+        client, service, _ = house.a_debtor(overdue=2)
+        store.put(ServiceId(service.id), "full.tar")
+        house.world.add_credit(client, 1000, "deposit")
+        house.sync()
+        house.world.set_service_status(service, ServiceStatus.CANCELLED, recorded=True)
+        house.next_day()
+        report = house.next_day()
+        assert house.withheld(report, service) == {"credit": "delete_backups"}
+        assert "credit" in house.task_codes()
+        assert store.count(ServiceId(service.id)) == 1
+
+
 def test_credit_is_read_only_for_clients_with_a_harmful_step_due() -> None:
     with House.of() as house:
         for _ in range(5):

@@ -23,7 +23,7 @@ from whmcs_bridge.plan.limits import GROUPS, stopped, stops_for, with_ways
 from whmcs_bridge.plan.model import Held, Plan, Step, Stop
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.cases import not_adopted, observe
-from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind, Note, Withheld
+from whmcs_bridge.policy.decision import HARMFUL_SET, ClientDecision, Decision, Due, Kind, Note, Withheld
 from whmcs_bridge.policy.rules import SUSPENSION_WARNING, reminder_days
 from whmcs_bridge.policy.vip import decide_client
 from whmcs_bridge.ports import ClientBook
@@ -32,7 +32,6 @@ VIP_SEEN = "vip:first-run"
 """Journal key: the house day on which an enforced run first looked at memberships."""
 KEEP_ENDED_DAYS = 800
 """An ended service's backups may wait so long for their day; after that its case is history."""
-HARMFUL_DUE = frozenset({Kind.SUSPEND, Kind.TERMINATE})
 
 
 @dataclass(slots=True)
@@ -181,7 +180,7 @@ def clients_of_interest(ports: Ports, memory: Memory) -> set[ClientId]:
 
 
 def _harms(decision: Decision) -> bool:
-    return any(d.kind in HARMFUL_DUE for d in decision.due)
+    return any(d.kind in HARMFUL_SET for d in decision.due)
 
 
 def _bills_unknown_addon(book: ClientBook) -> bool:
