@@ -714,6 +714,7 @@ class History(Oracle):
         self.house.adapter.front = Front(new, self.house.adapter.faults)
         self._connect()
         self.warned.clear()
+        self.restored = True
         self.disturbed.update(new.services)
         self.limits_changed = True
         return f"{len(old.invoices) - len(new.invoices)} invoices are gone"

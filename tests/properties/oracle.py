@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tests.house import House
@@ -26,6 +27,10 @@ OPEN = ("Unpaid", "Collections", "Payment Pending")
 ENDED = ("Terminated", "Cancelled", "Fraud")
 WARNING, FINAL = "Please pay before", "Final warning"
 WRITES = ("Module", "Update", "SendEmail", "AddCancelRequest")
+
+
+VALID_DAYS = 30
+Warned = tuple[str, int, int, int]
 
 
 @dataclass
@@ -49,8 +54,8 @@ class Oracle:
     reopened: Counter[int] = field(default_factory=Counter)
     disturbed: set[int] = field(default_factory=set)
     """Services with an exemption, a record or a staff act: their warnings may have to be repeated."""
-    warned: Counter[tuple[str, int, int, int]] = field(default_factory=Counter)
-    """(kind, service, oldest invoice, times it was reopened) -> mails that reached the log."""
+    warned: dict[Warned, list[date]] = field(default_factory=dict)
+    """(kind, service, oldest invoice, times it was reopened) -> days of the mails that reached the log."""
     approved: set[tuple[str, int]] = field(default_factory=set)
     """(kind, service) that a person has ever approved."""
     least: dict[str, int] = field(default_factory=dict)
@@ -60,7 +65,9 @@ class Oracle:
     lost_mails: list[Email] = field(default_factory=list)
     lost_log: list[SimEvent] = field(default_factory=list)
     """What a WHMCS restored from a backup has forgotten; clients and panels have not."""
-    _speaking: tuple[int, list[tuple[str, int, int, int]]] | None = None
+    restored: bool = False
+    """WHMCS went back to a backup: what the bridge did since has never happened there."""
+    _speaking: tuple[int, list[Warned]] | None = None
 
     # --- terms that the settings of this history have ever named --------------------------------------
 
@@ -172,7 +179,8 @@ class Oracle:
         before, warnings = self._speaking
         self._speaking = None
         if len(self.house.world.emails) > before and not next(reversed(self.house.world.emails.values())).failed:
-            self.warned.update(warnings)
+            for warning in warnings:
+                self.warned.setdefault(warning, []).append(self.house.today)
 
     def _act(self, name: str, service: Service) -> str:
         self.calls.append(Act(name, service.id, self.house.today))
@@ -317,7 +325,7 @@ class Oracle:
         downs += [e.at.date() for e in self.events("service:status", service) if e.detail.endswith("Suspended")]
         return min(downs) if first else max(downs)
 
-    def _warns_of(self, params: Params) -> list[tuple[str, int, int, int]]:
+    def _warns_of(self, params: Params) -> list[Warned]:
         """A warning for the same oldest debt of a service goes out once."""
         subject = params.text("customsubject")
         kind = next((k for k in (WARNING, FINAL) if subject.startswith(k)), "")
@@ -356,7 +364,7 @@ class Oracle:
             if mail.at.date() == day and not mail.failed and not mail.template
         )
         assert not [m for m, count in mails.items() if count > 1], f"the same mail twice on {day}: {mails}"
-        again = [key for key, count in self.warned.items() if count > 1 and key[1] not in self.disturbed]
+        again = [key for key, on in self.warned.items() if _too_often(on) and key[1] not in self.disturbed]
         assert not again, f"warned again about the same debt: {again}"
 
     def within_limits(self) -> None:
@@ -392,9 +400,16 @@ class Oracle:
             assert stops & codes, f"{len(report.plan.refused)} steps refused by {stops}, no task: {_codes(tasks)}"
         if not report.plan.complete or report.problems:
             assert any(code.startswith("run-problem") for code in codes), f"{report.problems}: no task"
+        if not self.restored:
+            assert "another-bridge" not in codes, f"there is no other bridge: {_codes(tasks)}"
         for service in (s for s in self.kept_down() if s.client in paid_up):
             told = any(t.is_about(service=ServiceId(service.id)) or _is_general(t) for t in tasks)
             assert told, f"service {service.id} owes nothing, is down, and no task says so: {report.summary()}"
+
+
+def _too_often(days: list[date]) -> bool:
+    """A warning is good for thirty days; before that nobody hears the same again."""
+    return any((later - earlier).days <= VALID_DAYS for earlier, later in pairwise(days))
 
 
 def _takes_down(event: SimEvent) -> bool:
