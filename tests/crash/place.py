@@ -26,6 +26,7 @@ import requests
 from requests.adapters import BaseAdapter
 
 from tests.house import NEVER_SLEEP, House, WorldClock, a_world, settings_of
+from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import AccountIdentity, BackupItem, JournalStep, StepState
@@ -244,13 +245,17 @@ class Trial:
 
     def sync(self, kill: Kill = NOWHERE, workers: int = 1) -> Run:
         """Run a sync in a child of its own; it dies where it should."""
+        return self.run(Bridge.sync, kill, workers)
+
+    def run(self, act: Callable[[Bridge], object], kill: Kill = NOWHERE, workers: int = 1) -> Run:
+        """Let the bridge act in a child of its own; it dies where it should."""
         here, there = socket.socketpair()
         marks = self.folder / "boundaries"
         marks.unlink(missing_ok=True)
         pid = os.fork()
         if pid == 0:
             here.close()
-            _child(there, self.folder, self.world, kill, marks, workers)
+            _child(there, self.folder, self.world, kill, marks, workers, act)
         there.close()
         calls: list[str] = []
         with here:
@@ -418,8 +423,16 @@ class WatchedStore(FolderStore):
         self._crossed("after:store.delete")
 
 
-def _child(line: socket.socket, folder: Path, world: World, kill: Kill, marks: Path, workers: int) -> None:
-    """Run one sync and leave for good; never returns."""
+def _child(
+    line: socket.socket,
+    folder: Path,
+    world: World,
+    kill: Kill,
+    marks: Path,
+    workers: int,
+    act: Callable[[Bridge], object],
+) -> None:
+    """Act and leave for good; never returns."""
     met: list[str] = []
     lock = threading.Lock()
 
@@ -445,7 +458,7 @@ def _child(line: socket.socket, folder: Path, world: World, kill: Kill, marks: P
         bridge.ports.workers = workers
         bridge.ports.journal = Watched(bridge.ports.journal, "journal", JOURNALED, crossed)
         bridge.ports.mirror = Watched(bridge.ports.mirror, "mirror", MIRRORED, crossed)
-        bridge.sync()
+        act(bridge)
         bridge.close()
         marks.write_text("\n".join(met))
         os._exit(0)

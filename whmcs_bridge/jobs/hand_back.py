@@ -22,6 +22,7 @@ from whmcs_bridge.jobs.carry import carry_out, without_module
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.hand import Hand, Now
+from whmcs_bridge.jobs.owed import send_owed
 from whmcs_bridge.jobs.pause import pause
 from whmcs_bridge.jobs.plan import clients_of_interest
 from whmcs_bridge.jobs.report import StepResult
@@ -275,6 +276,7 @@ def _carry_out(ports: Ports, memory: Memory, found: HandBack) -> None:
         hand = Hand(ports, memory, found.run, found.results)
         breaker = Breaker(ports.stopping)
         ports.stopping.acting = True
+        send_owed(hand)  # who was released by a run that was killed has not been told yet
         with ports.progress.task("handing back", len(found.releases) + len(found.blanks)) as bar:
             for step in (*found.releases, *found.blanks):
                 if breaker.tripped(step.kind):
