@@ -34,23 +34,25 @@ def first_day(bridge: Bridge, found: Status) -> Iterator[Finding]:
         text = f"services were handed back to WHMCS on {found.handed_back.started_at:%Y-%m-%d}"
         why = "an enforcing sync would look after them again"
         yield Finding("adoption", Grade.WARN, text, "stop the timer of sync, or: whmcs-bridge pause --off", why)
-    if not ever_adopted(bridge):
-        enforcing = found.mode == "enforce"
-        text = "enforced without adoption" if enforcing else "never adopted, mode shadow"
-        why = "nobody has looked at whose the old suspensions are, and at what the rules will do to an old book"
-        yield Finding("adoption", Grade.WARN if enforcing else Grade.INFO, text, "whmcs-bridge adopt", why)
-    elif found.mode != "enforce":
-        yield Finding("adoption", Grade.INFO, "adopted, mode shadow: nothing is changed yet")
-    else:
-        yield Finding("adoption", Grade.OK, "adopted, mode enforce")
+    yield from _adopted(bridge, enforcing=found.mode == "enforce")
     if found.scope:
         text = f"enforced only for {found.scope}"
         yield Finding("adoption", Grade.INFO, text, "", "all other clients stay as in shadow mode")
 
 
-def ever_adopted(bridge: Bridge) -> bool:
-    """`adopt` has written its findings into the journal."""
-    return bridge.journal.last_run("adopt") is not None
+def _adopted(bridge: Bridge, *, enforcing: bool) -> Iterator[Finding]:
+    newest = next(iter(bridge.journal.adoptions(1)), None)
+    if newest is None:
+        text = "enforced without adoption" if enforcing else "never adopted, mode shadow"
+        why = "nobody has looked at whose the old suspensions are, and at what the rules will do to an old book"
+        yield Finding("adoption", Grade.WARN if enforcing else Grade.INFO, text, "whmcs-bridge adopt", why)
+        return
+    text = f"adopted on {newest.day}, mode {'enforce' if enforcing else 'shadow: nothing is changed yet'}"
+    yield Finding("adoption", Grade.OK if enforcing else Grade.INFO, text)
+    if newest.policy_version != bridge.settings.policy.version:
+        why = "what adopt foresaw was under other rules"
+        text = f"the rules have changed since the adoption of {newest.day}"
+        yield Finding("adoption", Grade.INFO, text, "run adopt again to see what they do now", why)
 
 
 def runs(bridge: Bridge, found: Status) -> Iterator[Finding]:

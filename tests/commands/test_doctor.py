@@ -61,8 +61,8 @@ def settle(town: Town) -> None:
 
 def adopted(town: Town) -> None:
     with the_bridge(town) as bridge, bridge.journal.writer():
-        run = bridge.journal.begin_run("adopt", "shadow", bridge.today(), bridge.clock.now(), "v")
-        bridge.journal.end_run(run, bridge.clock.now(), "ok", "")
+        version = bridge.settings.policy.version
+        bridge.journal.add_adoption(bridge.today(), bridge.clock.now(), "ana", version, {})
 
 
 def the_bridge(town: Town, *, days: int = 0) -> Bridge:
@@ -425,7 +425,9 @@ def test_enforcing_without_adoption_is_a_warning(town: Town) -> None:
     town.settle(mode="shadow")
     the(town, "info", "adoption", "never adopted, mode shadow")
     adopted(town)
-    the(town, "info", "adoption", "adopted, mode shadow")
+    the(town, "info", "adoption", "mode shadow: nothing is changed yet")
+    town.settle(mode="shadow", more='[policy]\nmin_debt = "3.00"\n')
+    the(town, "info", "adoption", "the rules have changed since")
 
 
 def test_a_few_clients_first_is_a_note(town: Town) -> None:
