@@ -101,6 +101,7 @@ def _look_around(ports: Ports, memory: Memory, reading: Reading | None, until: d
         complete=complete,
         problems=problems,
         read_at=info.at if info is not None else None,
+        quiet=policy.calendar.is_quiet(today),
         scope=memory.scope.said(),
         coming=Coming(until),
         hindsight=Hindsight(policy, today),

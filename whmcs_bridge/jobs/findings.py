@@ -169,6 +169,8 @@ class Findings:
     complete: bool
     problems: Sequence[str]
     read_at: datetime | None
+    quiet: bool
+    """Nothing is suspended or ended today, a quiet day."""
     scope: str
     """For whom the bridge acts: `everyone`, or those named."""
     coming: Coming
