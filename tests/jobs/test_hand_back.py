@@ -266,3 +266,30 @@ def test_clients_outside_the_first_few_are_handed_back_too(house: House) -> None
     house.bridge.hand_back(by="ana")
     assert service.suspend_reason == ""
     assert house.bridge.journal.steps(service=service_id(service))[0].step.kind is Kind.HAND_BACK
+
+
+def test_it_ends_after_the_step_in_hand_and_goes_on_with_the_next_run(house: House) -> None:
+    first, _ = a_service_down(house)
+    second, _ = a_service_down(house)
+    stopping = house.bridge.ports.stopping
+
+    def signalled(_: HandBack) -> bool:
+        stopping.asked = True
+        return True
+
+    found = house.bridge.hand_back(by="ana", agree=signalled)
+    assert (found.outcome, found.exit_code, found.results) == ("interrupted", 1, [])
+    stopping.asked = False
+    assert house.bridge.hand_back(by="ana").exit_code == 0
+    assert (first.suspend_reason, second.suspend_reason) == ("", "")
+
+
+def test_a_server_that_fails_throughout_ends_it_early(house: House) -> None:
+    """Twelve services, and WHMCS refuses each: the breaker opens long before the last."""
+    services = [house.a_debtor(overdue=10)[1] for _ in range(12)]
+    house.sync()
+    house.faults(Fault("UpdateClientProduct", faults.Kind.ERROR, count=0))
+    found = house.bridge.hand_back(by="ana")
+    assert "broke off" in found.broken_off
+    assert 0 < len(found.results) < len(services)
+    assert all(service.suspend_reason for service in services)
