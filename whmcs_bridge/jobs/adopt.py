@@ -149,7 +149,7 @@ class _Look:
         self.memory, self.findings, self.complete = memory, findings, complete
         self.policy, self.today = ports.settings.policy, findings.today
         self.outlook = Outlook(self.policy, self.today, findings.coming.until)
-        self.oddities = Oddities(self.today, [service for _, service, _ in ports.mirror.lagging(self.today)])
+        self.oddities = Oddities(self.today)
         self.classless: dict[int, Classless] = {}
         self.deletes = bool(ports.stores)
         self.vip_group = ports.mirror.group_named(self.policy.vip.group) if self.policy.vip else None
@@ -163,7 +163,7 @@ class _Look:
         ledgers = Ledgers(client, self.policy, self.today)
         first = True
         for facts in services:
-            self._service(facts, ledgers, first=first)
+            self._service(facts, book, ledgers, first=first)
             first = False
         if self.policy.vip is not None:
             self._membership(client, ledgers)
@@ -175,7 +175,7 @@ class _Look:
         order = {Adoption.STAFF: 0, Adoption.WHMCS: 1, Adoption.OURS: 2}
         self.findings.down.sort(key=lambda d: (not d.doubt, order[d.whose], d.since or date.max, d.subject.service))
 
-    def _service(self, facts: ServiceFacts, ledgers: Ledgers, *, first: bool) -> None:
+    def _service(self, facts: ServiceFacts, book: ClientBook, ledgers: Ledgers, *, first: bool) -> None:
         found, status = self.findings, facts.service.status
         found.services += 1
         living = status is not None and status.living
@@ -194,6 +194,7 @@ class _Look:
         if first and facts.client.invoices:
             self.oddities.see_debt(view)
         if living:
+            self.oddities.see_service(view, book)
             self._living(facts, view, resolved)
         if weighed or known:
             self._ahead(facts, ledgers)
@@ -206,7 +207,6 @@ class _Look:
         return self.classless[number]
 
     def _living(self, facts: ServiceFacts, view: View, resolved: Resolved) -> None:
-        self.oddities.see_service(view)
         if view.counted.concerning:
             self.findings.in_debt += 1
             if not resolved.class_name:

@@ -1,19 +1,21 @@
 """What a book of many years holds that somebody should know before the rules are switched on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
-from whmcs_bridge.domain.book import Service
+from whmcs_bridge.domain.book import CancelRequest, Service
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
 from whmcs_bridge.domain.status import ClientStatus, ServiceStatus
 from whmcs_bridge.jobs.findings import Oddity, Subject
 from whmcs_bridge.policy import View
 from whmcs_bridge.policy.debt import SPECIAL
 from whmcs_bridge.policy.stages import request_is_due
+from whmcs_bridge.policy.vip import CYCLE_MONTHS, months_before
 from whmcs_bridge.ports import ClientBook
 
 EXAMPLES = 50
 """So many are kept by name."""
+LAG_DAYS = 3
 REQUEST_SLACK_DAYS = 7
 """A cancellation request is forgotten when it was due so many days ago."""
 
@@ -47,11 +49,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "collect it or write it off; it holds back no release unless old_debt says so",
     ),
     "lagging": (
-        "active services whose next due date is past though no open invoice bills them",
+        "active services whose next due date is past although nothing for them is overdue",
         "correct the date, or bill it: WHMCS's own cron suspends by that date, our rules never do",
     ),
     "request": (
-        "living services that were asked to end more than a week ago",
+        "living services that were asked to end, and whose day for that is past",
         "carry the request out in WHMCS, or delete it",
     ),
     "closed": (
@@ -72,8 +74,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
 class Oddities:
     """Counts each kind of KINDS, with the first examples."""
 
-    def __init__(self, today: date, lagging: Sequence[int]) -> None:
-        self.today, self._lagging = today, frozenset(lagging)
+    def __init__(self, today: date) -> None:
+        self.today = today
         self._found = {code: Oddity(code, text, todo) for code, (text, todo) in KINDS.items()}
 
     def found(self) -> list[Oddity]:
@@ -93,7 +95,7 @@ class Oddities:
                 self._see("unknown-status", subject_of(facts, service))
             elif not _lives(service):
                 continue
-            if service.id in self._lagging:
+            if not book.invoices and self._lags(service, book):
                 self._see("lagging", subject_of(facts, service))
             if closed and service.status is ServiceStatus.ACTIVE:
                 self._see("closed", subject_of(facts, service))
@@ -104,11 +106,25 @@ class Oddities:
             if found is not None and _lives(found):
                 self._see("missing" if number in book.missing else "moved", subject_of(facts, found))
 
-    def see_service(self, view: View) -> None:
+    def _lags(self, service: Service, book: ClientBook) -> bool:
+        """WHMCS has had time to bill what was due so long ago; who asked for an end is not billed any more."""
+        return (
+            service.status is ServiceStatus.ACTIVE
+            and service.next_due is not None
+            and service.next_due + timedelta(days=LAG_DAYS) < self.today
+            and service.amount > 0
+            and service.billing_cycle.strip().casefold() in CYCLE_MONTHS
+            and service.id not in book.cancel_requests
+        )
+
+    def see_service(self, view: View, book: ClientBook) -> None:
         """Look at a living service whose client has an open invoice, or that has a cancellation request."""
         facts = view.facts
         for code in self._of_service(facts, view):
             self._see(code, subject_of(facts.client, facts.service))
+        owes = view.counted.concerning or view.counted.pending
+        if book.invoices and not owes and self._lags(facts.service, book):
+            self._see("lagging", subject_of(facts.client, facts.service))
 
     def see_debt(self, view: View) -> None:
         """Look once at a client's open invoices, as one of its services sees them."""
@@ -128,12 +144,20 @@ class Oddities:
                 yield "override"
             if facts.product is not None and not facts.product.module:
                 yield "no-module"
-        if facts.cancel_request is not None and request_is_due(view):
-            asked = facts.cancel_request.at
-            due = service.next_due if service.next_due is not None and asked is None else None
-            since = asked.date() if asked is not None else due
-            if since is not None and since + timedelta(days=REQUEST_SLACK_DAYS) < self.today:
-                yield "request"
+        if facts.cancel_request is not None and self._forgotten(
+            facts.cancel_request, service, due=request_is_due(view)
+        ):
+            yield "request"
+
+    def _forgotten(self, request: CancelRequest, service: Service, *, due: bool) -> bool:
+        """The day on which it should have been carried out is past: a new period has begun since it was made."""
+        if request.at is None:
+            return due
+        asked = request.at.date()
+        months = CYCLE_MONTHS.get(service.billing_cycle.strip().casefold())
+        if service.next_due is not None and months is not None and asked < months_before(service.next_due, months):
+            return True
+        return due and asked + timedelta(days=REQUEST_SLACK_DAYS) < self.today
 
     def _see(self, code: str, subject: Subject) -> None:
         oddity = self._found[code]
