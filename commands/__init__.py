@@ -27,6 +27,7 @@ SECTIONS = {
         "tasks": Entry("commands.tasks:tasks", "List what staff has to do; mark done, snooze."),
     },
     "Ask": {
+        "morning": Entry("commands.morning:morning", "Print the staff's mail of a day; send today's."),
         "status": Entry("commands.status:status", "Show how the house stands; a check for monitoring."),
         "shadow": Entry("commands.shadow:shadow", "Compare what would have been done with what others did."),
         "explain": Entry("commands.explain:explain", "Explain a service or client: why, and what comes next."),

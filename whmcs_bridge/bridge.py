@@ -18,6 +18,8 @@ from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.findings import Findings
 from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
+from whmcs_bridge.jobs.letter import Letter
+from whmcs_bridge.jobs.morning import letter_of_today, send_by_hand
 from whmcs_bridge.jobs.pause import Pause, end_pause, pause
 from whmcs_bridge.jobs.reevaluate import reevaluate
 from whmcs_bridge.jobs.report import RunReport
@@ -166,6 +168,14 @@ class Bridge:
         return end_pause(self.ports)
 
     # --- what people ask and tell -------------------------------------------------------------
+
+    def morning_letter(self) -> Letter:
+        """Write today's morning mail from mirror and journal; raises Locked while a run is under way."""
+        return letter_of_today(self.ports)
+
+    def send_morning(self, letter: Letter) -> None:
+        """Send it, once a house day; raises UsageProblem where it may be out already, BridgeError where it fails."""
+        send_by_hand(self.ports, letter)
 
     def status(self) -> Status:
         """How the house stands, from mirror and journal alone."""

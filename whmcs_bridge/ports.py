@@ -604,8 +604,8 @@ class Journal(Protocol):
         """The newest `limit` steps that answer to all that is given, newest first; both days included."""
         ...
 
-    def tally(self, since: date, until: date) -> Mapping[tuple[str, StepState], int]:
-        """(kind, state) -> steps of these house days, both included."""
+    def tally(self, since: date, until: date) -> Mapping[tuple[str, str, StepState], int]:
+        """(kind, name of a notice, state) -> steps of these house days, both included."""
         ...
 
     def counts(self, day: date) -> Mapping[tuple[str, bool], int]:

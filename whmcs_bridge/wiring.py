@@ -90,6 +90,7 @@ def open_bridge(
         progress=progress or Silent(),
         workers=1 if adapter is not None else settings.whmcs.connections,
         actor=actor,
+        morning_folder=None if in_memory else settings.folder / "morning",
     )
     return Bridge(ports, (api.close, mirror.close, journal.close))
 

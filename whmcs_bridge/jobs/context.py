@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Protocol
 
 from whmcs_bridge.ports import BackupStore, Clock, Journal, Mirror, Panel
@@ -54,6 +55,8 @@ class Ports:
     stopping: Stopping = field(default_factory=Stopping)
     actor: str = "bridge"
     """Who asks: the timer, or the name of a person."""
+    morning_folder: Path | None = None
+    """Where the staff's morning mails are written as files; None: nowhere."""
     debt_mail_subjects: Sequence[str] | None = None
     """Subjects of WHMCS's own debt mails, read once a run where needed."""
     _day: date | None = None

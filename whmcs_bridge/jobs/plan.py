@@ -73,6 +73,11 @@ class Onlooker(Protocol):
         """Services whose clients have to be judged for its sake."""
         ...
 
+    @property
+    def days_ahead(self) -> int:
+        """By so many days it looks further ahead than a run has to."""
+        ...
+
     def look(
         self,
         client: ClientFacts,
@@ -121,7 +126,7 @@ def _judge_book(
     if onlooker is not None:
         also |= mirror.clients_of(onlooker.services)
     with ports.progress.task("judging") as bar:
-        ahead = reminder_days(policy)
+        ahead = reminder_days(policy) + (onlooker.days_ahead if onlooker is not None else 0)
         for book in mirror.books(today, also, everyone=policy.vip is not None, days_ahead=ahead):
             bar.advance()
             judged.clients += 1

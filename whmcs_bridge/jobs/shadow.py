@@ -81,6 +81,11 @@ class Imagining:
         """Services with an imagined case: their clients have to be judged, also when nothing is owed any more."""
         return self._cases
 
+    @property
+    def days_ahead(self) -> int:
+        """It looks at the day of the run."""
+        return 0
+
     def look(
         self,
         client: ClientFacts,
@@ -107,6 +112,14 @@ class Imagining:
         elif self._moved.get(key) != wanted.kind.value:
             self._moved[key] = wanted.kind.value
             self.steps.append(client_step(wanted, decision, self.today))
+
+    def as_it_stands(self, facts: ServiceFacts) -> ServiceFacts:
+        """The service as it would stand by now, after what this run has imagined."""
+        number = facts.service.id
+        shadow = self._changed.get(number) or (None if number in self._gone else self._cases.get(number))
+        if shadow is None:
+            return facts
+        return replace(facts, service=_as_imagined(facts, Track.of(shadow)), case=shadow.case, acted_today=False)
 
     # --- one service --------------------------------------------------------------------------
 

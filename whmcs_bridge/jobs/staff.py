@@ -1,14 +1,14 @@
 """What the house as a whole has to tell its staff, beside what the judgement of each service says."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.ports import Member, Task
+from whmcs_bridge.ports import Member, MorningMail, Task
 
 MISSING: Final = "missing"
 REACHED: Final[Mapping[str, ServiceStatus]] = {
@@ -31,6 +31,7 @@ def house_notes(ports: Ports, judged: Sequence[Note]) -> list[Note]:
     notes.extend(_missing(ports))
     notes.extend(_lagging(ports))
     notes.extend(_still_failing(ports))
+    notes.extend(_lost_mail(ports))
     return notes
 
 
@@ -63,6 +64,24 @@ def _has_worked(ports: Ports, code: str, member: Member) -> bool:
     if found is None or found.status is None:
         return False
     return found.status.ended or found.status is REACHED[code]
+
+
+def lost_mail_note(mail: MorningMail) -> Note:
+    """A morning mail that was not sent, or may not have been."""
+    if mail.state == "failed":
+        text, again = f"the morning mail of {mail.day} was not sent: {mail.note}", "the day's next sync tries again; "
+    else:
+        text, again = f"whether the morning mail of {mail.day} was sent is not known: {mail.note or 'no answer'}", ""
+    todo = f"{again}it can be read: whmcs-bridge morning --date {mail.day}"
+    return Note("morning-mail", text, todo)
+
+
+def _lost_mail(ports: Ports) -> Iterator[Note]:
+    """The newest mail went wrong: said until one has gone out."""
+    today = ports.today()
+    mail = ports.journal.morning_mail(today) or ports.journal.morning_mail(today - timedelta(days=1))
+    if mail is not None and mail.state in ("failed", "begun"):
+        yield lost_mail_note(mail)
 
 
 # --- for readers ----------------------------------------------------------------------------------

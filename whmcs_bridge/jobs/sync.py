@@ -13,6 +13,7 @@ from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand
 from whmcs_bridge.jobs.mails import look_up_deliveries
+from whmcs_bridge.jobs.morning import Morning
 from whmcs_bridge.jobs.notices import send_notices
 from whmcs_bridge.jobs.owed import send_owed
 from whmcs_bridge.jobs.pause import held_up
@@ -45,7 +46,14 @@ def sync(
     Raises Locked when another run is under way, DatabaseTrouble when the journal cannot be written.
     """
     with ports.journal.writer(), ports.one_day():
-        return _run(ports, "sync", allow or {}, accept_sanity, on_planned, reviewed=None)
+        morning = Morning(ports)
+        try:
+            report = _run(ports, "sync", allow or {}, accept_sanity, on_planned, reviewed=None, morning=morning)
+        except WhmcsError as error:
+            morning.not_read(error)
+            raise
+        morning.send(report)
+        return report
 
 
 def apply(
@@ -93,6 +101,7 @@ def _run(
     on_planned: Callable[[Plan], None] | None,
     *,
     reviewed: Reviewed | None,
+    morning: Morning | None = None,
 ) -> RunReport:
     today, journal, settings = ports.today(), ports.journal, ports.settings
     enforcing = settings.enforcing
@@ -109,6 +118,8 @@ def _run(
             problems += look_up_deliveries(ports, memory)
         if not reading.unreachable:
             others.find(ports, memory, run)
+        elif morning is not None:
+            morning.reachable = False
         doubted = sanity.clock_in_doubt(ports, accept_sanity)
         if enforcing and reading.complete and not reading.gaps and not doubted:
             records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
@@ -122,7 +133,7 @@ def _run(
             read_live=True,
             observing=enforcing,
             problems=problems,
-            onlooker=imagining,
+            onlooker=morning.beside(imagining) if morning is not None else imagining,
             reviewed=reviewed,
         )
         if imagining is None:

@@ -102,13 +102,14 @@ def steps(conn: sqlite3.Connection, wanted: dict[str, object], limit: int) -> li
     )
 
 
-def tally(conn: sqlite3.Connection, since: date, until: date) -> dict[tuple[str, StepState], int]:
+def tally(conn: sqlite3.Connection, since: date, until: date) -> dict[tuple[str, str, StepState], int]:
     """See ports.Journal."""
     rows = conn.execute(
-        "SELECT kind, state, count(*) FROM steps WHERE day BETWEEN ? AND ? GROUP BY kind, state",
+        "SELECT kind, iif(kind='notice', json_extract(body, '$.message'), '') AS message, state, count(*) FROM steps "
+        "WHERE day BETWEEN ? AND ? GROUP BY kind, message, state",
         (since.isoformat(), until.isoformat()),
     )
-    return {(kind, StepState(state)): count for kind, state, count in rows}
+    return {(kind, message or "", StepState(state)): count for kind, message, state, count in rows}
 
 
 def counts(conn: sqlite3.Connection, day: date) -> dict[tuple[str, bool], int]:

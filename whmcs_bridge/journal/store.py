@@ -101,7 +101,7 @@ class SqliteJournal:
         with self._store.looking as conn:
             return stepping.steps(conn, wanted, limit)
 
-    def tally(self, since: date, until: date) -> Mapping[tuple[str, StepState], int]:
+    def tally(self, since: date, until: date) -> Mapping[tuple[str, str, StepState], int]:
         with self._store.looking as conn:
             return stepping.tally(conn, since, until)
 

@@ -1,6 +1,6 @@
 """The rules of the house as data, and their layers: defaults, class, client group, client, service."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -273,10 +273,18 @@ class Resolved:
 
 def reminder_days(policy: Policy) -> int:
     """Return how many days before a due date the earliest reminder of any layer goes out; 0 for none."""
+    return max([0, *(-day for day in _notice_days(policy))])
+
+
+def early_notice_days(policy: Policy) -> frozenset[int]:
+    """Return the days up to the due date on which any layer sends a notice: 0, or negative before it."""
+    return frozenset(day for day in _notice_days(policy) if day <= 0)
+
+
+def _notice_days(policy: Policy) -> Iterator[int]:
     layers = (policy.defaults, *(c.layer for c in policy.classes), *policy.groups.values())
-    every = (*layers, *policy.clients.values(), *policy.services.values())
-    days: list[int] = [-notice.day for layer in every for notice in layer.get("notices", ())]
-    return max([0, *days])
+    for layer in (*layers, *policy.clients.values(), *policy.services.values()):
+        yield from (int(notice.day) for notice in layer.get("notices", ()))
 
 
 def choose_class(policy: Policy, product_id: int, product_group: str, product_type: str) -> tuple[str, ...]:
