@@ -18,12 +18,87 @@ from whmcs_bridge.simulator.records import Actor, Currency, ServiceStatus
 
 
 def test_without_an_invoice_nothing_is_suspended() -> None:
-    """Story 1: the next due date lies a year back, and nobody ever made an invoice."""
+    """Story 1: the next due date lies a year back, and nobody ever made an invoice. Staff is told."""
     with House.of() as house:
         service = house.a_service(next_due=date(2024, 3, 1))
         house.next_day(20)
         assert service.status == ServiceStatus.ACTIVE
         assert house.events("module:") == []
+        (task,) = [t for t in house.bridge.journal.tasks() if t.code == "due-date-lag"]
+        assert task.service == service.id
+
+
+def test_invoices_made_by_mistake_suspend_nobody_before_a_person_has_looked() -> None:
+    """Story 9: continuous invoicing was switched on, and a month later nobody has noticed but the bridge."""
+    config = {"class": {"hosting": HOSTING}, "sanity": {"new_overdue_factor": 5}}
+    with House.of(config) as house:
+        house.a_debtor(overdue=1)
+        prepaid = [house.a_service() for _ in range(30)]
+        house.sync()
+        house.pass_days()
+        for service in prepaid:
+            house.an_invoice(service, due=-5, made=-20)
+        for _ in range(30):
+            report = house.next_day()
+            assert "sanity:new-overdue" in {stop.code for stop in report.plan.stops}
+        assert len(report.plan.refused) >= len(prepaid)
+        assert house.events("module:") == []
+        assert "sanity:new-overdue" in house.task_codes()
+        codes = [stop.code.removeprefix("sanity:") for stop in report.plan.stops]
+        done_now = done(house.sync(accept_sanity=codes))
+        assert done_now.count("suspend") == 1 + len(prepaid)
+
+
+def test_the_clock_stands_still_while_the_panel_is_down() -> None:
+    """Story 13: nobody can pay for four days; who had one day left when it began has it still afterwards."""
+    with House.of() as house:
+        _, service, _ = house.a_debtor()
+        house.next_day(2)
+        house.pass_days()
+        down = Record(
+            0, RecordKind.FREEZE, RecordState.OPEN, "Ann", "panel down", house.today, house.today, house.day(3)
+        )
+        house.bridge.record(down)
+        house.sync()
+        house.next_day(3)
+        assert service.status == "Active"
+        house.next_day()
+        assert service.status == "Suspended"
+
+
+@pytest.mark.parametrize("page_size", [1, 25, 250])
+def test_a_book_larger_than_a_page_is_read_to_its_end(page_size: int) -> None:
+    """Story 14: WHMCS gives 25 rows where nobody asks for more; the debtor is the last of sixty, the payer too."""
+    with House.of(page_size=page_size) as house:
+        for _ in range(58):
+            house.an_invoice(house.a_service(), due=20)
+        _, payer, paid = house.a_debtor(overdue=3)
+        house.pay(paid)
+        _, debtor, _ = house.a_debtor(overdue=3)
+        house.sync()
+        assert (payer.status, debtor.status) == ("Active", "Suspended")
+
+
+@pytest.mark.parametrize("hours", [-11, 11])
+def test_days_are_the_houses_own_where_whmcs_lives_in_another_time_zone(hours: int) -> None:
+    """Story 20: WHMCS's own date is a day behind, or ahead, for half of each day."""
+
+    class Clock:
+        def now(self) -> datetime:
+            return house.world.clock.replace(tzinfo=UTC) + timedelta(hours=hours)
+
+    start = datetime(2025, 3, 10, 18, 0) if hours > 0 else datetime(2025, 3, 10, 6, 0)  # noqa: DTZ001
+    with House.of({"class": {"hosting": HOSTING}, "sanity": {}}, world=a_world(start)) as house:
+        house.bridge.ports.clock = Clock()
+        today = Clock().now().date()
+        assert today != house.today
+        service = house.a_service()
+        invoice = house.an_invoice(service, made=-20)
+        invoice.due = today
+        house.next_day(2)
+        assert service.status == "Active"
+        house.next_day()
+        assert service.status == "Suspended"
 
 
 def test_a_receipt_holds_until_its_bank_day_deadline() -> None:
