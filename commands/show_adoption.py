@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FEW = 8
 """Rows of a list without --all."""
+NAMED = 4
+"""Services named in a command to copy."""
 WARNING = "yellow"
 EVERYONE = "everyone"
 WHOSE = {
@@ -83,6 +85,9 @@ def _header(out: Console, found: Findings) -> None:
     )
     if found.scope != EVERYONE:
         wrapped(out, f"The bridge acts for {found.scope} only.", style=WARNING)
+    age = (found.today - found.read_at.date()).days if found.read_at is not None else 0
+    if age > 0:
+        out.print(Text(f"What was read is {plural(age, 'day')} old: what was paid since is not in it.", style=WARNING))
     if not found.complete:
         out.print(Text("What was read is not complete: some of this is wrong.", style=HARMFUL))
     for problem in gathered(found.problems):
@@ -136,8 +141,8 @@ def _owes(one: Down) -> str:
 
 
 def _confirming(out: Console, doubtful: Sequence[Down]) -> None:
-    numbers = [one.subject.service for one in doubtful[:FEW]]
-    some = " ".join(str(n) for n in numbers) + (" ..." if len(doubtful) > FEW else "")
+    some = " ".join(str(one.subject.service) for one in doubtful[:NAMED])
+    some += " ..." if len(doubtful) > NAMED else ""
     command(out, "  for billing (lifted by the next sync, nothing is owed): ", f"whmcs-bridge adopt --confirm {some}")
     command(out, "  for anything else, so that nobody asks again: ", "whmcs-bridge adopt --confirm N... --as staff")
 
@@ -210,10 +215,9 @@ def _spans(today: date, until: date, *, everything: bool) -> Iterator[tuple[str,
 
 def _first_run(out: Console, found: Findings) -> None:
     due = found.coming.by_kind_today
-    down, lifted = due[Kind.SUSPEND], due[Kind.UNSUSPEND]
+    down, ended, lifted = due[Kind.SUSPEND], due[Kind.TERMINATE], due[Kind.UNSUSPEND]
     said = f"A first enforced run today suspends {f'at most {down:,}' if down else 'nobody'}"
-    said += f", ends {due[Kind.TERMINATE] or 'nobody'}"
-    said += f" and lifts {lifted:,}" if lifted else ""
+    said += f" and ends {f'{ended:,}' if ended else 'nobody'}" + (f"; it lifts {lifted:,}" if lifted else "")
     out.print(Text(f"{said}{' (it is a quiet day)' if found.quiet else ''}.", style="bold"))
     for refusal in found.refusals:
         out.print(Text(f"  The limits would refuse that: {refusal.why}.", style=WARNING))

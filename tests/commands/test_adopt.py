@@ -46,7 +46,7 @@ def test_the_report_fits_into_100_columns_and_says_what_to_do(town: Town) -> Non
         "WHMCS's      1",
         "To settle: 1 service, no reason given, nothing owed",
         "whmcs-bridge adopt --confirm 4",
-        "A first enforced run today suspends at most 1, ends nobody",
+        "A first enforced run today suspends at most 1 and ends nobody",
         "AutoSuspension is on, 5 days -> off",
         "whmcs-bridge shadow report",
     ):

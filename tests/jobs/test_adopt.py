@@ -193,6 +193,21 @@ def test_what_the_limits_would_refuse_is_said_with_the_way_past() -> None:
         assert refusal.way_past == "whmcs-bridge sync --allow suspend=5"
 
 
+def test_a_run_for_a_few_first_begins_with_those_alone() -> None:
+    """The days to come are told for everybody; what we suspended ourselves is given back to anybody."""
+    with House.of() as house:
+        first, _, _ = house.a_debtor(overdue=5)
+        house.a_debtor(overdue=5)
+        ours = house.a_service()
+        ours.status, ours.suspend_reason = "Suspended", "Overdue: invoice 99 [whmcs-bridge]"
+        house.bridge.snapshot()
+        house.bridge.enforce_only([], [client_id(first)], "ana")
+        findings = house.bridge.adopt()
+        assert findings.coming.by_day[house.today] == {"suspend": 2, "unsuspend": 1}
+        assert findings.coming.by_kind_today == {Kind.SUSPEND: 1, Kind.UNSUSPEND: 1}
+        assert Counter(step.kind for step in house.sync().plan.steps) == findings.coming.by_kind_today
+
+
 def test_vip_moves_are_foreseen() -> None:
     rules = {"class": {"hosting": HOSTING}, "vip": {"group": "VIP"}}
     with House.of(rules) as house:

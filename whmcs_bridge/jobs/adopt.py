@@ -220,14 +220,19 @@ class _Look:
         for step in self.outlook.of(facts, ledgers):
             if step.kind is Kind.DELETE_BACKUPS and not self.deletes:
                 continue
-            subject = subject or subject_of(facts.client, facts.service)
-            self._count(step.date, step.kind, column_of(step.kind, step.message), subject)
+            if subject is None:
+                subject = subject_of(facts.client, facts.service)
+                ours = carries_our_reason(facts.service.suspension_reason)
+                acted_for = self.memory.scope.takes(facts.client.client, facts.client.group)
+            now = acted_for or (ours and step.kind is Kind.UNSUSPEND)
+            self._count(step.date, step.kind, column_of(step.kind, step.message), subject, now=now)
             coming.needs_approval += step.needs_approval
 
-    def _count(self, day: date, kind: Kind, column: str, subject: Subject) -> None:
+    def _count(self, day: date, kind: Kind, column: str, subject: Subject, *, now: bool) -> None:
+        """Count a step; `now`: the bridge acts for this client already, not only for a few others."""
         coming = self.findings.coming
         coming.by_day.setdefault(day, Counter())[column] += 1
-        if day == self.today:
+        if now and day == self.today:
             coming.by_kind_today[kind] += 1
         first = coming.first.setdefault(column, [])
         if len(first) < SHOWN_FIRST or day < first[-1][0]:
@@ -239,14 +244,15 @@ class _Look:
         """Moves into and out of the VIP group: today's, and those of members whose invoices fall due."""
         subject = Subject(client.client.id, client.client.name)
         decision = decide_client(client, self.policy, self.vip_group, self.today, ledgers)
+        now = self.memory.scope.takes(client.client, client.group)
         for due in decision.due:
-            self._count(self.today, due.kind, "vip", subject)
+            self._count(self.today, due.kind, "vip", subject, now=now)
         if decision.due or self.vip_group is None or client.client.group_id != self.vip_group.id:
             return
         book = ledgers.under(Rules(**self.policy.defaults))
         first = min((e.due for e in book.entries if e.counts_for_standing and not e.overdue), default=None)
         if first is not None and self.today <= first < self.findings.coming.until:
-            self._count(first + timedelta(days=1), Kind.VIP_REMOVE, "vip", subject)
+            self._count(first + timedelta(days=1), Kind.VIP_REMOVE, "vip", subject, now=now)
 
 
 # --- whose a suspension is ----------------------------------------------------------------------

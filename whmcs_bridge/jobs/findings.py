@@ -135,6 +135,7 @@ class Coming:
     by_day: dict[date, Counter[str]] = field(default_factory=dict)
     """Day -> column of COLUMNS -> steps."""
     by_kind_today: Counter[Kind] = field(default_factory=Counter)
+    """What a run today would begin, for those for whom the bridge acts."""
     needs_approval: int = 0
     """Steps among them that wait for a person first."""
     first: dict[str, list[tuple[date, Subject]]] = field(default_factory=dict)
