@@ -422,6 +422,19 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyText:
+    """Rules that were in force."""
+
+    version: str
+    first_used_on: date
+    last_used_on: date
+    text: str
+    """JSON, a line a value."""
+    runs: int = 0
+    """Runs under it."""
+
+
+@dataclass(frozen=True, slots=True)
 class MorningMail:
     """The staff's mail of one house day."""
 
@@ -700,7 +713,18 @@ class Journal(Protocol):
         ...
 
     def end_morning_mail(self, day: date, state: str, at: datetime, note: str = "") -> None: ...
-    def note_policy(self, version: str, text: str, on: date) -> None: ...
+    def note_policy(self, version: str, text: str, on: date) -> None:
+        """Keep the rules under their version, with the first and last house day of use."""
+        ...
+
+    def policy_is_noted(self, version: str, on: date) -> bool:
+        """This version's text is kept, and this day noted as one of its use."""
+        ...
+
+    def policies(self) -> list[PolicyText]:
+        """Every version that was in force, the newest in use first."""
+        ...
+
     def accept_event(
         self, event_id: str, point: str, client: ClientId | None, payload: Mapping[str, Any], at: datetime
     ) -> bool:

@@ -151,7 +151,8 @@ from whmcs_bridge.journal import SqliteJournal
 journal = SqliteJournal(Path(sys.argv[1]))
 settings = SimpleNamespace(mode="enforce", policy=SimpleNamespace(version="x"))
 ports = SimpleNamespace(journal=journal, actor="another process", settings=settings,
-                        now=lambda: datetime(2025, 3, 10, 12, tzinfo=timezone.utc))
+                        now=lambda: datetime(2025, 3, 10, 12, tzinfo=timezone.utc),
+                        begin_run=lambda job: journal.begin_run(job, "enforce", ports.now().date(), ports.now(), "x"))
 pause(ports)
 journal.close()
 """

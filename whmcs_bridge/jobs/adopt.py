@@ -49,7 +49,7 @@ def adopt(ports: Ports, *, offline: bool = False, days: int = AHEAD_DAYS) -> Fin
     """
     with ports.journal.writer(), ports.one_day():
         journal, settings, today = ports.journal, ports.settings, ports.today()
-        run = journal.begin_run("adopt", settings.mode, today, ports.now(), settings.policy.version)
+        run = ports.begin_run("adopt")
         outcome, summary = "failed", "did not finish"
         try:
             memory = Memory(journal, today)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from whmcs_bridge.ports import BackupStore, Clock, Journal, Mirror, Panel
 from whmcs_bridge.settings.model import Settings
+from whmcs_bridge.settings.version import text_of
 
 
 class Bar(Protocol):
@@ -63,6 +64,13 @@ class Ports:
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def begin_run(self, job: str) -> int:
+        """Open a run in the journal, under the rules in force, whose text is kept; return its number."""
+        today, policy, journal = self.today(), self.settings.policy, self.journal
+        if not journal.policy_is_noted(policy.version, today):
+            journal.note_policy(policy.version, text_of(policy), today)
+        return journal.begin_run(job, self.settings.mode, today, self.now(), policy.version)
 
     def today(self) -> date:
         """The house day; within a run, the day on which it began."""

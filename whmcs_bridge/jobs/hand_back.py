@@ -269,8 +269,8 @@ def _other_words(facts: ServiceFacts) -> Iterator[Leftover]:
 
 def _carry_out(ports: Ports, memory: Memory, found: HandBack) -> None:
     found.paused = pause(ports, reason="handed back to WHMCS").why
-    settings, journal = ports.settings, ports.journal
-    found.run = journal.begin_run(JOB, settings.mode, found.today, ports.now(), settings.policy.version)
+    journal = ports.journal
+    found.run = ports.begin_run(JOB)
     finished = False
     try:
         hand = Hand(ports, memory, found.run, found.results)

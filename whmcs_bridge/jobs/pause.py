@@ -66,8 +66,7 @@ def end_pause(ports: Ports) -> Pause | None:
 def _write_down(ports: Ports, line: str) -> None:
     """Keep who paused and went on in the list of runs: the value itself only tells of now."""
     journal, now = ports.journal, ports.now()
-    settings = ports.settings
-    run = journal.begin_run("pause", settings.mode, now.date(), now, settings.policy.version)
+    run = ports.begin_run("pause")
     journal.end_run(run, now, "ok", line)
 
 

@@ -31,7 +31,7 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
     """
     with ports.journal.writer(), ports.one_day():
         today, settings = ports.today(), ports.settings
-        run = ports.journal.begin_run("hook", settings.mode, today, ports.now(), settings.policy.version)
+        run = ports.begin_run("hook")
         plan = Plan(today, settings.policy.version, ())
         report = RunReport(run, "hook", settings.mode, today, plan)
         try:

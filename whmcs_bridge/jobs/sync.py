@@ -105,7 +105,7 @@ def _run(
 ) -> RunReport:
     today, journal, settings = ports.today(), ports.journal, ports.settings
     enforcing = settings.enforcing
-    run = journal.begin_run(job, settings.mode, today, ports.now(), settings.policy.version)
+    run = ports.begin_run(job)
     report: RunReport | None = None
     try:
         memory = Memory(journal, today)

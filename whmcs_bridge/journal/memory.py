@@ -14,7 +14,7 @@ from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import UnknownId
-from whmcs_bridge.ports import Approval
+from whmcs_bridge.ports import Approval, PolicyText
 
 PLANS_KEPT_DAYS: Final = 30
 ANNOUNCING_DAYS: Final = 7
@@ -173,9 +173,27 @@ def note_policy(conn: sqlite3.Connection, version: str, text: str, on: date) -> 
     """Keep the rules that were in force under their version, with the first and last day of use."""
     conn.execute(
         "INSERT INTO policies VALUES(?1,?2,?2,?3) "
-        "ON CONFLICT(version) DO UPDATE SET last_used_on=excluded.last_used_on",
+        "ON CONFLICT(version) DO UPDATE SET last_used_on=max(last_used_on, excluded.last_used_on)",
         (version, on.isoformat(), text),
     )
+
+
+def policy_is_noted(conn: sqlite3.Connection, version: str, on: date) -> bool:
+    """See ports.Journal."""
+    row = conn.execute("SELECT last_used_on FROM policies WHERE version=?", (version,)).fetchone()
+    return row is not None and bool(row[0] >= on.isoformat())
+
+
+def policies(conn: sqlite3.Connection) -> list[PolicyText]:
+    """See ports.Journal."""
+    rows = conn.execute(
+        "SELECT version, first_used_on, last_used_on, text, "
+        "(SELECT count(*) FROM runs WHERE policy_version=version) FROM policies ORDER BY last_used_on DESC, rowid DESC"
+    )
+    return [
+        PolicyText(version, date.fromisoformat(first), date.fromisoformat(last), text, runs)
+        for version, first, last, text, runs in rows
+    ]
 
 
 # --- small values and evidence --------------------------------------------------------------------

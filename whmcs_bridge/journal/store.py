@@ -26,6 +26,7 @@ from whmcs_bridge.ports import (
     InboxEvent,
     JournalStep,
     MorningMail,
+    PolicyText,
     RunInfo,
     ShadowCase,
     ShadowStep,
@@ -281,6 +282,14 @@ class SqliteJournal:
     def note_policy(self, version: str, text: str, on: date) -> None:
         with self._store.writing as conn:
             memory.note_policy(conn, version, text, on)
+
+    def policy_is_noted(self, version: str, on: date) -> bool:
+        with self._store.looking as conn:
+            return memory.policy_is_noted(conn, version, on)
+
+    def policies(self) -> list[PolicyText]:
+        with self._store.looking as conn:
+            return memory.policies(conn)
 
     def get(self, key: str, default: Any = None) -> Any:
         with self._store.looking as conn:

@@ -23,6 +23,11 @@ def version_of(policy: Policy) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def text_of(policy: Policy) -> str:
+    """Return the rules as readable JSON, a line a value: what the version is the hash of, to be kept and compared."""
+    return json.dumps(_plain(policy), sort_keys=True, indent=1, ensure_ascii=False)
+
+
 def _plain(value: object) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
