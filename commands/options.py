@@ -29,8 +29,15 @@ accept_option = click.option(
 
 
 def codes_of(accept_sanity: tuple[str, ...]) -> frozenset[str]:
-    """Return the codes of `--accept-sanity CODE`, however they were copied."""
-    return frozenset(code.removeprefix("sanity:") for code in accept_sanity)
+    """Return the codes of `--accept-sanity CODE`; raises UsageProblem for one that no check has."""
+    from whmcs_bridge.jobs.sanity import CODES
+    from whmcs_bridge.jobs.silence import CODE
+
+    found = frozenset(code.removeprefix("sanity:") for code in accept_sanity)
+    for code in found:
+        if code not in CODES and not (code.startswith(CODE) and code != CODE):
+            raise UsageProblem(f"--accept-sanity {code}: expected one of {', '.join(CODES)}, {CODE}GATEWAY")
+    return found
 
 
 def counts_of(allow: tuple[str, ...]) -> Mapping[str, int]:

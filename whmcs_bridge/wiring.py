@@ -26,6 +26,7 @@ class HouseClock:
 
     def __init__(self, timezone: str, day: date | None = None) -> None:
         self._zone, self._day = ZoneInfo(timezone), day
+        self.played = day is not None
 
     def now(self) -> datetime:
         now = datetime.now(self._zone)

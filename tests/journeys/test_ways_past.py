@@ -191,3 +191,12 @@ notices = [{ day = 1, message = "suspension-warning" }]
     (way,) = ways(stopped)
     assert played.type(way).exit_code == 0
     assert down(services) == 4
+
+
+def test_a_code_that_no_check_has_is_refused_and_the_codes_are_named(town: Town) -> None:
+    played = Played(town)
+    result = played.run("sync", "--accept-sanity", "long-gep")
+    assert result.exit_code == 2
+    assert "expected one of clock-back, long-gap" in result.stderr
+    assert played.run("sync", "--accept-sanity", "gateway-silence:boleto").exit_code == 0
+    assert played.run("sync", "--accept-sanity", "sanity:version").exit_code == 0

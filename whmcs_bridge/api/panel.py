@@ -47,12 +47,13 @@ class LivePanel:
     def state(self) -> PanelState:
         """Clock, version, address and maintenance mode, as far as the role may read them."""
         now, last_cron = self._clock()
+        maintenance = self.setting("MaintenanceMode")
         return PanelState(
             now=now,
             last_cron=last_cron,
             version=self._configured("Version"),
             system_url=self._configured("SystemURL"),
-            maintenance=self._configured("MaintenanceMode").casefold() in ("on", "1", "true"),
+            maintenance=None if maintenance is None else maintenance.casefold() in ("on", "1", "true"),
         )
 
     def _clock(self) -> tuple[datetime | None, datetime | None]:

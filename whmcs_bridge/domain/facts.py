@@ -66,6 +66,8 @@ class ClientFacts:
     """Account credit; None is not read (only read where a harmful step is due)."""
     foreign_owner: frozenset[ServiceId] = frozenset()
     """Services billed by an open invoice of another client."""
+    silent_gateways: Mapping[str, date] = field(default_factory=dict)
+    """Gateways that book nothing though they used to: day of the last payment. Who owes by one may have paid."""
     group_since: date | None = None
     """First day on which the client was seen in its present group."""
 

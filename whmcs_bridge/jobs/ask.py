@@ -10,6 +10,7 @@ from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import facts_for
 from whmcs_bridge.jobs.pause import pause_stop
+from whmcs_bridge.jobs.sanity import why_not_sane
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, View, decide, view_of
 from whmcs_bridge.policy.decision import HARMFUL_SET, Decision, Due, Kind
@@ -37,7 +38,7 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
     """Judge from mirror and journal; the invoice being paid right now is not held against the client.
 
     A service that the mirror does not know is let through for a release and refused for harm: it returns tomorrow.
-    While a pause stands every harm is refused, also to products that no class takes.
+    While a pause stands, or a sanity stop of the last run, every harm is refused, also to products that no class takes.
     """
     if any(
         e.step.service == service and e.step.kind is kind and _in_hand(ports, e) for e in ports.journal.open_steps()
@@ -51,9 +52,9 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
         client = replace(facts.client, invoices=tuple(i for i in facts.client.invoices if i.id != paying))
         facts = replace(facts, client=client)
     outside = not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
-    stop = pause_stop(ports) if kind in HARMFUL_SET else None
-    if stop is not None:
-        return Verdict(False, stop.why, advisory=outside)
+    held = _held_for_all(ports) if kind in HARMFUL_SET else ""
+    if held:
+        return Verdict(False, held, advisory=outside)
     policy, today = ports.settings.policy, ports.today()
     ledgers = Ledgers(facts.client, policy, today)
     view, resolved = view_of(facts, policy, today, ledgers)
@@ -65,6 +66,14 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
         return Verdict(True, "not ours to judge")
     verdict = judge(view, decision)
     return replace(verdict, advisory=True) if outside else verdict
+
+
+def _held_for_all(ports: Ports) -> str:
+    """Say why nothing harmful may happen to anybody now; "" if it may."""
+    stop = pause_stop(ports)
+    if stop is not None:
+        return stop.why
+    return why_not_sane(ports.journal) if ports.settings.policy.sanity.enabled else ""
 
 
 def _in_hand(ports: Ports, entry: JournalStep) -> bool:

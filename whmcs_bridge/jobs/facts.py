@@ -11,6 +11,7 @@ from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import LineType
 from whmcs_bridge.jobs.requests import refused_ends
 from whmcs_bridge.jobs.scope import scope_of
+from whmcs_bridge.jobs.silence import silent_gateways
 from whmcs_bridge.ports import ClientBook, Journal
 
 
@@ -27,6 +28,7 @@ class Memory:
         self.scope = scope_of(journal)
         self._for_all: list[Record] = []
         self._records: dict[ClientId, list[Record]] = {}
+        self.silent_gateways: Mapping[str, date] = silent_gateways(journal)
         self.reread_records()
 
     def reread_records(self) -> None:
@@ -131,3 +133,4 @@ def _services(book: ClientBook, client: ClientFacts, memory: Memory, *, complete
             acted_today=service.id in memory.acted,
             end_refused=service.id in memory.refused_ends,
         )
+        silent_gateways=memory.silent_gateways,

@@ -6,8 +6,8 @@ from itertools import groupby
 from threading import Lock
 
 from whmcs_bridge.domain.ids import ClientId
-from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem, WhmcsError
-from whmcs_bridge.jobs import others, records, sanity
+from whmcs_bridge.errors import StalePlan, UsageProblem, WhmcsError
+from whmcs_bridge.jobs import others, records, sanity, silence
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
@@ -149,6 +149,7 @@ def _run(
             on_planned(plan)
         raised: list[Note] = []
         if enforcing and not reading.unreachable:
+            sanity.announce(ports, plan.stops)
             raised = _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
         raised += undone_notes(report, raised)
         raised += others.notes(ports)
@@ -179,28 +180,8 @@ def read_book(ports: Ports, memory: Memory) -> Reading:
             held_down=held_down,
             progress=lambda _what, rows: bar.advance(rows),
         )
-    _note_panel(ports)
+    sanity.look_at_panel(ports)
     return reading
-
-
-def _note_panel(ports: Ports) -> None:
-    """Keep what WHMCS says about itself, for the sanity checks."""
-    if not ports.settings.policy.sanity.enabled:
-        return
-    try:
-        state = ports.panel.state()
-    except BridgeError:
-        return
-    ours = ports.settings.whmcs.url.rstrip("/").casefold()
-    theirs = state.system_url.rstrip("/").casefold()
-    differs = theirs if theirs and theirs.split("://")[-1] != ours.split("://")[-1] else ""
-    known = {
-        "version": state.version,
-        "system_url_differs": differs,
-        "maintenance": bool(state.maintenance),
-        "today": state.now.date().isoformat() if state.now is not None else "",
-    }
-    ports.journal.put("panel", known)
 
 
 def _plan(
@@ -223,7 +204,10 @@ def _plan(
     )
     if info is None:
         said.append("the mirror is empty: run a sync first")
+    if reading is not None and reading.complete:
+        memory.silent_gateways = silence.listen(ports, accept_sanity)
     judged = judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing, onlooker=onlooker)
+    judged.notes.extend(silence.silence_notes(memory.silent_gateways, ports.today()))
     plan = make_plan(
         ports,
         memory,

@@ -70,8 +70,8 @@ class Withheld:
     kind: Kind
     code: str
     """override, exempt-group, vip, promise, release, dispute, receipt, quiet-day, contact, hold, freeze, credit,
-    clearing, pending, warning, final-warning, approval, moved, incomplete, unlisted-group, acted-today, module,
-    paused, limit."""
+    clearing, pending, warning, final-warning, approval, moved, incomplete, unlisted-group, gateway-silence,
+    acted-today, module, paused, limit."""
     why: str
     until: date | None = None
     """Last day it holds; None is open-ended or not known."""

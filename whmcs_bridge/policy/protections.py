@@ -213,6 +213,18 @@ def freeze(view: View, step: Due) -> Withheld | None:
     return None
 
 
+def gateway_silence(view: View, step: Due) -> Withheld | None:
+    """A gateway that books nothing any more: who owes by it may have paid. Warnings of a suspension still go out."""
+    silent = view.facts.client.silent_gateways
+    if not silent or effect_of(step) not in HARMS or _is_suspension_warning(step):
+        return None
+    for debt in behind(view, step):
+        since = silent.get(debt.gateway)
+        if since is not None:
+            return _hold(step, "gateway-silence", f"{debt.gateway} has booked no payment since {since}")
+    return None
+
+
 def recent_contact(view: View, step: Due) -> Withheld | None:
     """A client in touch holds termination and deletion, for a while, and staff is asked."""
     days = view.rules.recent_contact_days
@@ -295,6 +307,7 @@ PROTECTIONS: tuple[Protection, ...] = (
     trust_release,
     receipt,
     freeze,
+    gateway_silence,
     credit,
     recent_contact,
     asked_to_end,

@@ -215,6 +215,7 @@ class Sanity:
     max_days_since_run: int = 7
     same_age_percent: Decimal = Decimal(20)
     new_overdue_factor: Decimal = Decimal(5)
+    book_change_percent: Decimal = Decimal(20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -495,6 +495,7 @@ SANITY = (
     Key("max_days_since_run", _days(1, 365), "Longer since the last run: stop.", "7"),
     Key("same_age_percent", SHARE, "So large a share of the overdue services of one sudden age: stop.", "20"),
     Key("new_overdue_factor", Number(Decimal(1), Decimal(1000)), "So many times the usual new debts: stop.", "5"),
+    Key("book_change_percent", SHARE, "Clients or services more or fewer by such a share since the last run: stop.", "20"),
 )
 
 STAFF = (
