@@ -96,8 +96,8 @@ def _show(found: Status) -> None:
     out.print(heading(f"{found.now:%A %Y-%m-%d %H:%M}  {found.source}"))
     out.print(rows)
     for stop in found.stops[:SHOWN]:
-        wrapped(out, f"Stopped: {stop.text}", style="bold red")
-        _way_past(out, stop.todo)
+        wrapped(out, f"Stopped: {stop.why}", style="bold red")
+        _way_past(out, stop.way_past)
     if len(found.stops) > SHOWN:
         out.print(f"... and {len(found.stops) - SHOWN} more: whmcs-bridge tasks")
 
@@ -150,7 +150,7 @@ def _syncs(found: Status) -> list[tuple[str, str, str]]:
         lines.append(("sync", began, GOOD["running"]))
     if found.last_ended is not None:
         run = found.last_ended
-        said = f"{_ago(found, run)}: {run.outcome}, {run.summary}"
+        said = f"{_ago(found, run)}: {', '.join(part for part in (run.outcome, run.summary) if part)}"
         lines.append(("last sync", said, GOOD.get(run.outcome, "bold red")))
         if found.last_good is None:
             lines.append(("last good", "none of the last ones succeeded", "bold red"))

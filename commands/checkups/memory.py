@@ -100,16 +100,13 @@ def stops(found: Status) -> Iterator[Finding]:
     if found.paused:
         why = "no harmful step is taken meanwhile: nobody is suspended or ended; releases go on"
         yield Finding("stops", Grade.WARN, found.paused, found.way_past, why)
-    for task in found.stops:
-        if task.code == "paused":
-            continue
-        sanity = task.code.startswith("sanity:")
-        why = (
-            "something about the whole book is not plausible: nothing harmful happens until a person has looked"
-            if sanity
-            else "more than an ordinary day's work: the kind is refused whole, with every more harmful one"
-        )
-        yield Finding("stops", Grade.WARN, f"{task.code}: {task.text}", task.todo, why)
+    for stop in found.stops:
+        limit = stop.code.startswith("limit:")
+        why = "more than an ordinary day's work: the kind is refused whole, with every more harmful one"
+        if not limit:
+            why = "the book as a whole is not plausible: nothing harmful happens until a person has looked"
+        todo = stop.way_past if limit else f"look into it; then: {stop.way_past}"
+        yield Finding("stops", Grade.WARN, f"{stop.code}: {stop.why}", todo, why)
 
 
 def waiting(bridge: Bridge, found: Status) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from commands.checkups.finding import Finding, Grade, plural
@@ -56,6 +56,8 @@ CLOCK_SLACK = timedelta(minutes=5)
 HOUR = 3600
 CRON_OVERDUE = timedelta(hours=26)
 QUEUE_SHOWN = 5
+PANEL = "panel"
+"""Journal key: what WHMCS said about itself when the last run read it."""
 
 
 def connection(api: WhmcsApi, settings: Settings) -> Iterator[Finding | PanelAbout]:
@@ -175,8 +177,10 @@ def installation(
     from whmcs_bridge.jobs.sanity import SEEN
     from whmcs_bridge.policy.whmcs_settings import is_on
 
-    found = list(_itself(values, settings, is_on(values["MaintenanceMode"])))
-    seen: Mapping[str, object] = (journal.get(SEEN) if journal is not None else None) or {}
+    seen: Mapping[str, Any] = (journal.get(SEEN) if journal is not None else None) or {}
+    heard: Mapping[str, Any] = (journal.get(PANEL) if journal is not None else None) or {}
+    found = list(_itself(values, settings, is_on(values["MaintenanceMode"]), str(seen.get("system_url") or "")))
+    found.extend(_others(heard.get("others") or {}, seen.get("others") or {}))
     version, before = values["Version"], str(seen.get("version") or "")
     if version and before and version != before:
         text = f"WHMCS was {before} at the last run and is {version}"
@@ -190,7 +194,21 @@ def installation(
         yield Finding("installation", Grade.OK, f"WHMCS calls itself what the settings say{known}")
 
 
-def _itself(values: Mapping[str, str | None], settings: Settings, maintenance: bool) -> Iterator[Finding]:
+def _others(heard: Mapping[str, str], accepted: Mapping[str, str]) -> Iterator[Finding]:
+    """Instances of the bridge that told WHMCS's log that they act on it, as the last run read it."""
+    for name, at in sorted(heard.items()):
+        grade = Grade.INFO if accepted.get(name, "") >= at else Grade.WARN
+        text = f"another whmcs-bridge, {name}, acts on this WHMCS; last heard of on {at[:16].replace('T', ' ')}"
+        why = "two journals do not know of each other: warnings go out twice, limits count half, releases are undone"
+        todo = (
+            "stop one of them; if it is this one with a new journal: whmcs-bridge sync --accept-sanity other-instance"
+        )
+        yield Finding("installation", grade, text, todo if grade is Grade.WARN else "", why)
+
+
+def _itself(
+    values: Mapping[str, str | None], settings: Settings, maintenance: bool, accepted: str
+) -> Iterator[Finding]:
     if maintenance:
         why = "clients cannot pay meanwhile: harmful steps wait until it is over"
         yield Finding(
@@ -201,16 +219,19 @@ def _itself(values: Mapping[str, str | None], settings: Settings, maintenance: b
         text = f"WHMCS calls itself {address}, the settings say {settings.whmcs.url}"
         why = "a copy of the installation mails and suspends real clients: harmful steps wait until that is clear"
         todo = "set [whmcs] url to the one that is meant, or WHMCS's System URL"
-        yield Finding("installation", Grade.WARN, text, todo, why)
+        if address.rstrip("/").casefold() == accepted:
+            yield Finding("installation", Grade.INFO, f"{text}; a person has accepted that")
+        else:
+            yield Finding("installation", Grade.WARN, text, todo, why)
 
 
 def _bare(url: str) -> str:
     return url.rstrip("/").casefold().split("://")[-1]
 
 
-def _restored(api: WhmcsApi, seen: Mapping[str, object]) -> Iterator[Finding]:
+def _restored(api: WhmcsApi, seen: Mapping[str, Any]) -> Iterator[Finding]:
     """Ids that go backwards: WHMCS was restored from a backup, or this is a copy of an older day."""
-    before = int(str(seen.get("invoice") or 0))
+    before = int(seen.get("invoice") or 0)
     if not before:
         return
     try:

@@ -322,6 +322,27 @@ def test_maintenance_a_copy_and_an_upgrade_are_named(town: Town) -> None:
     assert found["todo"].endswith("whmcs-bridge sync --accept-sanity version")
 
 
+def test_an_address_that_a_person_has_accepted_is_a_note(town: Town) -> None:
+    town.house.world.settings["SystemURL"] = "https://www.example.com/"
+    keep(town, "sanity:seen", system_url="https://www.example.com")
+    the(town, "info", "installation", "a person has accepted that")
+
+
+def test_another_instance_of_the_bridge_is_named_with_when_it_was_heard_of(town: Town) -> None:
+    keep(town, "panel", others={"0badcafe": "2026-03-01T09:30:00"})
+    found = the(town, "warn", "installation", "0badcafe")
+    assert found["text"].endswith("last heard of on 2026-03-01 09:30")
+    assert "--accept-sanity other-instance" in found["todo"]
+    keep(town, "sanity:seen", others={"0badcafe": "2026-03-01T09:30:00"})
+    the(town, "info", "installation", "0badcafe")
+
+
+def keep(town: Town, key: str, **values: object) -> None:
+    """Let the journal remember this beside what it knows."""
+    with the_bridge(town) as bridge, bridge.journal.writer():
+        bridge.journal.put(key, {**(bridge.journal.get(key) or {}), **values})
+
+
 def test_a_restored_whmcs_is_a_failure(town: Town) -> None:
     """Its newest invoice is older than one that a run has seen."""
     newest = max(town.house.world.invoices)

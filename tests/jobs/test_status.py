@@ -54,7 +54,7 @@ def test_a_run_that_limits_refused_did_run() -> None:
         found = house.bridge.status()
         assert found.overdue(DAY) == ""
         assert [stop.code for stop in found.stops] == ["limit:suspend"]
-        assert found.stops[0].todo.startswith("whmcs-bridge sync --allow suspend=")
+        assert found.stops[0].way_past.startswith("whmcs-bridge sync --allow suspend=")
 
 
 def test_a_run_that_was_killed_is_shown_and_does_not_count() -> None:
@@ -121,3 +121,17 @@ def test_a_handed_back_house_says_so_until_it_is_taken_up_again() -> None:
 )
 def test_times_are_readable(minutes: int, said: str) -> None:
     assert readable(timedelta(minutes=minutes)) == said
+
+
+def test_a_sanity_stop_is_shown_once_also_when_staff_has_put_its_task_aside() -> None:
+    with House.of({"class": {"hosting": HOSTING}, "sanity": {}}) as house:
+        house.sync()
+        house.world.settings["Version"] = "9.0.1-release.1"
+        house.next_day()
+        journal = house.bridge.journal
+        journal.put("sanity:standing", [["sanity:version", "WHMCS is another version"]])
+        way_past = "whmcs-bridge sync --accept-sanity version"
+        assert [(s.code, s.way_past) for s in house.bridge.status().stops] == [("sanity:version", way_past)]
+        for task in journal.tasks():
+            journal.set_task(task.number, "done", house.today)
+        assert [(s.code, s.way_past) for s in house.bridge.status().stops] == [("sanity:version", way_past)]

@@ -1,7 +1,7 @@
 """How the house stands, from mirror and journal alone: what one screen and a monitoring system want to know."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +12,8 @@ from whmcs_bridge.domain.case import Adoption, Case
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.pause import pause_stop
 from whmcs_bridge.jobs.scope import scope_of
-from whmcs_bridge.ports import RunInfo, SnapshotInfo, Task
+from whmcs_bridge.plan.limits import SANITY
+from whmcs_bridge.ports import Journal, RunInfo, SnapshotInfo, Task
 
 SUCCEEDED = frozenset({"ok", "shadow", "refused"})
 """A sync that read WHMCS and came to its end. What limits or sanity refused was judged all the same: the run did run.
@@ -21,8 +22,10 @@ LOOKED_AT = 30
 """So many syncs are looked back over, for the last that succeeded and for the usual time between two."""
 RHYTHM_NEEDS = 3
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-STOPS = ("limit:", "sanity:", "paused")
-"""Codes of tasks that say why the last run refused something."""
+LIMIT = "limit:"
+"""So begin the codes of tasks that say which limit the last run met."""
+STANDING = "sanity:standing"
+"""Journal key: code and reason of the sanity stops that the last run left standing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,15 @@ class Database:
     path: Path
     size_bytes: int | None
     """None: not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What the last run refused, and the way past it."""
+
+    code: str
+    why: str
+    way_past: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Status:
     vip_waiting: int = 0
     """Taken out by us, to come back when paid."""
     databases: tuple[Database, ...] = ()
-    stops: tuple[Task, ...] = field(default=())
+    stops: tuple[Stopped, ...] = ()
 
     @property
     def next_expected(self) -> datetime | None:
@@ -120,7 +132,7 @@ class Status:
             "paused": self.paused or None,
             "enforced_for": self.scope or "everyone",
             "handed_back": _run_json(self.handed_back),
-            "stops": [{"code": t.code, "why": t.text, "way_past": t.todo} for t in self.stops],
+            "stops": [{"code": s.code, "why": s.why, "way_past": s.way_past} for s in self.stops],
             "held_down": self.held_down,
             "vip": {"members": self.vip_members, "waiting": self.vip_waiting},
             "databases": [{"path": str(d.path), "size_bytes": d.size_bytes} for d in self.databases],
@@ -188,8 +200,18 @@ def status(ports: Ports) -> Status:
         vip_members=sum(m.member_since is not None for m in memberships),
         vip_waiting=sum(m.removed_by_us_on is not None for m in memberships),
         databases=files(settings.journal, settings.mirror),
-        stops=tuple(t for t in tasks if t.code.startswith(STOPS)),
+        stops=tuple(_stops(journal, tasks)),
     )
+
+
+def _stops(journal: Journal, tasks: Iterable[Task]) -> Iterator[Stopped]:
+    """Limits and sanity stops, from their tasks; a sanity stop also if staff has put its task aside."""
+    told = [task for task in tasks if task.code.startswith((LIMIT, SANITY))]
+    for task in told:
+        yield Stopped(task.code, task.text, task.todo)
+    for code, why in journal.get(STANDING) or []:
+        if all(task.code != code for task in told):
+            yield Stopped(code, why, f"whmcs-bridge sync --accept-sanity {code.removeprefix(SANITY)}")
 
 
 def nothing_yet(now: datetime, mode: str, source: Path, *paths: Path) -> Status:
