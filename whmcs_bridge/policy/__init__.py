@@ -72,7 +72,12 @@ def decide(
     Without `timed` the decision says nothing of later dates (`clocks`): a fifth of the work, for whole books.
     """
     view, resolved = view_of(facts, policy, today, ledgers)
-    stage = stage_of(view)
+    return judge(view, resolved, timed=timed)
+
+
+def judge(view: View, resolved: Resolved, *, timed: bool = True) -> Decision:
+    """Judge what has been weighed: `decide` without the weighing, for who needs the view as well."""
+    facts, stage = view.facts, stage_of(view)
     if not resolved.class_name:
         return _without_class(view, resolved, stage)
     wanted, early = candidates(view)
@@ -253,4 +258,4 @@ def days_to_ask(view: View, policy: Policy, today: date) -> set[date]:
     return {d for d in days if view.today < d <= last}
 
 
-__all__ = ["Counted", "Ledgers", "Standing", "View", "days_to_ask", "decide", "next_step", "view_of"]
+__all__ = ["Counted", "Ledgers", "Standing", "View", "days_to_ask", "decide", "judge", "next_step", "view_of"]
