@@ -273,7 +273,7 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
         group = ports.mirror.group_named(vip.group) if vip else None
         assert vip is not None
         assert group is not None
-        membership = hand.memory.memberships.get(step.client, Membership())
+        membership = hand.memory.membership(step.client)
         before = ports.panel.client(step.client).group_id
         if before != now.book.client.group_id:
             ports.mirror.save_client_group(step.client, before)
@@ -286,8 +286,7 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
             raise BridgeError(f"group: WHMCS said success, but the client is in group {after}")
         ports.mirror.save_client_group(step.client, after)
         moved = moved_membership(membership, joins=joins, before=int(before), today=step.date)
-        hand.memory.memberships[step.client] = moved
-        ports.journal.save_membership(step.client, moved)
+        hand.memory.keep_membership(step.client, moved)
         return f"group {before} -> {after}"
 
     return act

@@ -5,7 +5,7 @@ from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import UnknownId, UsageProblem
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.facts import ClientMemory, facts_of
 from whmcs_bridge.policy.cases import settled
 from whmcs_bridge.policy.stages import carries_our_reason
 
@@ -29,7 +29,7 @@ def confirm_suspension(ports: Ports, service: ServiceId, whose: Adoption, by: st
         text = f"service {service} was suspended with the reason {reason!r}, which is nobody's but its author's"
         raise UsageProblem(f"{text}; blank the reason in WHMCS first if it was for billing")
     ports.mirror.save_service_live(found)
-    memory = Memory(ports.journal, ports.today())
+    memory = ClientMemory(ports.journal, ports.today(), book.client.id)
     facts = next(f for f in facts_of(book, memory, complete=True)[1] if f.service.id == service)
     case = settled(facts.case, facts, whose, ports.today(), by)
     memory.keep(case)

@@ -8,7 +8,7 @@ from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.facts import ClientMemory, facts_of
 from whmcs_bridge.jobs.hand import Now, judge
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE, Scope
 from whmcs_bridge.policy import next_step, view_of
@@ -130,7 +130,7 @@ def explain_client(ports: Ports, client: ClientId) -> ClientExplanation:
     book = ports.mirror.book(client)
     if book is None:
         raise UnknownId(f"no client {client} in the mirror; check the number, or run a sync first")
-    memory = Memory(ports.journal, ports.today())
+    memory = ClientMemory(ports.journal, ports.today(), client)
     info = ports.mirror.last()
     now = judge(ports, memory, book, complete=info is not None and info.complete)
     services = tuple(_explain(ports, now, s.id, memory.scope) for s in book.services)
@@ -175,5 +175,6 @@ def facts_for(ports: Ports, service: ServiceId) -> ServiceFacts:
     if book is None:
         raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
     info = ports.mirror.last()
-    _, services = facts_of(book, Memory(ports.journal, ports.today()), complete=info is not None and info.complete)
+    memory = ClientMemory(ports.journal, ports.today(), book.client.id)
+    _, services = facts_of(book, memory, complete=info is not None and info.complete)
     return next(f for f in services if f.service.id == service)

@@ -14,6 +14,8 @@ from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.jobs.silence import silent_gateways
 from whmcs_bridge.ports import ClientBook, Journal
 
+NO_MEMBERSHIP = Membership()
+
 
 class Memory:
     """The journal's side of the facts, read once a run; `refresh` reads one client's part again."""
@@ -26,9 +28,9 @@ class Memory:
         self.acted: set[ServiceId] = journal.acted_on(today)
         self.refused_ends = refused_ends(journal)
         self.scope = scope_of(journal)
+        self.silent_gateways: Mapping[str, date] = silent_gateways(journal)
         self._for_all: list[Record] = []
         self._records: dict[ClientId, list[Record]] = {}
-        self.silent_gateways: Mapping[str, date] = silent_gateways(journal)
         self.reread_records()
 
     def reread_records(self) -> None:
@@ -59,6 +61,14 @@ class Memory:
     def case(self, service: ServiceId) -> Case:
         return self.cases.get(service) or Case(service)
 
+    def membership(self, client: ClientId) -> Membership:
+        return self.memberships.get(client, NO_MEMBERSHIP)
+
+    def keep_membership(self, client: ClientId, membership: Membership) -> None:
+        """Remember a membership here and in the journal."""
+        self.memberships[client] = membership
+        self.journal.save_membership(client, membership)
+
     def forget_old_approvals(self) -> None:
         """An approval is for the case it was given in: what was paid since needs a new one."""
         kept = dict(self.approvals)
@@ -75,6 +85,32 @@ class Memory:
         """Remember a changed case here and in the journal."""
         self.cases[case.service_id] = case
         self.journal.save_cases((case,))
+
+
+class ClientMemory(Memory):
+    """The journal's side of one client, read as it is asked for: a hook is about one among a hundred thousand."""
+
+    def __init__(self, journal: Journal, today: date, client: ClientId) -> None:
+        self.journal, self.today = journal, today
+        self.cases, self.memberships = {}, {}
+        self.approvals = journal.approvals()
+        self.acted = journal.acted_on(today)
+        self.refused_ends = refused_ends(journal)
+        self.scope = scope_of(journal)
+        self.silent_gateways = silent_gateways(journal)
+        self._for_all, self._records = [], {}
+        self.refresh(client)
+
+    def case(self, service: ServiceId) -> Case:
+        if service not in self.cases:
+            found = self.journal.cases([service])
+            self.cases[service] = found.get(service) or Case(service)
+        return self.cases[service]
+
+    def membership(self, client: ClientId) -> Membership:
+        if client not in self.memberships:
+            self.memberships[client] = self.journal.membership(client) or NO_MEMBERSHIP
+        return self.memberships[client]
 
 
 def client_facts(book: ClientBook, memory: Memory) -> ClientFacts:
@@ -101,13 +137,11 @@ def client_facts(book: ClientBook, memory: Memory) -> ClientFacts:
         cancelled=book.cancelled,
         history=book.history,
         records=memory.records_of(book.client.id),
-        membership=memory.memberships.get(book.client.id, NO_MEMBERSHIP),
+        membership=memory.membership(book.client.id),
         credit=book.credit if book.credit_read_on == memory.today else None,
         foreign_owner=foreign,
+        silent_gateways=memory.silent_gateways,
     )
-
-
-NO_MEMBERSHIP = Membership()
 
 
 def facts_of(book: ClientBook, memory: Memory, *, complete: bool) -> tuple[ClientFacts, list[ServiceFacts]]:
@@ -123,7 +157,7 @@ def _services(book: ClientBook, client: ClientFacts, memory: Memory, *, complete
             service=service,
             product=book.products.get(service.product_id),
             client=client,
-            case=memory.cases.get(service.id) or Case(service.id),
+            case=memory.case(service.id),
             cancel_request=book.cancel_requests.get(service.id),
             approved=memory.approvals.get(service.id, nobody),
             ended_seen=book.ended_seen.get(service.id),
@@ -133,4 +167,3 @@ def _services(book: ClientBook, client: ClientFacts, memory: Memory, *, complete
             acted_today=service.id in memory.acted,
             end_refused=service.id in memory.refused_ends,
         )
-        silent_gateways=memory.silent_gateways,

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, WhmcsError
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.facts import ClientMemory, Memory
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.plan import VIP_SEEN, limit_stops, seen_membership
 from whmcs_bridge.jobs.report import RunReport
@@ -35,7 +34,7 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
         plan = Plan(today, settings.policy.version, ())
         report = RunReport(run, "hook", settings.mode, today, plan)
         try:
-            memory = Memory(ports.journal, today)
+            memory = ClientMemory(ports.journal, today, client)
             report.problems += settle(ports, memory, client)  # or what we did ourselves looks like somebody else's
             hand = Hand(ports, memory, run, report.results)
             now = _look(hand, client)
@@ -79,11 +78,10 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
         client = now.book.client
         if not ports.journal.get(VIP_SEEN):
             return  # the first run notes who was a member before we came
-        known = memory.memberships.get(client.id, Membership())
+        known = memory.membership(client.id)
         seen = seen_membership(known, member=client.group_id == group.id, today=today, first_run=False)
         if seen != known:
-            memory.memberships[client.id] = seen
-            ports.journal.save_membership(client.id, seen)
+            memory.keep_membership(client.id, seen)
 
 
 def _prompt_plan(ports: Ports, now: Now, scope: Scope) -> Plan:

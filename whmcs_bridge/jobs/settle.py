@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from whmcs_bridge.domain.facts import Membership, ServiceFacts
+from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, GroupId, InvoiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
@@ -156,11 +156,10 @@ def _membership(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     joins = step.kind is Kind.VIP_ADD
     done = group is not None and (details.group_id == group.id) is joins
     if done:
-        known = memory.memberships.get(step.client, Membership())
+        known = memory.membership(step.client)
         before = seen if group is not None and seen != group.id else known.previous_group or 0
         moved = moved_membership(known, joins=joins, before=before, today=step.date)
-        memory.memberships[step.client] = moved
-        ports.journal.save_membership(step.client, moved)
+        memory.keep_membership(step.client, moved)
     return done, f"group {details.group_id}"
 
 

@@ -105,6 +105,12 @@ def memberships(conn: sqlite3.Connection) -> dict[ClientId, Membership]:
     }
 
 
+def membership(conn: sqlite3.Connection, client: ClientId) -> Membership | None:
+    """One client's membership, if it is known."""
+    row = conn.execute("SELECT body FROM memberships WHERE client_id=?", (client,)).fetchone()
+    return None if row is None else _membership(row[0])
+
+
 def save_membership(conn: sqlite3.Connection, client: ClientId, membership: Membership) -> None:
     """Add or replace."""
     conn.execute("INSERT OR REPLACE INTO memberships VALUES(?,?)", (client, _json(membership)))

@@ -164,6 +164,10 @@ class SqliteJournal:
         with self._store.looking as conn:
             return memory.memberships(conn)
 
+    def membership(self, client: ClientId) -> Membership | None:
+        with self._store.looking as conn:
+            return memory.membership(conn, client)
+
     def save_membership(self, client: ClientId, membership: Membership) -> None:
         with self._store.writing as conn:
             memory.save_membership(conn, client, membership)
