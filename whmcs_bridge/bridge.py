@@ -9,6 +9,7 @@ from typing import Self
 from whmcs_bridge.domain.case import Adoption, Case
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import BridgeError, UnknownId, UsageProblem
 from whmcs_bridge.jobs import explain, records
 from whmcs_bridge.jobs.adopt import AHEAD_DAYS, adopt
@@ -155,9 +156,14 @@ class Bridge:
         for client, cause in waiting.items():
             self.reevaluate(client, cause)
 
-    def may(self, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, cause: str = "") -> Verdict:
-        """Answer WHMCS: may this be done to the service now? `paying` is the invoice that is being paid right now."""
-        return may(self.ports, kind, service, paying=paying, cause=cause)
+    def may(
+        self, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, told: Told | None = None
+    ) -> Verdict:
+        """Answer WHMCS: may this be done to the service now?
+
+        `paying` is the invoice that is being paid right now, `told` what WHMCS said about the client when it asked.
+        """
+        return may(self.ports, kind, service, paying=paying, told=told)
 
     def pause(self, until: datetime | None = None, reason: str = "") -> Pause:
         """Hold every harmful step from now on, also of a run that is under way; raises UsageProblem."""

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from whmcs_bridge.domain.told import Told
+
 if TYPE_CHECKING:
     from whmcs_bridge.bridge import Bridge
 
@@ -34,7 +36,10 @@ class HookEvent:
     who: str = ""
     """Name or number of the person, where there is one."""
     facts: Mapping[str, object] = field(default_factory=dict)
-    """What the shim read through localAPI in the same request, so that no call back is needed."""
+    """What the shim read through localAPI in the same request, so that no call back is needed: the client's number,
+    the invoice that is being paid."""
+    told: Told | None = None
+    """The client's whole position, where the shim could read it; else the mirror's is taken."""
 
     def number(self, *names: str) -> int:
         """Return the first of the named variables that holds a number above 0, else 0.

@@ -1,13 +1,15 @@
 """WHMCS asks before it acts."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from tests.hooks.house import INVOICE, SHOP, SITE, UNKNOWN, ask, event, house, module_event, open_tasks
+from tests.hooks.house import ANA, BOB, INVOICE, SHOP, SITE, UNKNOWN, ask, event, house, module_event, open_tasks
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import RecordKind
-from whmcs_bridge.hookpoints import Actor
+from whmcs_bridge.domain.told import Told
+from whmcs_bridge.hookpoints import Actor, HookEvent
 
 DAY_1, DAY_3, DAY_4 = date(2026, 3, 11), date(2026, 3, 13), date(2026, 3, 14)
 
@@ -50,6 +52,39 @@ def test_the_invoice_being_paid_right_now_is_not_held_against_the_client() -> No
     with house(DAY_4) as stage:
         asked = module_event(stage, "PreModuleUnsuspend", SITE, Actor.PAYMENT, paying=INVOICE)
         assert not ask(stage, asked).abort
+
+
+def test_what_whmcs_says_with_its_question_is_newer_than_the_mirror() -> None:
+    """Paid since the last reading, or in debt since then: the answer rests on what WHMCS has this moment."""
+    with house(DAY_4) as stage:
+        book = stage.bridge.mirror.book(ANA)
+        other = stage.bridge.mirror.book(BOB)
+        assert book is not None
+        assert other is not None
+        paid = Told(ANA, book.services, (), book.client.group_id)
+        assert not ask(stage, telling(module_event(stage, "PreModuleUnsuspend", SITE, Actor.PAYMENT), paid)).abort
+        assert ask(stage, telling(module_event(stage, "PreModuleSuspend", SITE), paid)).abort
+        (invoice,) = book.invoices
+        line = replace(invoice.lines[0], relid=int(SHOP))
+        debt = replace(invoice, client_id=BOB, lines=(line,))
+        owing = Told(BOB, other.services, (debt,), other.client.group_id)
+        answer = ask(stage, telling(module_event(stage, "PreModuleSuspend", SHOP), owing))
+        assert answer.abort, "an invoice that no reading has seen yet counts from today"
+        assert stage.bridge.mirror.book(ANA) == book, "an answer changes nothing"
+
+
+def test_a_word_about_another_client_is_not_taken_for_this_ones() -> None:
+    with house(DAY_4) as stage:
+        other = stage.bridge.mirror.book(BOB)
+        assert other is not None
+        bobs = Told(BOB, other.services, (), other.client.group_id)
+        answer = ask(stage, telling(module_event(stage, "PreModuleUnsuspend", SITE, Actor.PAYMENT), bobs))
+        assert not answer.abort, "a service that the client told of does not have is not known"
+        assert ask(stage, telling(module_event(stage, "PreModuleSuspend", SITE), bobs)).abort
+
+
+def telling(asked: HookEvent, told: Told) -> HookEvent:
+    return replace(asked, told=told)
 
 
 def test_a_persons_unsuspension_is_a_release_of_three_days() -> None:

@@ -344,7 +344,7 @@ class History(Oracle):
         bridge, world = self.house.bridge, self.house.world
         if point in ASKED and world.actor != Actor.ADMIN:
             service = ServiceId(int(variables["params"]["serviceid"]))
-            verdict = bridge.may(ASKED[point], service, cause=str(world.actor))
+            verdict = bridge.may(ASKED[point], service)
             return None if verdict.allowed else {"abortcmd": True}
         if point in TOLD:
             client = ClientId(world.invoices[int(variables["invoiceid"])].client)
@@ -362,6 +362,12 @@ class History(Oracle):
     def _service(self, who: int) -> Service:
         services = list(self.house.world.services.values())
         return services[who % len(services)]
+
+    def _somebody(self, who: int, how: int) -> Service:
+        """Two times in three a service in debt, if there is one: that is where something hangs on it."""
+        living = [s for s in self.house.world.services.values() if s.status not in ENDED]
+        debtors = [s for s in living if self.debts(s)] if how % 3 else []
+        return debtors[who % len(debtors)] if debtors else self._service(who)
 
     def _open_invoice(self, who: int) -> Invoice | None:
         found = [i for i in self.house.world.invoices.values() if i.status in OPEN]
@@ -426,7 +432,7 @@ class History(Oracle):
         return f"invoice {invoice.id}"
 
     def credit(self, who: int, how: int) -> str:
-        client = self._client(who)
+        client = self.house.world.clients[self._somebody(who, how).client]
         self.house.world.add_credit(client, 500 + how % 1500, "goodwill")
         self._disturb(client)
         return f"client {client.id} has {client.credit}"
@@ -458,7 +464,7 @@ class History(Oracle):
         return f"service {service.id}"
 
     def staff_takes_over(self, who: int, how: int) -> str:
-        service = self._service(who)
+        service = self._somebody(who, how)
         if service.status != ServiceStatus.SUSPENDED:
             return ""
         self.disturbed.add(service.id)
@@ -474,14 +480,14 @@ class History(Oracle):
         return f"service {service.id}"
 
     def override(self, who: int, how: int) -> str:
-        service = self._service(who)
+        service = self._somebody(who, how)
         self.disturbed.add(service.id)
         service.override = how % 3 != 0
         service.override_until = self.house.day(how % 10) if how % 3 == 1 else None
         return f"service {service.id}: {service.override} until {service.override_until}"
 
     def regroup(self, who: int, how: int) -> str:
-        client = self._client(who)
+        client = self.house.world.clients[self._somebody(who, how).client]
         self._disturb(client)
         self.house.world.set_group(client, how % 4)
         return f"client {client.id} into {client.group}"
@@ -511,7 +517,7 @@ class History(Oracle):
 
     def _record(self, who: int, kind: RecordKind, days: int) -> str:
         """Somebody tells the bridge something; admission has its own tests, so it is written down as it is."""
-        service = self._service(who)
+        service = self._somebody(who, days)
         self.disturbed.add(service.id)
         today = self.house.today
         record = Record(

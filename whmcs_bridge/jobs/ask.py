@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from whmcs_bridge.domain.ids import InvoiceId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import facts_for
@@ -34,8 +35,17 @@ class Verdict:
     """The bridge does not act for this client yet: a refusal is only kept in mind."""
 
 
-def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, cause: str = "") -> Verdict:
+def may(
+    ports: Ports,
+    kind: Kind,
+    service: ServiceId,
+    *,
+    paying: InvoiceId | None = None,
+    told: Told | None = None,
+) -> Verdict:
     """Judge from mirror and journal; the invoice being paid right now is not held against the client.
+
+    `told` is what WHMCS said about the client when it asked: it takes the place of what the mirror has of the client.
 
     A service that the mirror does not know is let through for a release and refused for harm: it returns tomorrow.
     While a pause stands, or a sanity stop of the last run, every harm is refused, also to products that no class takes.
@@ -45,7 +55,7 @@ def may(ports: Ports, kind: Kind, service: ServiceId, *, paying: InvoiceId | Non
     ):
         return Verdict(True, "the bridge's own step", ours=True)
     try:
-        facts = facts_for(ports, service)
+        facts = facts_for(ports, service, told)
     except UnknownId as unknown:
         return Verdict(kind is Kind.UNSUSPEND, str(unknown))
     if paying is not None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.status import InvoiceStatus
+from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, facts_of
@@ -169,12 +171,45 @@ def _would_change(decision: Decision, following: tuple[Due, date] | None) -> lis
     return said
 
 
-def facts_for(ports: Ports, service: ServiceId) -> ServiceFacts:
-    """Return the facts of one service from mirror and journal; raises UnknownId."""
+def facts_for(ports: Ports, service: ServiceId, told: Told | None = None) -> ServiceFacts:
+    """Return the facts of one service from mirror and journal, and what WHMCS told just now; raises UnknownId."""
     book = ports.mirror.book_of_service(service)
-    if book is None:
+    if told is not None:
+        book = _as_told(ports, book if book is None or book.client.id == told.client else None, told)
+    if book is None or all(s.id != service for s in book.services):
         raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
     info = ports.mirror.last()
+    complete = told is not None or (info is not None and info.complete)
     memory = ClientMemory(ports.journal, ports.today(), book.client.id)
-    _, services = facts_of(book, memory, complete=info is not None and info.complete)
+    _, services = facts_of(book, memory, complete=complete)
     return next(f for f in services if f.service.id == service)
+
+
+def _as_told(ports: Ports, book: ClientBook | None, told: Told) -> ClientBook | None:
+    """Put what was told in the place of what the mirror has; what was not told (addons, history) stays."""
+    book = book or ports.mirror.book(told.client)
+    if book is None:
+        return None
+    group = book.group
+    if told.group != book.client.group_id:
+        group = ports.mirror.group(told.group)
+    others = tuple(i for i in book.invoices if i.client_id != told.client)
+    today = ports.today()
+    # one that no reading has seen yet counts from today: its own date may be years before it came to be
+    created = {i.id: today for i in told.invoices}
+    pending = {i.id: today for i in told.invoices if i.status is InvoiceStatus.PAYMENT_PENDING}
+    return replace(
+        book,
+        client=replace(book.client, group_id=told.group),
+        group=group,
+        currency=told.currency or book.currency,
+        services=told.services,
+        invoices=tuple(sorted((*told.invoices, *others), key=lambda i: i.id)),
+        created_on={**created, **book.created_on},
+        pending_since={**pending, **book.pending_since},
+        unread=frozenset(),
+        missing=frozenset(),
+        as_of=ports.now(),
+        credit=told.credit if told.credit is not None else book.credit,
+        credit_read_on=today if told.credit is not None else book.credit_read_on,
+    )

@@ -173,6 +173,10 @@ class SqliteMirror:
         with self._store.reading as conn:
             return next((group for group in self._shared(conn).groups.values() if group.name == name), None)
 
+    def group(self, number: GroupId) -> ClientGroup | None:
+        with self._store.reading as conn:
+            return self._shared(conn).groups.get(number)
+
     def members(self, group: GroupId) -> list[ClientId]:
         with self._store.looking as conn:
             rows = conn.execute("SELECT id FROM clients WHERE group_id=? AND NOT missing ORDER BY id", (group,))
