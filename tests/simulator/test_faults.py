@@ -162,6 +162,18 @@ def test_lists_come_with_numbers_for_keys() -> None:
     assert set(reply_of(front, "GetClients")["clients"]["client"]) == {"0", "1"}
 
 
+@pytest.mark.parametrize("kind", [Kind.STATUS_KEY, Kind.SINGLE_OBJECT, Kind.SHORT_PAGE, Kind.WRONG_TOTAL])
+@pytest.mark.parametrize(("switch", "value"), [("html_page_200", True), ("junk_before_json", "<br />")])
+def test_what_is_no_json_has_no_shape_to_change(switch: str, value: object, kind: Kind) -> None:
+    """Several troubles at once: a login page stays the page that it is."""
+    world = a_book()
+    plain = ask(a_front(world), "GetClients").status
+    world.switches.set(switch, value)
+    before = ask(a_front(world), "GetClients").body
+    answer = ask(a_front(world, Fault("*", kind)), "GetClients")
+    assert (answer.status, answer.body) == (plain, before)
+
+
 def test_success_comes_under_status() -> None:
     assert reply_of(a_front(a_book(), Fault("*", Kind.STATUS_KEY)), "GetClients")["status"] == "success"
 

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -206,8 +207,8 @@ class Front:
             warning = fault.text or "Invalid or Missing Payment Information - Please try again"
             answer.body = msgspec.json.encode({"result": "success", "warning": warning})
         else:
-            reply = msgspec.json.decode(answer.body)
-            answer.body = msgspec.json.encode(_reshaped(fault, reply))
+            with suppress(msgspec.DecodeError):  # a page, or junk before the JSON, has no shape to change
+                answer.body = msgspec.json.encode(_reshaped(fault, msgspec.json.decode(answer.body)))
 
     def _shifted(self, action: str, params: Params, shifts: list[Fault]) -> Reply:
         """Run a paged action over its whole list, move rows as the faults say, and cut the page."""
