@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from tests.hooks.house import SHOP, SITE, ask, house, module_event
+from tests.hooks.house import SHOP, SITE, UNKNOWN, ask, house, module_event
 from whmcs_bridge.hookpoints import Actor
 from whmcs_bridge.scenarios.stage import Stage
 
@@ -54,3 +54,14 @@ def test_in_shadow_mode_nothing_is_refused_by_a_pause_either() -> None:
         answer = ask(stage, module_event(stage, "PreModuleSuspend", SITE))
         assert not answer.abort
         assert "paused" in answer.reason
+
+
+def test_after_a_hand_back_the_hooks_refuse_nothing() -> None:
+    """WHMCS's own automation has to take over, also for services we never saw."""
+    with house(DAY_4) as stage:
+        stage.bridge.hand_back(by="ana")
+        for point, service in (("PreModuleSuspend", SHOP), ("PreModuleTerminate", SITE), ("PreModuleUnsuspend", SITE)):
+            assert not ask(stage, module_event(stage, point, service)).abort
+        assert not ask(stage, module_event(stage, "PreModuleSuspend", UNKNOWN)).abort
+        stage.bridge.end_pause()
+        assert ask(stage, module_event(stage, "PreModuleSuspend", SHOP)).abort

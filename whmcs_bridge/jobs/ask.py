@@ -10,7 +10,7 @@ from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import facts_for
-from whmcs_bridge.jobs.pause import pause_stop
+from whmcs_bridge.jobs.pause import pause_stop, standing
 from whmcs_bridge.jobs.sanity import why_not_sane
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, View, decide, view_of
@@ -32,7 +32,7 @@ class Verdict:
     ours: bool = False
     """The bridge's own call, known by its open step."""
     advisory: bool = False
-    """The bridge does not act for this client yet: a refusal is only kept in mind."""
+    """The bridge does not act for this client yet, or not any more: a refusal is only kept in mind."""
 
 
 def may(
@@ -54,15 +54,17 @@ def may(
         e.step.service == service and e.step.kind is kind and _in_hand(ports, e) for e in ports.journal.open_steps()
     ):
         return Verdict(True, "the bridge's own step", ours=True)
+    pause = standing(ports)
+    handed_back = pause is not None and pause.to_whmcs
     try:
         facts = facts_for(ports, service, told)
     except UnknownId as unknown:
-        return Verdict(kind is Kind.UNSUSPEND, str(unknown))
+        return Verdict(kind is Kind.UNSUSPEND, str(unknown), advisory=handed_back)
     if paying is not None:
         client = replace(facts.client, invoices=tuple(i for i in facts.client.invoices if i.id != paying))
         facts = replace(facts, client=client)
-    outside = not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
-    held = _held_for_all(ports) if kind in HARMFUL_SET else ""
+    outside = handed_back or not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
+    held = held_for_all(ports) if kind in HARMFUL_SET else ""
     if held:
         return Verdict(False, held, advisory=outside)
     policy, today = ports.settings.policy, ports.today()
@@ -75,10 +77,12 @@ def may(
     if judge is None:
         return Verdict(True, "not ours to judge")
     verdict = judge(view, decision)
+    if kind is Kind.TERMINATE and told is not None and not verdict.allowed:
+        verdict = _fixed_term(view, told) or verdict
     return replace(verdict, advisory=True) if outside else verdict
 
 
-def _held_for_all(ports: Ports) -> str:
+def held_for_all(ports: Ports) -> str:
     """Say why nothing harmful may happen to anybody now; "" if it may."""
     stop = pause_stop(ports)
     if stop is not None:
@@ -91,7 +95,8 @@ def _in_hand(ports: Ports, entry: JournalStep) -> bool:
     return entry.state is StepState.BEGUN and ports.now() - entry.begun_at <= LONGEST_STEP
 
 
-def _may_unsuspend(view: View, decision: Decision) -> Verdict:
+def may_unsuspend(view: View, decision: Decision) -> Verdict:
+    """Not while debt holds the release back."""
     owed = decision.holding or decision.debts
     if view.service.status is not ServiceStatus.SUSPENDED:
         return Verdict(True, "not suspended as far as we know")
@@ -105,7 +110,8 @@ def _may_unsuspend(view: View, decision: Decision) -> Verdict:
     return Verdict(False, "its debt was not paid")
 
 
-def _may_suspend(view: View, decision: Decision) -> Verdict:
+def may_suspend(view: View, decision: Decision) -> Verdict:
+    """Only what is due today."""
     if any(d.kind is Kind.SUSPEND for d in decision.due):
         return Verdict(True, "overdue by the house's rules")
     if not decision.debts:
@@ -116,7 +122,8 @@ def _may_suspend(view: View, decision: Decision) -> Verdict:
     return Verdict(False, f"not due before {decision.clocks.suspend_on or 'ever'}")
 
 
-def _may_terminate(view: View, decision: Decision) -> Verdict:
+def may_terminate(view: View, decision: Decision) -> Verdict:
+    """What is due today, and what its client asked for, unless something holds it."""
     if view.facts.cancel_request is not None:
         held_up = hold(view, Due(Kind.TERMINATE, "a cancellation request", by_request=True))
         return Verdict(False, held_up.why) if held_up else Verdict(True, "a cancellation request")
@@ -129,8 +136,17 @@ def _may_terminate(view: View, decision: Decision) -> Verdict:
     return Verdict(False, f"not due before {when}" if when else "nothing in the house's rules ends it")
 
 
+def _fixed_term(view: View, told: Told) -> Verdict | None:
+    """A product sold for so many days ends by WHMCS's own rule, whatever is owed (facts sheet 10.2)."""
+    days, began = told.fixed_terms.get(view.service.id), view.service.registered
+    if not days or began is None or began + timedelta(days=days) > view.today:
+        return None
+    held_up = hold(view, Due(Kind.TERMINATE, "its fixed term has ended", by_request=True))
+    return Verdict(False, held_up.why) if held_up else Verdict(True, "its fixed term has ended")
+
+
 _JUDGES: Mapping[Kind, Callable[[View, Decision], Verdict]] = {
-    Kind.UNSUSPEND: _may_unsuspend,
-    Kind.SUSPEND: _may_suspend,
-    Kind.TERMINATE: _may_terminate,
+    Kind.UNSUSPEND: may_unsuspend,
+    Kind.SUSPEND: may_suspend,
+    Kind.TERMINATE: may_terminate,
 }

@@ -268,7 +268,7 @@ def _other_words(facts: ServiceFacts) -> Iterator[Leftover]:
 
 
 def _carry_out(ports: Ports, memory: Memory, found: HandBack) -> None:
-    found.paused = pause(ports, reason="handed back to WHMCS").why
+    found.paused = pause(ports, reason="handed back to WHMCS", to_whmcs=True).why
     journal = ports.journal
     found.run = ports.begin_run(JOB)
     finished = False

@@ -24,6 +24,8 @@ class Pause:
     until: datetime | None
     """The moment at which it ends by itself; None: when somebody ends it."""
     reason: str = ""
+    to_whmcs: bool = False
+    """The house was handed back: the bridge holds itself, and WHMCS's own automation acts as it will."""
 
     @property
     def why(self) -> str:
@@ -33,8 +35,10 @@ class Pause:
         return f"paused by {self.by} since {self.since:%Y-%m-%d %H:%M}{end}{reason}"
 
 
-def pause(ports: Ports, until: datetime | None = None, reason: str = "") -> Pause:
+def pause(ports: Ports, until: datetime | None = None, reason: str = "", *, to_whmcs: bool = False) -> Pause:
     """Hold every harmful step from now on, in place of an earlier pause; a run that is under way stops at it.
+
+    WHMCS's own cron is held as well, unless the house is handed back `to_whmcs`: then the hooks refuse nothing.
 
     The journal's writer lock is not waited for: one value is written, and a run looks at it before each harmful step.
     Raises UsageProblem for an end that has passed, DatabaseTrouble or Locked where the journal cannot be written.
@@ -42,12 +46,13 @@ def pause(ports: Ports, until: datetime | None = None, reason: str = "") -> Paus
     now = ports.now()
     if until is not None and until <= now:
         raise UsageProblem(f"--until {until:%Y-%m-%d %H:%M} has passed; it is {now:%Y-%m-%d %H:%M}")
-    made = Pause(ports.actor, now, until, reason)
+    made = Pause(ports.actor, now, until, reason, to_whmcs)
     kept = {
         "by": made.by,
         "since": now.isoformat(),
         "until": until.isoformat() if until is not None else None,
         "reason": reason,
+        "to_whmcs": to_whmcs,
     }
     ports.journal.put(PAUSE, kept)
     _write_down(ports, made.why)
@@ -78,7 +83,8 @@ def standing(ports: Ports) -> Pause | None:
     until = datetime.fromisoformat(kept["until"]) if kept["until"] else None
     if until is not None and until <= ports.now():
         return None
-    return Pause(kept["by"], datetime.fromisoformat(kept["since"]), until, kept["reason"])
+    since = datetime.fromisoformat(kept["since"])
+    return Pause(kept["by"], since, until, kept["reason"], bool(kept.get("to_whmcs")))
 
 
 def pause_stop(ports: Ports) -> Stop | None:
