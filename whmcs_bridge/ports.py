@@ -705,6 +705,23 @@ class Journal(Protocol):
     def approvals(self) -> dict[ServiceId, frozenset[str]]: ...
     def approve(self, approval: Approval) -> None: ...
     def drop_approval(self, service: ServiceId, kind: str) -> None: ...
+    def history(
+        self,
+        *,
+        client: ClientId | None = None,
+        service: ServiceId | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        limit: int = 200,
+    ) -> list[dict[str, Any]]:
+        """The newest lines of the export about a service or a client, newest first: steps, what others did, what people
+        recorded, approved and said, tasks. With a service, `client` is its owner."""
+        ...
+
+    def export(self, since: date | None = None, until: date | None = None) -> Iterator[dict[str, Any]]:
+        """Stream everything that happened on these house days, as `journal export` prints it."""
+        ...
+
     def morning_mail(self, day: date) -> MorningMail | None: ...
     def last_morning_mail(self, before: date) -> MorningMail | None:
         """The newest of an earlier day that was sent or kept."""

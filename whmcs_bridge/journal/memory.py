@@ -128,11 +128,10 @@ def approvals(conn: sqlite3.Connection) -> dict[ServiceId, frozenset[str]]:
 
 
 def approve(conn: sqlite3.Connection, approval: Approval) -> None:
-    """Add or replace."""
-    conn.execute(
-        "INSERT OR REPLACE INTO approvals VALUES(?,?,?,?)",
-        (approval.service, approval.kind, approval.by, approval.on.isoformat()),
-    )
+    """Add or replace; that it was given is kept for good."""
+    given = (approval.service, approval.kind, approval.by, approval.on.isoformat())
+    conn.execute("INSERT OR REPLACE INTO approvals VALUES(?,?,?,?)", given)
+    conn.execute("INSERT INTO approvals_given(service_id, kind, approved_by, approved_on) VALUES(?,?,?,?)", given)
 
 
 def drop_approval(conn: sqlite3.Connection, service: ServiceId, kind: str) -> None:

@@ -81,12 +81,21 @@ SECOND_SHAPE: Final = (
         number INTEGER PRIMARY KEY, task INTEGER NOT NULL, at TEXT NOT NULL, author TEXT NOT NULL,
         text TEXT NOT NULL)""",
     """CREATE INDEX task_comments_by_task ON task_comments(task)""",
+    """CREATE INDEX tasks_by_service ON tasks(service_id) WHERE service_id IS NOT NULL""",
+    """CREATE INDEX tasks_by_client ON tasks(client_id) WHERE client_id IS NOT NULL""",
+    """CREATE INDEX tasks_of_many ON tasks(size) WHERE size > 1""",
+    # What people approved; `approvals` loses what has been used.
+    """CREATE TABLE approvals_given (
+        number INTEGER PRIMARY KEY, service_id INTEGER NOT NULL, kind TEXT NOT NULL, approved_by TEXT NOT NULL,
+        approved_on TEXT NOT NULL)""",
+    """CREATE INDEX approvals_given_by_service ON approvals_given(service_id)""",
     # What others did to services: seen as a changed status between two snapshots, explained by the activity log.
     """CREATE TABLE foreign_acts (
         number INTEGER PRIMARY KEY, run INTEGER NOT NULL, day TEXT NOT NULL, service_id INTEGER NOT NULL,
         client_id INTEGER NOT NULL, actor TEXT NOT NULL, body TEXT NOT NULL)""",
     """CREATE INDEX foreign_acts_by_day ON foreign_acts(day)""",
     """CREATE INDEX foreign_acts_by_service ON foreign_acts(service_id)""",
+    """CREATE INDEX foreign_acts_by_client ON foreign_acts(client_id)""",
     # Signatures that were used: a delivery is taken once, also after a restart.
     """CREATE TABLE nonces (nonce TEXT PRIMARY KEY, used_at REAL NOT NULL) WITHOUT ROWID""",
     """CREATE INDEX nonces_by_time ON nonces(used_at)""",
@@ -95,6 +104,8 @@ SECOND_SHAPE: Final = (
         number INTEGER PRIMARY KEY, run INTEGER NOT NULL, day TEXT NOT NULL, step_id TEXT NOT NULL UNIQUE,
         kind TEXT NOT NULL, client_id INTEGER NOT NULL, service_id INTEGER, body TEXT NOT NULL)""",
     """CREATE INDEX shadow_steps_by_day ON shadow_steps(day)""",
+    """CREATE INDEX shadow_steps_by_service ON shadow_steps(service_id) WHERE service_id IS NOT NULL""",
+    """CREATE INDEX shadow_steps_by_client ON shadow_steps(client_id)""",
     """CREATE TABLE shadow_cases (service_id INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
     # Findings of `adopt`; `payload` is JSON, deflated.
     """CREATE TABLE adoptions (

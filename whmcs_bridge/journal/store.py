@@ -1,6 +1,6 @@
 """The journal on SQLite: the port's methods, each one block under the store's lock."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.journal import adoptions as adopting
-from whmcs_bridge.journal import inbox, memory, morning, others, shadow, tasks
+from whmcs_bridge.journal import export, inbox, memory, morning, others, shadow, tasks
 from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
@@ -262,6 +262,23 @@ class SqliteJournal:
     def sync_days(self, since: date) -> Mapping[date, Collection[tuple[str, str]]]:
         with self._store.looking as conn:
             return shadow.sync_days(conn, since)
+
+    # --- the whole story
+
+    def history(
+        self,
+        *,
+        client: ClientId | None = None,
+        service: ServiceId | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        limit: int = 200,
+    ) -> list[dict[str, Any]]:
+        with self._store.reading as conn:
+            return export.history(conn, client, service, since, until, limit)
+
+    def export(self, since: date | None = None, until: date | None = None) -> Iterator[dict[str, Any]]:
+        return export.export(self._store, since, until)
 
     # --- the morning mail
 

@@ -16,7 +16,7 @@ from whmcs_bridge.ports import Comment, Member, Task
 MEMBERS_KEPT: Final = 1000
 """So many subjects of a pile are listed; all are counted."""
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "number, code, text, todo, client_id, service_id, invoice_id, opened_on, last_seen_on, closed_on, state, comment, "
     "acknowledged_by, acknowledged_on, snoozed_until, pile, size, members"
 )
@@ -129,23 +129,23 @@ def tasks(conn: sqlite3.Connection, today: date | None, *, open_only: bool) -> l
     """Tasks by number; `open_only` leaves out done, snoozed and closed ones."""
     where = "WHERE state='open' OR (state='snoozed' AND snoozed_until<=?1)" if open_only else "WHERE ?1 IS ?1"
     day = None if today is None else today.isoformat()
-    rows = conn.execute(f"SELECT {_COLUMNS} FROM tasks {where} ORDER BY number", (day,))
-    return [_task(row, today) for row in rows]
+    rows = conn.execute(f"SELECT {COLUMNS} FROM tasks {where} ORDER BY number", (day,))
+    return [task_of(row, today) for row in rows]
 
 
 def raised(conn: sqlite3.Connection, codes: Collection[str]) -> list[Task]:
     """Tasks of these codes whose cause stood at the last run, by number."""
     marks = ",".join("?" * len(codes))
-    rows = conn.execute(f"SELECT {_COLUMNS} FROM tasks WHERE raised AND code IN ({marks}) ORDER BY number", (*codes,))
-    return [_task(row, None) for row in rows]
+    rows = conn.execute(f"SELECT {COLUMNS} FROM tasks WHERE raised AND code IN ({marks}) ORDER BY number", (*codes,))
+    return [task_of(row, None) for row in rows]
 
 
 def task(conn: sqlite3.Connection, number: int) -> Task:
     """Return one task; raises UnknownId."""
-    row = conn.execute(f"SELECT {_COLUMNS} FROM tasks WHERE number=?", (number,)).fetchone()
+    row = conn.execute(f"SELECT {COLUMNS} FROM tasks WHERE number=?", (number,)).fetchone()
     if row is None:
         raise _unknown(number)
-    return _task(row, None)
+    return task_of(row, None)
 
 
 def set_state(
@@ -266,7 +266,8 @@ def _day(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-def _task(row: tuple[Any, ...], today: date | None) -> Task:
+def task_of(row: tuple[Any, ...], today: date | None) -> Task:
+    """Return the task of a row of COLUMNS; with `today` it counts as open if its snooze is over by then."""
     number, code, text, todo, client, service, invoice, opened, seen, closed, state, said, by, on, until, *pile = row
     back_on = _day(until)
     if state == "snoozed" and today is not None and back_on is not None and back_on <= today:

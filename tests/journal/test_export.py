@@ -1,0 +1,160 @@
+"""The whole record: every type of line, documented, streamed, cut by days; and the story of one service."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journal.values import AT, TODAY, a_note, a_record, a_step
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.journal import SqliteJournal
+from whmcs_bridge.journal.export import CHUNK, KINDS
+from whmcs_bridge.policy.decision import Kind, Note
+from whmcs_bridge.ports import Actor, Approval, ForeignAct, MorningMail, ShadowStep, StepState
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "journal-export.md"
+NEXT = TODAY + timedelta(days=1)
+LATER = TODAY + timedelta(days=9)
+
+
+@pytest.fixture
+def journal() -> Iterator[SqliteJournal]:
+    opened = SqliteJournal()
+    yield opened
+    opened.close()
+
+
+def an_act(service: int = 1, client: int = 1, day: date = TODAY) -> ForeignAct:
+    return ForeignAct(
+        ServiceId(service),
+        ClientId(client),
+        "unsuspend",
+        Actor.STAFF,
+        day,
+        "Suspended",
+        "Active",
+        user="ben",
+        line="by ben",
+    )
+
+
+def filled(journal: SqliteJournal) -> None:
+    """One of everything, about service 1 of client 1, and something about another."""
+    journal.note_policy("v1", "{}", TODAY)
+    run = journal.begin_run("sync", "enforce", TODAY, AT, "v1")
+    journal.end(journal.begin(run, a_step(), AT, "bridge", "v1"), StepState.DONE, AT, "Suspended")
+    journal.begin(run, a_step(service=2, client=2), AT, "ana", "v1")
+    journal.save_shadow(run, [ShadowStep(a_step(Kind.TERMINATE), "limit:terminate: too many")], [])
+    journal.save_foreign_acts(run, [an_act(), an_act(2, 2)])
+    journal.add_record(a_record())
+    journal.approve(Approval("terminate", ServiceId(1), "ana", TODAY))
+    journal.drop_approval(ServiceId(1), "terminate")
+    journal.reconcile_tasks([a_note(), Note("credit", "client 2", "apply it", ClientId(2))], TODAY, complete=True)
+    journal.comment_task(1, AT, "ana", "called them")
+    journal.add_adoption(TODAY, AT, "ana", "v1", {"suspended": 3})
+    journal.begin_morning_mail(MorningMail(TODAY, run, "sent", AT, "a quiet day", "nothing"))
+    journal.add_evidence(ServiceId(1), AT, {"account": "site1"})
+    journal.end_run(run, AT, "ok", "1 suspend done")
+
+
+def lines(journal: SqliteJournal, **days: date) -> list[dict[str, Any]]:
+    """The export as a reader gets it."""
+    return [json.loads(json.dumps(line)) for line in journal.export(**days)]
+
+
+def documented() -> dict[str, set[str]]:
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    return {kind: set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", fields))) for kind, fields in rows}
+
+
+def test_every_type_of_line_is_there_and_documented_with_its_fields(journal: SqliteJournal) -> None:
+    filled(journal)
+    found = lines(journal)
+    assert found[0] == {"type": "export", "version": 1, "since": None, "until": None}
+    assert {line["type"] for line in found} == {"export", *(kind.name for kind in KINDS)}
+    told = documented()
+    assert set(told) == {line["type"] for line in found}
+    for line in found:
+        assert set(line) - {"type"} == told[line["type"]], line["type"]
+
+
+def test_a_used_approval_and_what_was_said_are_in_it(journal: SqliteJournal) -> None:
+    filled(journal)
+    found = {line["type"]: line for line in lines(journal)}
+    assert (found["approval"]["author"], found["approval"]["kind"]) == ("ana", "terminate")
+    (task,) = [line for line in lines(journal) if line["type"] == "task" and line["code"] == "moved"]
+    assert [said["text"] for said in task["comments"]] == ["called them"]
+
+
+def test_it_is_cut_by_days_and_keeps_what_lasts(journal: SqliteJournal) -> None:
+    filled(journal)
+    kinds = {line["type"] for line in lines(journal, since=NEXT, until=LATER)}
+    assert kinds == {"export", "task", "record"}, "open ones last"
+    journal.reconcile_tasks([], NEXT, complete=True)
+    assert "task" not in {line["type"] for line in lines(journal, since=LATER)}
+    assert "task" in {line["type"] for line in lines(journal, since=NEXT, until=NEXT)}
+    assert {line["type"] for line in lines(journal, until=TODAY - timedelta(days=1))} == {"export"}
+
+
+def test_it_is_read_in_chunks_while_others_write(journal: SqliteJournal) -> None:
+    run = journal.begin_run("sync", "enforce", TODAY, AT, "v1")
+    for number in range(1, CHUNK + 3):
+        journal.begin(run, a_step(service=number), AT, "bridge", "v1")
+    found = 0
+    for line in journal.export():
+        if line["type"] == "step":
+            found += 1
+            if found == 1:
+                journal.begin(run, a_step(service=9999), AT, "bridge", "v1")
+    assert found == CHUNK + 3
+
+
+# --- one story ----------------------------------------------------------------------------------------
+
+
+def test_the_story_of_a_service_has_what_everybody_did_and_said(journal: SqliteJournal) -> None:
+    filled(journal)
+    story = journal.history(client=ClientId(1), service=ServiceId(1))
+    assert {line["type"] for line in story} == {
+        "step",
+        "shadow_step",
+        "foreign_act",
+        "record",
+        "approval",
+        "task",
+        "task_comment",
+    }
+    assert all(line.get("service", 1) in (1, None) for line in story)
+    assert [line["step"]["service"] for line in story if line["type"] == "step"] == [1]
+
+
+def test_a_clients_story_has_its_services(journal: SqliteJournal) -> None:
+    filled(journal)
+    story = journal.history(client=ClientId(2))
+    assert {line["type"] for line in story} == {"step", "foreign_act", "task"}
+
+
+def test_the_newest_come_first_and_days_cut(journal: SqliteJournal) -> None:
+    run = journal.begin_run("sync", "enforce", TODAY, AT, "v1")
+    journal.begin(run, a_step(), AT, "bridge", "v1")
+    journal.save_foreign_acts(run, [an_act(day=NEXT), an_act(day=LATER)])
+    story = journal.history(service=ServiceId(1))
+    assert [line.get("day") or line["date"] for line in story] == [str(LATER), str(NEXT), str(TODAY)]
+    assert len(journal.history(service=ServiceId(1), limit=2)) == 2
+    assert [line["day"] for line in journal.history(service=ServiceId(1), since=NEXT, until=NEXT)] == [str(NEXT)]
+
+
+def test_a_task_of_many_is_in_the_story_of_each_with_its_own_line(journal: SqliteJournal) -> None:
+    notes = [
+        Note("module-failed:suspend", f"service {n} failed", "mend it", ClientId(n), ServiceId(n), pile="server 3")
+        for n in range(1, 50)
+    ]
+    journal.reconcile_tasks(notes, TODAY, complete=True)
+    for story in (journal.history(service=ServiceId(7)), journal.history(client=ClientId(7))):
+        (task,) = story
+        assert [member["text"] for member in task["members"]] == ["service 7 failed"]
+    assert journal.history(service=ServiceId(50)) == []
