@@ -127,9 +127,10 @@ def test_true_is_no_number(table: str, key: Key) -> None:
 
 # --- story 37: minutes read as seconds -----------------------------------------------------------
 
-UNITS = ("day", "days", "months", "seconds", "percent", "factor")
-COUNTS = {"page_size", "connections", "max_late_payments", "max_broken_promises", "times", "always_allowed", "max"} | {
-    "max_announced"
+UNITS = ("day", "days", "months", "seconds", "percent", "factor", "kib")
+COUNTS = {"page_size", "connections", "threads", "max_late_payments", "max_broken_promises", "times", "max"} | {
+    "always_allowed",
+    "max_announced",
 }
 """Numbers that count things, and so have no unit."""
 
@@ -149,7 +150,7 @@ def test_every_number_has_its_unit_in_its_name(table: str, key: Key) -> None:
     words = key.name.split("_")
     assert set(words) & set(UNITS), f"{table}.{key.name} lacks a unit"
     if number.unit:
-        assert number.unit.split()[-1].rstrip("s") in {word.rstrip("s") for word in words}
+        assert number.unit.split()[-1].rstrip("s").casefold() in {word.rstrip("s") for word in words}
 
 
 # --- the manual's defaults are the true ones -----------------------------------------------------

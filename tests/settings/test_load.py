@@ -11,6 +11,8 @@ from tests.settings.files import CLASS, HEAD, settings_of
 from whmcs_bridge.errors import SettingsProblem, UsageProblem
 from whmcs_bridge.policy.rules import KindLimit, MinDebt, Notice, ReleaseTier, Rules
 from whmcs_bridge.settings import find, from_mapping, load, scenario_policy
+from whmcs_bridge.settings.kinds import address_of
+from whmcs_bridge.settings.model import HookSettings
 from whmcs_bridge.settings.presets import example_settings
 
 CLASSES = {"class": {"hosting": {"product_types": ["server"], "suspend_after_days": 3}}}
@@ -264,3 +266,14 @@ def test_staff_gets_a_mail_in_enforce_mode_unless_told_otherwise(said: dict[str,
 def test_a_timeline_mails_no_staff_unless_it_says_so() -> None:
     assert not scenario_policy({}, {}, {}).mails_staff
     assert scenario_policy({"staff": {"morning_mail": "always"}}, {}, {}).mails_staff
+
+
+def test_hooks_have_their_defaults_and_the_gate_file_lies_beside_the_databases(tmp_path: Path) -> None:
+    settings = load(write(tmp_path / "bridge.toml", HEAD), {})
+    assert (settings.hooks, settings.gate) == (HookSettings(), tmp_path / "gate.json")
+    own = '[hooks]\nlisten = "[::1]:0"\nsecret = "env:S"\ngate_file = "g/gate.json"\nadmin_clicks = "refuse"\n'
+    hooks = load(write(tmp_path / "bridge.toml", HEAD + own), {"S": "hush"}).hooks
+    assert (hooks.admin_clicks, hooks.gate_file) == ("refuse", tmp_path / "g" / "gate.json")
+    assert hooks.secret is not None
+    assert hooks.secret.reveal() == "hush"
+    assert address_of(hooks.listen) == ("::1", 0)

@@ -225,6 +225,17 @@ CASES = [
         '[whmcs] ca_bundle: found "no/such.pem", which is no file, expected the path of a PEM file',
     ),
     # the other tables
+    *(
+        (
+            f'[hooks]\nlisten = "{text}"',
+            f'[hooks] listen: found "{text}", expected an address and a port, such as 127.0.0.1:8765',
+        )
+        for text in ("8765", "localhost", "127.0.0.1:70000", "http://127.0.0.1:8765", "::1:8765")
+    ),
+    (
+        '[hooks]\nsecret = "hunter2"',
+        '[hooks] secret: found a text that is not a reference (not shown), expected "env:NAME" or "file:PATH"',
+    ),
     ("[vip]\nmin_tenure_months = 18", "[vip] group: missing, expected the name of a WHMCS client group, not empty"),
     ('[vip]\ngroup = ""', '[vip] group: found "" (empty), expected the name of a WHMCS client group, not empty'),
     (

@@ -82,6 +82,7 @@ ONLY_THE_LOADER_KNOWS = (
     "act_hours",
     'url = "https://u:p',
     "ca_bundle",
+    "listen",
     "product_ids = [2]",
     "secret_access_key",
     "messages",

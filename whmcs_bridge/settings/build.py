@@ -38,6 +38,7 @@ from whmcs_bridge.settings.model import (
     ENFORCE,
     SHADOW,
     BackupStoreSettings,
+    HookSettings,
     Settings,
     StaffSettings,
     WhmcsSettings,
@@ -92,6 +93,7 @@ class Reader:
         policy = self._policy()
         stores = self._backup_stores()
         staff = StaffSettings(**{"morning_mail": self.house.morning_mail, **(self._table("staff") or {})})
+        hooks = HookSettings(**(self._table("hooks") or {}))
         folder = (self._table("storage") or {}).get("folder", folder)
         if self.report.problems or whmcs is None:
             return None
@@ -99,7 +101,7 @@ class Reader:
         if self.report.problems:
             return None
         policy = replace(policy, version=version_of(policy), _cache={})
-        return Settings(mode, whmcs, policy, folder, source, stores, staff, tuple(self.report.warnings))
+        return Settings(mode, whmcs, policy, folder, source, stores, staff, hooks, tuple(self.report.warnings))
 
     # --- tables in general -----------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from whmcs_bridge.settings.kinds import (
     Hours,
     Key,
     Kind,
+    Listen,
     ListOf,
     Made,
     MapOf,
@@ -495,7 +496,12 @@ SANITY = (
     Key("max_days_since_run", _days(1, 365), "Longer since the last run: stop.", "7"),
     Key("same_age_percent", SHARE, "So large a share of the overdue services of one sudden age: stop.", "20"),
     Key("new_overdue_factor", Number(Decimal(1), Decimal(1000)), "So many times the usual new debts: stop.", "5"),
-    Key("book_change_percent", SHARE, "Clients or services more or fewer by such a share since the last run: stop.", "20"),
+    Key(
+        "book_change_percent",
+        SHARE,
+        "Clients or services more or fewer by such a share since the last run: stop.",
+        "20",
+    ),
 )
 
 STAFF = (
@@ -505,6 +511,52 @@ STAFF = (
         "Whether the administrators get a mail a day (SendAdminEmail): always, in enforce mode only, or never. It is "
         "written as a file beside the databases in any case.",
         '"enforce"',
+    ),
+)
+
+HOOKS = (
+    Key("listen", Listen(), "Where `serve` waits for WHMCS; port 0 is a free one.", '"127.0.0.1:8765"'),
+    Key(
+        "secret",
+        SecretRef(),
+        "What WHMCS signs its events with; `serve` and `hooks install` need it.",
+        otherwise="none",
+        example='"file:/etc/whmcs-bridge/hook-secret"',
+    ),
+    Key(
+        "clock_tolerance_seconds",
+        Whole(1, 3600, "seconds"),
+        "An event whose signature is older, or from further ahead, is refused.",
+        "300",
+    ),
+    Key("max_body_kib", Whole(1, 1024, "KiB"), "A larger event is refused.", "64"),
+    Key("threads", Whole(1, 64), "Events answered at once.", "8"),
+    Key(
+        "admin_clicks",
+        Choice(("allow", "refuse")),
+        "What a person's own click in WHMCS's admin area meets where the rules say no: it is let through and recorded, "
+        "or refused with the reason.",
+        '"allow"',
+    ),
+    Key(
+        "click_release_days",
+        _days(1, 90),
+        "A service that a person unsuspended against the rules is left up for so long.",
+        "3",
+    ),
+    Key(
+        "gate_file",
+        FilePath("a file"),
+        "What WHMCS reads where the bridge does not answer.",
+        otherwise="gate.json in the storage folder",
+        example='"/var/lib/whmcs-bridge/gate.json"',
+    ),
+    Key(
+        "spool",
+        FilePath("a folder"),
+        "Where the file in WHMCS keeps events that it could not deliver, if it is on this machine.",
+        otherwise="none",
+        example='"/var/spool/whmcs-bridge"',
     ),
 )
 
@@ -608,6 +660,7 @@ TABLES = (
     Table("sanity", SANITY, "When a run stops to ask.", flag=True),
     Table("approval", APPROVAL, "Which steps wait for a person."),
     Table("staff", STAFF, "What the house's own people hear of."),
+    Table("hooks", HOOKS, "How WHMCS asks and tells."),
     Table("messages", MESSAGE, "Mails of your own, by name; a built-in name replaces the built-in text.", '"NAME"'),
     Table("backup_store", BACKUP_STORE, "A place that keeps backups.", array=True, open=True),
 )

@@ -466,6 +466,32 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
+LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+
+
+def address_of(text: str) -> tuple[str, int] | None:
+    """Return host and port of `127.0.0.1:8765` or `[::1]:8765`; port 0 is a free one. None for anything else."""
+    found = LISTEN.fullmatch(text)
+    if found is None or int(found["port"]) > 65535:
+        return None
+    return found["six"] or found["host"], int(found["port"])
+
+
+class Listen:
+    """Where to listen: an address of this machine and a port."""
+
+    expected = "an address and a port, such as 127.0.0.1:8765"
+
+    def read(self, value: object, at: Place, report: Report) -> Any:
+        if isinstance(value, str) and address_of(value) is not None:
+            return value
+        report.wrong(at, value, self.expected)
+        return BAD
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": ":[0-9]{1,5}$"}
+
+
 @dataclass(frozen=True, slots=True)
 class FilePath:
     """A path; relative ones start at the settings file."""

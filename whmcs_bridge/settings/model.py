@@ -39,6 +39,25 @@ class StaffSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HookSettings:
+    """How WHMCS's hooks reach us, and what a person's click there may do."""
+
+    listen: str = "127.0.0.1:8765"
+    secret: Secret | None = None
+    """None: nothing can be signed, so `serve` does not start."""
+    clock_tolerance_seconds: int = 300
+    max_body_kib: int = 64
+    threads: int = 8
+    admin_clicks: str = "allow"
+    """allow | refuse."""
+    click_release_days: int = 3
+    gate_file: Path | None = None
+    """None: gate.json in the storage folder."""
+    spool: Path | None = None
+    """None: not on this machine, or not said."""
+
+
+@dataclass(frozen=True, slots=True)
 class BackupStoreSettings:
     """One [[backup_store]]; `options` is everything beside name and driver, with secrets wrapped."""
 
@@ -61,6 +80,7 @@ class Settings:
     """The settings file."""
     backup_stores: tuple[BackupStoreSettings, ...] = ()
     staff: StaffSettings = StaffSettings()
+    hooks: HookSettings = HookSettings()
     warnings: tuple[str, ...] = ()
     """What is allowed but hardly meant, one line each."""
 
@@ -78,6 +98,11 @@ class Settings:
     def mirror(self) -> Path:
         """WHMCS's truth, dated and disposable."""
         return self.folder / "mirror.db"
+
+    @property
+    def gate(self) -> Path:
+        """What WHMCS's hook file reads where the bridge does not answer."""
+        return self.hooks.gate_file or self.folder / "gate.json"
 
     @property
     def mails_staff(self) -> bool:
