@@ -239,7 +239,8 @@ def test_it_writes_its_findings_and_a_run_and_nothing_else(tmp_path: Path, enfor
         before, log = tables_of(tmp_path / "journal.db"), len(house.world.log)
         house.bridge.adopt(offline=offline)
         after = tables_of(tmp_path / "journal.db")
-        assert {name for name in after if after[name] != before.get(name)} == {"runs", "adoptions"}
+        changed = {name for name in after if after[name] != before.get(name)}
+        assert changed - {"policies"} == {"runs", "adoptions"}, "every run keeps the rules it was under"
         assert len(after["adoptions"]) == 1
         writes = [e for e in house.world.log[log:] if e.actor != Actor.CRON]
         assert writes == []

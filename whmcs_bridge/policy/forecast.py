@@ -11,11 +11,11 @@ from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import AddonId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.policy import Ledgers, days_to_ask, decide, view_of
+from whmcs_bridge.policy import Ledgers, View, days_to_ask, decide, judge, view_of
 from whmcs_bridge.policy.cases import after_end, after_notice, after_release, after_suspension, observe
 from whmcs_bridge.policy.debt import Entry
 from whmcs_bridge.policy.decision import HARMFUL, Due, Kind, Standing
-from whmcs_bridge.policy.rules import Policy
+from whmcs_bridge.policy.rules import Policy, Resolved, Scope
 from whmcs_bridge.policy.stages import carries_our_reason, reason_for
 
 ONE_DAY = timedelta(days=1)
@@ -68,9 +68,8 @@ def _life(facts: ServiceFacts, policy: Policy, today: date, until: date) -> Iter
     days = sorted(asked)
     while days:
         day = heappop(days)
-        facts, steps, exempt = _live(facts, policy, day, first=day == today)
+        facts, view, steps, exempt = _live(facts, policy, day, first=day == today)
         yield from (_foreseen(day, due, policy, approved) for due in steps)
-        view = view_of(facts, policy, day)[0]
         coming = days_to_ask(view, policy, today)
         own_clocks = view.rules.overdue_addon_suspends == "addon" and facts.client.addons
         if steps or day == today or own_clocks:  # the days of single addons are not among those to ask
@@ -89,19 +88,21 @@ def _foreseen(day: date, due: Due, policy: Policy, approved: frozenset[str]) -> 
     return Foreseen(day, due.kind, due, waits)
 
 
-def _live(facts: ServiceFacts, policy: Policy, day: date, *, first: bool) -> tuple[ServiceFacts, list[Due], bool]:
+def _live(facts: ServiceFacts, policy: Policy, day: date, *, first: bool) -> tuple[ServiceFacts, View, list[Due], bool]:
     """One enforced run: remember what is seen, then take the due steps, each judged again after the one before it.
 
-    Returns the facts after it, what it did, and whether an exemption stood.
+    Returns the facts after it as they are and as they weigh, what it did, and whether an exemption stood.
     """
     facts = replace(facts, case=_delivered(facts.case, day), acted_today=first and facts.acted_today)
     ledgers = Ledgers(facts.client, policy, day)
-    decision = decide(facts, policy, day, ledgers, timed=False)
-    facts = replace(facts, case=observe(view_of(facts, policy, day, ledgers)[0], decision, day))
+    view, resolved = view_of(facts, policy, day, ledgers)
+    decision = judge(view, resolved, timed=False)
+    case = observe(view, decision, day)
+    if case is not facts.case:
+        facts = replace(facts, case=case)
     taken: list[Due] = []
     for due in sorted(decision.due, key=lambda d: IN_ORDER.get(d.kind, 0)):
-        again = decide(facts, policy, day, ledgers, timed=False).due
-        still = next((d for d in again if (d.kind, d.message, d.target) == (due.kind, due.message, due.target)), None)
+        still = due if facts is view.facts else _again(due, facts, policy, day, ledgers)
         if still is None or still.kind not in DONE:
             continue
         facts = DONE[still.kind](facts, still, day)
@@ -115,7 +116,16 @@ def _live(facts: ServiceFacts, policy: Policy, day: date, *, first: bool) -> tup
                 taken.append(due)
     if policy.vip is not None and decision.standing is Standing.OVERDUE:
         facts = _out_of_vip(facts, policy.vip.group, day)
-    return facts, taken, decision.exempt
+    if facts is not view.facts:
+        view, _ = view_of(facts, policy, day, ledgers)
+    return facts, view, taken, decision.exempt
+
+
+def _again(due: Due, facts: ServiceFacts, policy: Policy, day: date, ledgers: Ledgers) -> Due | None:
+    """The same step as it is due now; None where it is not any more."""
+    known = (due.kind, due.message, due.target)
+    again = decide(facts, policy, day, ledgers, timed=False).due
+    return next((d for d in again if (d.kind, d.message, d.target) == known), None)
 
 
 def _delivered(case: Case, day: date) -> Case:
@@ -233,7 +243,10 @@ class Outlook:
 
     def of(self, facts: ServiceFacts, ledgers: Ledgers | None = None) -> tuple[Outline, ...]:
         """Return what `foresee` says of the service, in outline; `ledgers` are those of its client today."""
-        position = self._position(facts, ledgers)
+        view, resolved = view_of(facts, self.policy, self.today, ledgers)
+        if _is_at_rest(view):
+            return ()
+        position = self._position(view, resolved)
         if position is None:
             return self._outline(facts)
         found = self._known.get(position)
@@ -247,21 +260,22 @@ class Outlook:
             Outline(s.date, s.kind, s.due.message if s.kind is Kind.NOTICE else "", s.needs_approval) for s in steps
         )
 
-    def _position(self, facts: ServiceFacts, ledgers: Ledgers | None) -> object:
+    def _position(self, view: View, resolved: Resolved) -> object:
         """Everything that the outline depends on, ids and amounts left out; None where that is not worth finding."""
-        service, client = facts.service, facts.client
+        facts, client, rules = view.facts, view.facts.client, view.rules
+        service = facts.service
         if (
             client.records
-            or client.addons
             or client.foreign_owner
             or client.credit is not None
             or facts.cancel_request is not None
             or facts.end_refused
             or self.policy.vip is not None
+            or not resolved.class_name
+            or rules.recent_contact_days
+            or rules.cancel_invoices_of_ended
+            or rules.overdue_addon_suspends == "addon"
         ):
-            return None
-        view, resolved = view_of(facts, self.policy, self.today, ledgers)
-        if view.rules.recent_contact_days or not resolved.class_name:
             return None
         reason = service.suspension_reason.strip()
         return (
@@ -280,13 +294,37 @@ class Outlook:
             facts.case.client_id in (None, service.client_id),
             tuple(sorted(facts.case.kept_days.items())),
             tuple(getattr(facts.case, name) for name in REMEMBERED),
-            tuple(self._debt(entry, facts) for entry in view.ledger.entries),
+            sum(_closes_with(addon, service.id) for addon in client.addons.values()),
+            bool(view.counted.holding),
+            tuple(debt for entry in view.ledger.entries if (debt := self._debt(entry, view)) is not None),
         )
 
-    def _debt(self, entry: Entry, facts: ServiceFacts) -> object:
-        parts = frozenset((p.category, p.service == facts.service.id, _state(p.service, facts)) for p in entry.parts)
+    def _debt(self, entry: Entry, view: View) -> object:
+        """What of an open invoice matters to the service; None for nothing. Nobody pays: the rest of it goes on."""
+        facts = view.facts
+        if view.rules.scope is Scope.SERVICE:
+            parts: object = frozenset(p.category for p in entry.parts if p.service == facts.service.id)
+        else:
+            parts = frozenset(
+                (p.category, p.service == facts.service.id, _state(p.service, facts)) for p in entry.parts
+            )
         bank_days = self.policy.calendar.clearing_bank_days.get(entry.invoice.gateway)
-        return entry.clock, entry.due, entry.invoice.status, entry.counts_again, bank_days, parts
+        return (entry.clock, entry.due, entry.invoice.status, entry.counts_again, bank_days, parts) if parts else None
+
+
+def _is_at_rest(view: View) -> bool:
+    """A service that is up, owes nothing and will owe nothing by what there is; or one that ended before we came."""
+    facts, counted, status = view.facts, view.counted, view.service.status
+    if facts.client.records or facts.end_refused or facts.case.addons_down:
+        return False
+    if status is ServiceStatus.ACTIVE:
+        return not (counted.concerning or counted.pending or counted.coming or counted.addons)
+    unknown = facts.ended_seen is None and facts.case.ended_on is None
+    return status is not None and status.ended and unknown and not view.rules.cancel_invoices_of_ended
+
+
+def _closes_with(addon: Addon, service: ServiceId) -> bool:
+    return addon.service_id == service and addon.status is not None and addon.status.living
 
 
 REMEMBERED = tuple(f.name for f in fields(Case) if f.name not in ("service_id", "client_id", "kept_days"))

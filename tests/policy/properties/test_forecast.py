@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import DUE, day
+from tests.builders import DUE, a_line, an_invoice, day
 from tests.policy.life import Life
-from tests.policy.properties.books import any_facts, policies, ripe_facts
+from tests.policy.properties.books import any_facts, days, invoices, policies, ripe_facts
+from whmcs_bridge.domain.book import Invoice
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import AddonId
 from whmcs_bridge.domain.records import RecordKind
@@ -26,7 +27,7 @@ ADDONS = {
     Kind.CLOSE_ADDON: ServiceStatus.TERMINATED,
 }
 
-quick = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Lived(Life):
@@ -144,14 +145,26 @@ def outlined(found: ServiceFacts, policy: Policy, start: int) -> list[tuple[date
     return [(s.date, s.kind, s.due.message if s.kind is Kind.NOTICE else "", s.needs_approval) for s in steps]
 
 
-@settings(quick, max_examples=15)
-@given(st.lists(st.one_of(ripe_facts(), any_facts()), min_size=2, max_size=4), policies(), starts)
+@settings(quick, max_examples=10)
+@given(st.one_of(ripe_facts(), any_facts()), policies(), starts, st.lists(invoices(150), max_size=1), days(-40, 25))
 def test_what_is_remembered_of_one_service_is_true_of_the_next(
-    several: list[ServiceFacts], policy: Policy, start: int
+    found: ServiceFacts, policy: Policy, start: int, more: list[Invoice], due: date
 ) -> None:
+    """One service and others in nearly the same position: another amount, a sibling's invoice, one invoice less."""
     outlook = Outlook(policy, day(start), day(start + HORIZON))
-    for found in several:
-        twin = replace(found, client=replace(found.client, records=(), addons={}, credit=None))
-        for one in (found, twin, twin):
-            seen = [(s.date, s.kind, s.message, s.needs_approval) for s in outlook.of(one)]
-            assert seen == outlined(one, policy, start)
+    plain = replace(found, client=replace(found.client, records=(), credit=None), cancel_request=None)
+    own = plain.client.invoices
+    siblings = an_invoice(180, due, a_line("service", "3.00", 11))
+    for book in (
+        own,
+        tuple(replace(i, number="x") for i in own),
+        (*own, siblings),
+        (*own, *more),
+        own[1:],
+        (siblings,),
+    ):
+        one = replace(plain, client=replace(plain.client, invoices=book))
+        for twin in (one, replace(one, client=replace(one.client, addons={}))):
+            seen = [(s.date, s.kind, s.message, s.needs_approval) for s in outlook.of(twin)]
+            assert seen == outlined(twin, policy, start)
+    assert [(s.date, s.kind, s.message, s.needs_approval) for s in outlook.of(found)] == outlined(found, policy, start)
