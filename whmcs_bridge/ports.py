@@ -300,6 +300,10 @@ class Mirror(Protocol):
         ...
 
     def count_living(self) -> int: ...
+    def asked_to_end(self) -> set[ServiceId]:
+        """Living services with a cancellation request."""
+        ...
+
     def status_changes(self, after: int = 0) -> list[StatusChange]:
         """Changes with a number above `after`, oldest first, our own acts included; the last 90 snapshots' are kept."""
         ...
@@ -578,8 +582,11 @@ class InboxDepth:
 class Journal(Protocol):
     """What we did and what people told us; kept and backed up. One writer at a time, many readers."""
 
-    def writer(self) -> AbstractContextManager[None]:
-        """Hold the writer lock over processes; raises Locked naming who holds it. Re-entrant within a process."""
+    def writer(self, job: str = "", wait_seconds: float = 30.0) -> AbstractContextManager[None]:
+        """Hold the writer lock over processes; raises Locked naming who holds it. Re-entrant within a process.
+
+        A process that works off hook events holds it for seconds only, and is waited for so long.
+        """
         ...
 
     def begin_run(self, job: str, mode: str, today: date, at: datetime, policy_version: str) -> int: ...

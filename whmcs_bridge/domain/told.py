@@ -1,10 +1,11 @@
 """What WHMCS's side said about a client in the very request in which it asked us something."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from whmcs_bridge.domain.book import Invoice, Service
-from whmcs_bridge.domain.ids import ClientId, GroupId
+from whmcs_bridge.domain.ids import ClientId, GroupId, ServiceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,5 @@ class Told:
     group: GroupId
     credit: Decimal | None = None
     currency: str = ""
+    fixed_terms: Mapping[ServiceId, int] = field(default_factory=dict)
+    """Days after which WHMCS ends a service by itself (Auto Terminate/Fixed Term), for those that have such a term."""

@@ -58,6 +58,8 @@ class Ports:
     """Who asks: the timer, or the name of a person."""
     morning_folder: Path | None = None
     """Where the staff's morning mails are written as files; None: nowhere."""
+    gate_file: Path | None = None
+    """Where what WHMCS may do without asking is written after every sync; None: nowhere."""
     debt_mail_subjects: Sequence[str] | None = None
     """Subjects of WHMCS's own debt mails, read once a run where needed."""
     _day: date | None = None

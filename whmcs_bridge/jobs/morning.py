@@ -14,7 +14,7 @@ from whmcs_bridge.jobs.plan import Onlooker, judge_book, make_plan
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.shadow import Imagining
 from whmcs_bridge.jobs.staff import lost_mail_note
-from whmcs_bridge.jobs.tomorrow import Beside, Tomorrow
+from whmcs_bridge.jobs.tomorrow import Tomorrow, beside
 from whmcs_bridge.policy.decision import Note
 from whmcs_bridge.ports import MorningMail
 
@@ -40,11 +40,10 @@ class Morning:
         self.reachable = True
 
     def beside(self, imagining: Imagining | None) -> Onlooker | None:
-        """Return who looks on while the book is judged: shadow mode's own onlooker, and ours behind it."""
-        if not self._wanted:
-            return imagining
-        self._tomorrow = Tomorrow(self._ports, imagining)
-        return self._tomorrow if imagining is None else Beside(imagining, self._tomorrow)
+        """Return who looks on for the mail while the book is judged; None where no mail is wanted."""
+        if self._wanted:
+            self._tomorrow = Tomorrow(self._ports, imagining)
+        return self._tomorrow
 
     def send(self, report: RunReport) -> None:
         """Write and send the mail about a run that has ended."""
@@ -81,7 +80,7 @@ def letter_of_today(ports: Ports) -> Letter:
         info, memory = ports.mirror.last(), Memory(ports.journal, ports.today())
         imagining = Imagining(ports) if not ports.settings.enforcing or not memory.scope.everyone else None
         tomorrow = Tomorrow(ports, imagining)
-        onlooker = tomorrow if imagining is None else Beside(imagining, tomorrow)
+        onlooker = beside(imagining, tomorrow)
         complete = info is not None and info.complete
         problems = info.problems if info is not None else ("the mirror is empty: run a sync first",)
         judged = judge_book(ports, memory, complete=complete, read_live=False, observing=False, onlooker=onlooker)

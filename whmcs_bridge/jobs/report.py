@@ -10,6 +10,8 @@ from whmcs_bridge.plan.model import Plan, Step
 from whmcs_bridge.ports import StepState
 
 DONE, FAILED, REFUSED = 0, 1, 3
+STOPS = {"limit": "limits", "sanity": "sanity stops", "paused": "a pause", "act-hours": "the act hours"}
+"""Begin of a stop's code -> what it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,18 @@ class RunReport:
     broken_off: str = ""
     """Why the run ended before its last step; "" if it did not."""
     calls: Mapping[str, int] = field(default_factory=dict)
+    let_past: str = ""
+    """Who let what past which stop: part of the record of this run."""
 
     def of(self, state: StepState) -> list[StepResult]:
         return [r for r in self.results if r.state is state]
 
     @property
     def exit_code(self) -> int:
-        """0 done; 1 something failed or could not be read; 3 something was refused by limits or sanity."""
+        """0 done; 1 something failed or could not be read; 3 something was refused by a stop, before or during the run."""
         if self.problems or self.broken_off or self.of(StepState.FAILED) or self.of(StepState.UNKNOWN):
             return FAILED
-        return REFUSED if self.plan.refused else DONE
+        return REFUSED if self.plan.refused or self.left else DONE
 
     @property
     def outcome(self) -> str:
@@ -69,7 +73,7 @@ class RunReport:
             kinds = Counter(step.kind.value for step in self.plan.steps)
             parts = [f"would {kind}: {n}" for kind, n in sorted(kinds.items())]
         if self.plan.refused:
-            parts.append(f"{len(self.plan.refused)} refused by limits")
+            parts.append(f"{len(self.plan.refused)} refused by {self._refused_by()}")
         if self.left:
             parts.append(f"{len(self.left)} left to the next run (paused, or the day is over)")
         if self.problems:
@@ -77,7 +81,13 @@ class RunReport:
             parts.append("1 problem" if count == 1 else f"{count} problems")
         if self.broken_off:
             parts.append(self.broken_off)
+        if self.let_past:
+            parts.append(self.let_past)
         return ", ".join(parts) or "nothing to do"
+
+    def _refused_by(self) -> str:
+        found = dict.fromkeys(STOPS.get(stop.code.partition(":")[0], stop.code) for stop in self.plan.stops)
+        return " and ".join(found) or "limits"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -103,4 +113,5 @@ class RunReport:
             "refused": [s.id for s in self.plan.refused],
             "problems": list(self.problems),
             "broken_off": self.broken_off,
+            "let_past": self.let_past,
         }

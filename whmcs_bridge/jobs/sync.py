@@ -3,14 +3,16 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from pathlib import Path
 from threading import Lock
 
 from whmcs_bridge.domain.ids import ClientId
-from whmcs_bridge.errors import StalePlan, UsageProblem, WhmcsError
+from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem, WhmcsError
 from whmcs_bridge.jobs import others, records, sanity, silence
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.gate import Gate, write_gate
 from whmcs_bridge.jobs.hand import Hand
 from whmcs_bridge.jobs.mails import look_up_deliveries
 from whmcs_bridge.jobs.morning import Morning
@@ -23,6 +25,7 @@ from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.shadow import Imagining, forget
 from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
 from whmcs_bridge.jobs.staff import house_notes
+from whmcs_bridge.jobs.tomorrow import beside
 from whmcs_bridge.jobs.undone import undone_notes
 from whmcs_bridge.plan.build import ORDER, key_of
 from whmcs_bridge.plan.model import Plan, Step
@@ -124,6 +127,7 @@ def _run(
         if enforcing and reading.complete and not reading.gaps and not doubted:
             records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
         imagining = Imagining(ports) if not enforcing or not memory.scope.everyone else None
+        gate = Gate(ports) if ports.gate_file is not None else None
         plan, judged = _plan(
             ports,
             memory,
@@ -133,7 +137,7 @@ def _run(
             read_live=True,
             observing=enforcing,
             problems=problems,
-            onlooker=morning.beside(imagining) if morning is not None else imagining,
+            onlooker=beside(imagining, morning.beside(imagining) if morning is not None else None, gate),
             reviewed=reviewed,
         )
         if imagining is None:
@@ -141,6 +145,7 @@ def _run(
         else:
             imagining.keep(run, complete=reading.complete)
         report = RunReport(run, job, settings.mode, today, plan, problems=problems)
+        report.let_past = _let_past(ports.actor, allow, accept_sanity)
         if enforcing and not doubted:
             _remember(ports, memory, judged)
         elif judged.cases and not doubted:
@@ -157,6 +162,7 @@ def _run(
         journal.reconcile_tasks(notes, today, complete=reading.complete)
         if reading.complete:
             sanity.remember(ports, plan.stops)
+            report.problems += _export(gate, ports.gate_file)
         report.calls = ports.panel.calls()
         return report
     except WhmcsError as error:
@@ -165,6 +171,23 @@ def _run(
     finally:
         outcome = report.outcome if report is not None else "failed"
         journal.end_run(run, ports.now(), outcome, report.summary() if report is not None else "did not finish")
+
+
+def _export(gate: Gate | None, path: Path | None) -> list[str]:
+    """Write the gate file; one that cannot be written is a problem of the run: WHMCS goes on by an old one."""
+    if gate is None or path is None:
+        return []
+    try:
+        write_gate(gate, path)
+    except BridgeError as error:
+        return [str(error)]
+    return []
+
+
+def _let_past(actor: str, allow: Mapping[str, int], accept_sanity: Collection[str]) -> str:
+    """Say for the record who went past limits and sanity stops; "" where nobody asked to."""
+    asked = [*(f"{kind}={count}" for kind, count in sorted(allow.items())), *sorted(accept_sanity)]
+    return f"{actor} let past: {' '.join(asked)}" if asked else ""
 
 
 def read_book(ports: Ports, memory: Memory) -> Reading:

@@ -134,21 +134,27 @@ def _may_come(facts: ServiceFacts, decision: Decision) -> bool:
     )
 
 
-class Beside:
-    """Two onlookers, one behind the other."""
+def beside(*onlookers: Onlooker | None) -> Onlooker | None:
+    """Return one onlooker for all of these, one behind the other; None for none."""
+    present = [one for one in onlookers if one is not None]
+    return Beside(*present) if len(present) > 1 else next(iter(present), None)
 
-    def __init__(self, first: Onlooker, second: Onlooker) -> None:
-        self._both = (first, second)
+
+class Beside:
+    """Several onlookers, one behind the other."""
+
+    def __init__(self, *onlookers: Onlooker) -> None:
+        self._all = onlookers
 
     @property
     def services(self) -> Collection[ServiceId]:
-        """What either of them needs."""
-        return {service for one in self._both for service in one.services}
+        """What any of them needs."""
+        return {service for one in self._all for service in one.services}
 
     @property
     def days_ahead(self) -> int:
-        """As far as the one that looks further."""
-        return max(one.days_ahead for one in self._both)
+        """As far as the one that looks furthest."""
+        return max(one.days_ahead for one in self._all)
 
     def look(
         self,
@@ -159,11 +165,11 @@ class Beside:
         *,
         acted_for: bool,
     ) -> None:
-        """Let both look."""
-        for one in self._both:
+        """Let each look."""
+        for one in self._all:
             one.look(client, services, decisions, ledgers, acted_for=acted_for)
 
     def member(self, decision: ClientDecision) -> None:
-        """Let both see the membership."""
-        for one in self._both:
+        """Let each see the membership."""
+        for one in self._all:
             one.member(decision)

@@ -199,6 +199,14 @@ class SqliteMirror:
             found = [reading.service_of(row[0]) for row in rows]
             return [service for service in found if int(service.server_id) == server]
 
+    def asked_to_end(self) -> set[ServiceId]:
+        with self._store.looking as conn:
+            rows = conn.execute(
+                "SELECT DISTINCT service_id FROM cancel_requests JOIN services ON services.id = service_id "
+                "WHERE status IN ('Active','Suspended') AND NOT services.missing"
+            )
+            return {ServiceId(row[0]) for row in rows}
+
     def count_living(self) -> int:
         with self._store.looking as conn:
             return snapshots.count_living(conn)

@@ -1,0 +1,84 @@
+"""The gate file says what WHMCS may do by itself while the bridge cannot be asked."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+from tests.house import HOSTING, House, client_id, service_id
+from whmcs_bridge.jobs.gate import ALSO_DOWN
+from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.simulator.endings import request_cancellation
+
+
+def gate_of(house: House) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((house.bridge.settings.folder / "gate.json").read_text("utf-8"))
+    return found
+
+
+def test_it_answers_as_the_bridge_would_this_moment(tmp_path: Path) -> None:
+    """Every service of a mixed house: what the file says is what the bridge says, a suspension by itself aside."""
+    with House.of(folder=tmp_path) as house:
+        house.a_debtor(overdue=3)
+        house.a_debtor(overdue=1)
+        _, down, _ = house.a_debtor(overdue=2)
+        paid_up = house.a_service()
+        leaving = house.a_service()
+        request_cancellation(house.world, leaving, "Immediate", "moving")
+        abuse = house.a_service(status="Suspended", suspend_reason="spam")
+        blank = house.a_service(status="Suspended")
+        house.an_invoice(blank, due=-30)
+        house.next_day()
+        assert down.status == "Suspended"
+        gate = gate_of(house)
+        assert (gate["v"], gate["mode"], gate["held"], gate["only"]) == (1, "enforce", "", None)
+        for service in house.world.services.values():
+            number, asked = str(service.id), service_id(service)
+            assert (number not in gate["unsuspend_refused"]) is house.bridge.may(Kind.UNSUSPEND, asked).allowed
+            assert (number in gate["terminate"]) is house.bridge.may(Kind.TERMINATE, asked).allowed
+        assert gate["unsuspend_refused"][str(down.id)] in (ALSO_DOWN, "invoice 3 is still open")
+        assert str(leaving.id) in gate["terminate"]
+        assert str(paid_up.id) not in {*gate["suspend"], *gate["terminate"], *gate["unsuspend_refused"]}
+        assert str(abuse.id) not in gate["terminate"]
+
+
+def test_a_service_that_is_due_today_may_go_down_whoever_asks_first(tmp_path: Path) -> None:
+    """The module broke under the bridge's own step: WHMCS's cron may do it, and nobody may lift it."""
+    with House.of(folder=tmp_path) as house:
+        _, service, _ = house.a_debtor(overdue=3)
+        house.sync()
+        gate = gate_of(house)
+        assert gate["suspend"] == {str(service.id): "overdue by the house's rules"}
+        assert gate["unsuspend_refused"] == {str(service.id): ALSO_DOWN}
+
+
+def test_products_without_a_class_are_nobodys_business(tmp_path: Path) -> None:
+    with House.of({"class": {"vps": {"product_types": ["server"], "suspend_after_days": 1}}}, folder=tmp_path) as house:
+        house.a_debtor(overdue=5)
+        house.sync()
+        assert (gate_of(house)["free_products"], gate_of(house)["suspend"]) == ([1], {})
+
+
+def test_a_pause_and_a_few_first_are_in_it(tmp_path: Path) -> None:
+    with House.of(folder=tmp_path) as house:
+        client, _, _ = house.a_debtor(group=3)
+        house.sync()
+        house.bridge.enforce_only(["Resellers"], [client_id(client)], "ana")
+        house.bridge.pause(reason="inventory")
+        house.sync()
+        gate = gate_of(house)
+        assert gate["only"] == {"clients": [client.id], "groups": [3]}
+        assert gate["held"].endswith("inventory")
+
+
+def test_half_a_book_makes_no_gate_and_a_file_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
+    with House.of({"class": {"hosting": HOSTING}}, folder=tmp_path) as house:
+        house.a_debtor()
+        house.sync()
+        path = tmp_path / "gate.json"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        path.unlink()
+        path.mkdir()
+        report = house.next_day()
+        assert [p for p in report.problems if p.startswith(f"the gate file {path} could not be written")]
+        assert list(tmp_path.glob("*.part")) == []

@@ -1,0 +1,115 @@
+"""The gate file: what WHMCS may do by itself while the bridge cannot be asked, as of the last sync."""
+
+import json
+import os
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
+from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.jobs.ask import held_for_all, may_suspend, may_terminate, may_unsuspend
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.scope import scope_of
+from whmcs_bridge.policy import Ledgers, view_of
+from whmcs_bridge.policy.decision import ClientDecision, Decision, Kind
+
+VERSION = 1
+ALSO_DOWN = "suspended by the bridge for debt"
+
+
+class Gate:
+    """Gathers the answers while a sync judges the book: no client is read twice."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports, self._policy, self._today = ports, ports.settings.policy, ports.today()
+        self.suspend: dict[int, str] = {}
+        """Services that may be suspended today, with why; no others may."""
+        self.refused: dict[int, str] = {}
+        """Services that may not be unsuspended, with why; all others may."""
+        self.terminate: dict[int, str] = {}
+        """Services that may be ended, with why; no others may."""
+        self.free: set[int] = set()
+        """Products that no class takes: none of our business."""
+
+    @property
+    def services(self) -> Collection[ServiceId]:
+        """Those that were asked to end. What nobody judges owes nothing, and nothing may be done to it."""
+        return self._ports.mirror.asked_to_end()
+
+    @property
+    def days_ahead(self) -> int:
+        """No further than a run looks anyway."""
+        return 0
+
+    def look(
+        self,
+        client: ClientFacts,
+        services: Sequence[ServiceFacts],
+        decisions: Sequence[Decision],
+        ledgers: Ledgers,
+        *,
+        acted_for: bool,
+    ) -> None:
+        """Note what may be done to the client's services."""
+        for facts, decision in zip(services, decisions, strict=True):
+            if not decision.class_name:
+                self.free.add(int(facts.service.product_id))
+            elif facts.service.status is ServiceStatus.SUSPENDED or facts.cancel_request is not None or decision.due:
+                self._note(facts, decision, ledgers)
+
+    def member(self, decision: ClientDecision) -> None:
+        """Memberships are not asked about."""
+
+    def _note(self, facts: ServiceFacts, decision: Decision, ledgers: Ledgers) -> None:
+        number = int(facts.service.id)
+        view, _ = view_of(facts, self._policy, self._today, ledgers)
+        kinds = {due.kind for due in decision.due}
+        if Kind.SUSPEND in kinds:
+            self.suspend[number] = may_suspend(view, decision).why
+            self.refused[number] = ALSO_DOWN
+        ending = may_terminate(view, decision)
+        if ending.allowed:
+            self.terminate[number] = ending.why
+        release = may_unsuspend(view, decision)
+        if not release.allowed:
+            self.refused[number] = release.why
+
+    def to_json(self) -> dict[str, Any]:
+        """The file's content; fields are added, never renamed (docs/reference/receiver.md)."""
+        ports, scope = self._ports, scope_of(self._ports.journal)
+        groups = [ports.mirror.group_named(name) for name in sorted(scope.groups)]
+        return {
+            "v": VERSION,
+            "made_at": ports.now().isoformat(),
+            "mode": ports.settings.mode,
+            "held": held_for_all(ports),
+            "only": None
+            if scope.everyone
+            else {"clients": sorted(scope.clients), "groups": [int(g.id) for g in groups if g is not None]},
+            "free_products": sorted(self.free),
+            "suspend": _keyed(self.suspend),
+            "unsuspend_refused": _keyed(self.refused),
+            "terminate": _keyed(self.terminate),
+        }
+
+
+def _keyed(reasons: dict[int, str]) -> dict[str, str]:
+    return {str(number): why for number, why in sorted(reasons.items())}
+
+
+def write_gate(gate: Gate, path: Path) -> None:
+    """Write the file, whole or not at all, readable for its owner and group; raises BridgeError."""
+    part = path.with_name(path.name + ".part")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(gate.to_json(), file, ensure_ascii=False)
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise BridgeError(f"the gate file {path} could not be written: {error.strerror}") from error
