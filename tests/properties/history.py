@@ -204,8 +204,9 @@ class History(Oracle):
             Kill("boundary", 1 + how % (4 * self.last_calls)),
             Kill("call-lost", 1 + how % self.last_calls),
             Kill("answer-lost", 1 + how % self.last_calls),
-            Kill("call-lost", 1 + how % 4, writing=True),
-            Kill("answer-lost", 1 + how % 4, writing=True),
+            Kill("call-lost", 1 + how % 2, writing=True),
+            Kill("answer-lost", 1, writing=True),
+            Kill("answer-lost", 1 + how % 3, writing=True),
         )
         kill = kinds[how % len(kinds)]
         self.calls.clear()
@@ -502,22 +503,22 @@ class History(Oracle):
         return f"invoice {invoice.id} to {invoice.due}"
 
     def promise(self, who: int, how: int) -> str:
-        return self._record(who, RecordKind.PROMISE, how % 8 + 1)
+        return self._record(self._somebody(who, how), RecordKind.PROMISE, how % 8 + 1)
 
     def hold(self, who: int, how: int) -> str:
-        return self._record(who, RecordKind.HOLD, how % 5)
+        return self._record(self._somebody(who, how), RecordKind.HOLD, how % 5)
 
     def release(self, who: int, how: int) -> str:
-        service = self._service(who)
-        if service.status != ServiceStatus.SUSPENDED:
+        down = [s for s in self.house.world.services.values() if s.status == ServiceStatus.SUSPENDED]
+        if not down:
             return ""
-        said = self._record(who, RecordKind.RELEASE, how % 4 + 1)
+        service = down[who % len(down)]
+        said = self._record(service, RecordKind.RELEASE, how % 4 + 1)
         self.released[service.id] = self.house.day(how % 4 + 2)
         return said
 
-    def _record(self, who: int, kind: RecordKind, days: int) -> str:
+    def _record(self, service: Service, kind: RecordKind, days: int) -> str:
         """Somebody tells the bridge something; admission has its own tests, so it is written down as it is."""
-        service = self._somebody(who, days)
         self.disturbed.add(service.id)
         today = self.house.today
         record = Record(
@@ -775,7 +776,7 @@ class History(Oracle):
                 self.run(at_plan=lambda: self.happen("pay", who, how))
             case 14:
                 self.reviewed_run(who, how)
-            case 2 | 17:
+            case 2 | 11 | 17:
                 self.killed_run(who)
                 if how % 3:
                     self.run()
@@ -848,7 +849,7 @@ WEIGHTS: Mapping[str, float] = {
     "override": 1,
     "regroup": 1,
     "move_due_date": 1,
-    "promise": 1,
+    "promise": 2,
     "hold": 1,
     "release": 1,
     "module_breaks": 1,

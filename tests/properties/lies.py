@@ -14,7 +14,7 @@ READS = (
     *("GetProducts", "GetCancelledPackages", "GetClientsDetails", "GetEmails", "GetConfigurationValue"),
 )
 WRITES = ("ModuleSuspend", "ModuleUnsuspend", "ModuleTerminate", "UpdateClientProduct", "UpdateClient", "SendEmail")
-ANYWHERE = ("*", "Get*", "Module*", "Update*", *READS, *WRITES)
+ANYWHERE = ("*", "Get*", "Module*", "Update*", *READS, *WRITES, *WRITES)
 LISTS = ("GetClients", "GetClientsProducts", "GetInvoices", "GetCancelledPackages")
 """Rows move in these. A mail log that consistently leaves a mail out cannot be told from one that never had it."""
 
