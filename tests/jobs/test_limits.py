@@ -34,6 +34,19 @@ def test_a_kind_over_its_limit_is_refused_whole_with_the_exact_way_past_it() -> 
         assert len(done(house.sync(allow={"suspend": 6}))) == 6
 
 
+def test_who_let_what_past_stands_in_the_journal() -> None:
+    config = {**limited(suspend={"max": 2}), "sanity": {"enabled": True}}
+    with House.of(config) as house:
+        debtors(house, 3)
+        house.bridge.ports.actor = "ana"
+        house.sync()
+        (run,) = house.bridge.journal.runs(1)
+        assert run.summary == "3 refused by limits"
+        house.sync(allow={"suspend": 3}, accept_sanity=["version", "long-gap"])
+        (run,) = house.bridge.journal.runs(1)
+        assert run.summary == "3 suspend done, ana let past: suspend=3 long-gap version"
+
+
 def test_going_past_a_limit_allows_the_number_that_was_named_and_no_more() -> None:
     with House.of(limited(suspend={"max": 2})) as house:
         debtors(house, 4)

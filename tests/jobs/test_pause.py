@@ -112,6 +112,8 @@ def test_a_pause_between_two_services_of_one_client_leaves_the_second_up() -> No
         report = house.sync()
         assert [s.status for s in services] == ["Suspended", "Active", "Active"]
         assert len(report.left) == 2
+        assert (report.exit_code, report.outcome) == (3, "refused")
+        assert house.sync().summary() == "2 refused by a pause"
 
 
 def test_a_pause_while_a_client_is_looked_at_again_stops_the_step_in_hand() -> None:

@@ -50,7 +50,7 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0 done; 1 something failed or could not be read; 3 something was refused by a stop, before or during the run."""
+        """0 done; 1 something failed or could not be read; 3 a stop refused something, before the run or in it."""
         if self.problems or self.broken_off or self.of(StepState.FAILED) or self.of(StepState.UNKNOWN):
             return FAILED
         return REFUSED if self.plan.refused or self.left else DONE
