@@ -1,5 +1,15 @@
-"""AfterClientMerge: everything of one client is another's now; the one that stays is read again."""
+"""AfterClientMerge: everything of one client is another's now, also what was recorded about it."""
 
-from hooks.looking_again import look_again_unless_api as handle
+from hooks.looking_again import look_again
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.ids import ClientId
+from whmcs_bridge.hookpoints import HookEvent
 
-__all__ = ["handle"]
+
+def handle(event: HookEvent, bridge: Bridge) -> None:
+    """Let the records follow the client that stays, then read it again."""
+    source, target = event.number("fromUserID"), event.number("toUserID")
+    if source and target and source != target:
+        with bridge.journal.writer():
+            bridge.journal.merge_clients(ClientId(source), ClientId(target))
+    look_again(event, bridge)

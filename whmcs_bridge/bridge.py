@@ -22,7 +22,7 @@ from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
 from whmcs_bridge.jobs.letter import Letter
 from whmcs_bridge.jobs.morning import letter_of_today, send_by_hand
 from whmcs_bridge.jobs.pause import Pause, end_pause, pause
-from whmcs_bridge.jobs.reevaluate import reevaluate
+from whmcs_bridge.jobs.reevaluate import members_to_remove, reevaluate
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.scope import Scope, keep_scope, scope_of
 from whmcs_bridge.jobs.shadow_report import DAYS as SHADOW_DAYS
@@ -150,6 +150,10 @@ class Bridge:
             return reevaluate(self.ports, client, cause)
         finally:
             self._running = False
+
+    def members_to_remove(self) -> list[ClientId]:
+        """VIPs whom the rules take out of their group today, as far as the mirror knows."""
+        return members_to_remove(self.ports)
 
     def _catch_up(self) -> None:
         waiting, self._waiting = self._waiting, {}

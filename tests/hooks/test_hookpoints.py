@@ -31,6 +31,8 @@ TELLS = {
     "TicketOpen",
     "TicketUserReply",
     "UserLogin",
+    "PreCronJob",
+    "DailyCronJob",
 }
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 

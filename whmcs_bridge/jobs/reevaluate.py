@@ -6,7 +6,7 @@ from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, WhmcsError
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.facts import ClientMemory, Memory
+from whmcs_bridge.jobs.facts import ClientMemory, Memory, client_facts
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.plan import VIP_SEEN, limit_stops, seen_membership
 from whmcs_bridge.jobs.report import RunReport
@@ -15,9 +15,10 @@ from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.plan.build import build, client_step, step_of
 from whmcs_bridge.plan.limits import stopped
 from whmcs_bridge.plan.model import Plan, Step
-from whmcs_bridge.policy import view_of
+from whmcs_bridge.policy import Ledgers, view_of
 from whmcs_bridge.policy.cases import observe
 from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.policy.vip import decide_client
 
 PROMPT = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON, Kind.VIP_ADD, Kind.VIP_REMOVE})
 """What may happen between two runs: it lifts, or moves a client's group. Harm begins in a sync only."""
@@ -51,6 +52,21 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
         finally:
             ports.journal.end_run(run, ports.now(), report.outcome, f"{cause}: {report.summary()}")
         return report
+
+
+def members_to_remove(ports: Ports) -> list[ClientId]:
+    """VIPs whom the rules take out of their group today, by mirror and journal; nothing is read from WHMCS."""
+    policy, today = ports.settings.policy, ports.today()
+    group = ports.mirror.group_named(policy.vip.group) if policy.vip is not None else None
+    found: list[ClientId] = []
+    for client in ports.mirror.members(group.id) if group is not None else ():
+        book = ports.mirror.book(client)
+        if book is not None and any(invoice.due is not None and invoice.due < today for invoice in book.invoices):
+            facts = client_facts(book, ClientMemory(ports.journal, today, client))
+            decision = decide_client(facts, policy, group, today, Ledgers(facts, policy, today))
+            if any(due.kind is Kind.VIP_REMOVE for due in decision.due):
+                found.append(client)
+    return found
 
 
 def _look(hand: Hand, client: ClientId) -> Now:

@@ -111,6 +111,17 @@ def membership(conn: sqlite3.Connection, client: ClientId) -> Membership | None:
     return None if row is None else _membership(row[0])
 
 
+def merge_clients(conn: sqlite3.Connection, source: ClientId, target: ClientId) -> None:
+    """Let what is kept about one client follow its services to another; a membership only where the other has none."""
+    for table in ("records", "cases"):
+        where = "client_id=?1" if table == "records" else "json_extract(body, '$.client_id')=?1"
+        conn.execute(f"UPDATE {table} SET body=json_set(body, '$.client_id', ?2) WHERE {where}", (source, target))
+    for table in ("records", "tasks", "inbox"):
+        conn.execute(f"UPDATE {table} SET client_id=?2 WHERE client_id=?1", (source, target))
+    conn.execute("UPDATE OR IGNORE memberships SET client_id=?2 WHERE client_id=?1", (source, target))
+    conn.execute("DELETE FROM memberships WHERE client_id=?", (source,))
+
+
 def save_membership(conn: sqlite3.Connection, client: ClientId, membership: Membership) -> None:
     """Add or replace."""
     conn.execute("INSERT OR REPLACE INTO memberships VALUES(?,?)", (client, _json(membership)))

@@ -33,7 +33,7 @@ from whmcs_bridge.ports import (
     StepState,
     Task,
 )
-from whmcs_bridge.storage import Store, WriterLock
+from whmcs_bridge.storage import PASSING_WAIT_SECONDS, Store, WriterLock
 
 
 class SqliteJournal:
@@ -47,8 +47,8 @@ class SqliteJournal:
         self._store = Store(JOURNAL, path)
         self._lock = None if path is None else WriterLock(path.with_name(path.name + ".lock"), str(path))
 
-    def writer(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._lock is None else self._lock.hold()
+    def writer(self, job: str = "", wait_seconds: float = PASSING_WAIT_SECONDS) -> AbstractContextManager[None]:
+        return nullcontext() if self._lock is None else self._lock.hold(job, wait_seconds)
 
     # --- runs and steps
 
@@ -167,6 +167,10 @@ class SqliteJournal:
     def membership(self, client: ClientId) -> Membership | None:
         with self._store.looking as conn:
             return memory.membership(conn, client)
+
+    def merge_clients(self, source: ClientId, target: ClientId) -> None:
+        with self._store.writing as conn:
+            memory.merge_clients(conn, source, target)
 
     def save_membership(self, client: ClientId, membership: Membership) -> None:
         with self._store.writing as conn:
