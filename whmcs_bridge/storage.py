@@ -406,6 +406,12 @@ def _no_room(label: str) -> DatabaseTrouble:
 # --- one writer over processes ----------------------------------------------------------------
 
 
+PASSING: Final = "hook"
+"""Job of a holder who works off what WHMCS's hooks told: seconds at most, and many times a day."""
+PASSING_WAIT_SECONDS: Final = 30.0
+PASSING_LOOK_SECONDS: Final = 0.02
+
+
 @dataclass(slots=True)
 class _Held:
     """A lock that this process holds: how often it was entered, and the open file that carries it."""
@@ -414,6 +420,7 @@ class _Held:
     descriptor: int
     depth: int
     since: datetime
+    job: str
 
 
 @dataclass(slots=True)
@@ -426,15 +433,28 @@ class WriterLock:
     _held: dict[Path, _Held] = field(default_factory=lambda: _HELD)
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold the lock; entering again in the same process is free. Raises Locked or DatabaseTrouble."""
-        key = self.path.resolve()
-        with _GUARD:
-            held = self._held.get(key)
-            # After a fork the child has its parent's table, but not its lock.
-            if held is None or held.process != os.getpid():
-                held = self._held[key] = self._take()
-            held.depth += 1
+    def hold(self, job: str = "", wait_seconds: float = PASSING_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock, under the name of a job; entering again in the same process is free.
+
+        A holder whose job is PASSING is waited for. Raises Locked or DatabaseTrouble.
+        """
+        key, deadline = self.path.resolve(), time.monotonic() + wait_seconds
+        while True:
+            with _GUARD:
+                held = self._held.get(key)
+                # After a fork the child has its parent's table, but not its lock.
+                if held is not None and held.process == os.getpid():
+                    held.depth += 1
+                    break
+                try:
+                    held = self._held[key] = self._take(job)
+                except Locked:
+                    if time.monotonic() >= deadline or not self._passing():
+                        raise
+                else:
+                    held.depth += 1
+                    break
+            time.sleep(PASSING_LOOK_SECONDS)
         try:
             yield
         finally:
@@ -448,10 +468,20 @@ class WriterLock:
         """Tell others what this process is doing, if it holds the lock."""
         with _GUARD:
             held = self._held.get(self.path.resolve())
-            if held is not None and held.process == os.getpid():
-                _write_holder(held, job)
+            # A run that works hook events off on its way is no passing matter for that.
+            if held is not None and held.process == os.getpid() and (job != PASSING or not held.job):
+                held.job = job
+                _write_holder(held)
 
-    def _take(self) -> _Held:
+    def _passing(self) -> bool:
+        """Whoever holds the lock will be done in a moment."""
+        try:
+            words = self.path.read_bytes()[:200].split()
+        except OSError:
+            return False
+        return len(words) > 2 and words[2] == PASSING.encode()
+
+    def _take(self, job: str) -> _Held:
         try:
             _touch(self.path)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
@@ -461,8 +491,8 @@ class WriterLock:
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = _Held(os.getpid(), descriptor, 0, datetime.now(UTC))
-            _write_holder(held, "")
+            held = _Held(os.getpid(), descriptor, 0, datetime.now(UTC), job)
+            _write_holder(held)
         except BlockingIOError as error:
             message = f"{self.subject} is being written by {_holder(descriptor)}; wait for it or end it"
             os.close(descriptor)
@@ -477,8 +507,8 @@ _GUARD = threading.Lock()
 _HELD: dict[Path, _Held] = {}
 
 
-def _write_holder(held: _Held, job: str) -> None:
-    text = f"{held.process} {held.since.isoformat(timespec='seconds')} {job}\n".encode()
+def _write_holder(held: _Held) -> None:
+    text = f"{held.process} {held.since.isoformat(timespec='seconds')} {held.job}\n".encode()
     os.ftruncate(held.descriptor, 0)
     os.pwrite(held.descriptor, text, 0)
 

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,31 @@ def test_a_forked_child_does_not_inherit_the_lock(path: Path) -> None:
     journal = SqliteJournal(path)
     with journal.writer():
         assert not free(path)
+    journal.close()
+
+
+def test_who_works_off_hook_events_is_waited_for(path: Path) -> None:
+    """It takes seconds, many times a day: a sync that would not wait would often not run."""
+    journal = SqliteJournal(path)
+    with another_process(path, "hook") as child:
+        with pytest.raises(Locked, match=f"process {child} \\(hook\\)"), journal.writer(wait_seconds=0.1):
+            pass
+        killer = threading.Timer(0.1, os.kill, (child, SIGKILL))
+        killer.start()
+        with journal.writer():
+            journal.put("key", 1)
+        killer.join()
+    journal.close()
+
+
+def test_a_run_that_works_hook_events_off_on_its_way_is_not_waited_for(path: Path) -> None:
+    journal = SqliteJournal(path)
+    lock = path.with_name("journal.db.lock")
+    with journal.writer("hook"):
+        assert lock.read_text().split()[2] == "hook"
+        journal.begin_run("sync", "enforce", TODAY, AT, "v1")
+        journal.begin_run("hook", "enforce", TODAY, AT, "v1")
+        assert lock.read_text().split()[2] == "sync"
     journal.close()
 
 
