@@ -321,6 +321,21 @@ def test_an_instance_that_is_not_heard_of_for_days_is_none_any_more() -> None:
             assert stop_codes(new.next_day()) == []
 
 
+def test_a_suspension_with_our_reason_that_the_journal_does_not_know_is_a_sign_of_another_instance() -> None:
+    """The other one may not write into the log; what it does is seen."""
+    with House.of(sane()) as house:
+        service, other = house.a_service(), house.a_service()
+        house.sync()
+        for number, down in enumerate((service, other)):
+            house.pass_days()
+            down.status, down.suspend_reason = "Suspended", f"Overdue: invoice {number} [whmcs-bridge]"
+            report = house.sync()
+            assert stop_codes(report) == ["other-instance"]
+            assert report.plan.stops[0].why.endswith(f"suspended with our reason, and not by us: service {down.id}")
+            house.sync(accept_sanity=["other-instance"])
+            assert stop_codes(house.sync()) == []
+
+
 def test_a_log_that_cannot_be_written_stops_nothing_and_is_written_later() -> None:
     with House.of(sane()) as house:
         house.faults(Fault("LogActivity", faults.Kind.DENIED, count=0))

@@ -11,7 +11,7 @@ from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.plan.limits import SANITY
 from whmcs_bridge.plan.model import Stop
 from whmcs_bridge.policy.decision import HARMFUL, Kind
-from whmcs_bridge.ports import Journal, SnapshotInfo
+from whmcs_bridge.ports import Actor, ForeignAct, Journal, SnapshotInfo
 
 if TYPE_CHECKING:
     from whmcs_bridge.jobs.plan import Judged
@@ -58,6 +58,9 @@ STANDSTILL = timedelta(minutes=1)
 OTHERS_LOOK_BACK = timedelta(days=3)
 """An instance that has not been heard of for longer is none any more."""
 
+SHOWN = 5
+"""So many services of another instance's making are named."""
+
 _LINE = "whmcs-bridge instance"
 _INSTANCE = re.compile(rf"\b{_LINE} ([0-9a-f]{{8}}) enforces\b")
 _LINES = 50
@@ -100,6 +103,7 @@ def _about_the_house(ports: Ports) -> Iterator[Finding]:
         yield from _ids(info, seen)
         yield from _sizes(ports, info, seen)
     yield from _installation(seen, panel)
+    yield from _other_instances(ports, seen, panel)
 
 
 def _our_day(ports: Ports, seen: Said) -> Iterator[Finding]:
@@ -187,11 +191,32 @@ def _installation(seen: Said, panel: Said) -> Iterator[Finding]:
         yield "version", f"WHMCS was {seen['version']} at the last run and is {panel['version']}"
     if panel.get("maintenance") and not seen.get("maintenance"):
         yield "maintenance", "WHMCS is in maintenance mode"
+
+
+def _other_instances(ports: Ports, seen: Said, panel: Said) -> Iterator[Finding]:
+    """What another instance said in WHMCS's log, and suspensions with our reason that this journal does not know."""
     known = seen.get("others") or {}
-    others = {name: at for name, at in (panel.get("others") or {}).items() if at > known.get(name, "")}
-    if others:
-        said = ", ".join(f"{name} on {at[:10]}" for name, at in sorted(others.items()))
-        yield "other-instance", f"another whmcs-bridge (or this one with another journal) acts on this WHMCS: {said}"
+    signs = [
+        f"{name} said so on {at[:10]}"
+        for name, at in sorted((panel.get("others") or {}).items())
+        if at > known.get(name, "")
+    ]
+    acts = [act for act in _acts_in_our_name(ports) if _seen_at(act) > seen.get("acts", "")]
+    if acts:
+        shown = ", ".join(f"{act.service}" for act in acts[:SHOWN]) + (", ..." if len(acts) > SHOWN else "")
+        signs.append(f"suspended with our reason, and not by us: service {shown}")
+    if signs:
+        why = "another whmcs-bridge (or this one with another journal) acts on this WHMCS"
+        yield "other-instance", f"{why}: {'; '.join(signs)}"
+
+
+def _acts_in_our_name(ports: Ports) -> list[ForeignAct]:
+    since = ports.today() - OTHERS_LOOK_BACK
+    return [act for act in ports.journal.foreign_acts(since) if act.actor is Actor.BRIDGE]
+
+
+def _seen_at(act: ForeignAct) -> str:
+    return act.by_reading.isoformat() if act.by_reading is not None else act.day.isoformat()
 
 
 def _same_age(ports: Ports, judged: "Judged") -> Iterator[Finding]:
@@ -286,6 +311,7 @@ def remember(ports: Ports, stops: Collection[Stop]) -> None:
         "ours": panel.get("ours", ""),
         "theirs": panel.get("theirs", ""),
         "others": panel.get("others", {}),
+        "acts": max((_seen_at(act) for act in _acts_in_our_name(ports)), default=before.get("acts", "")),
     }
     journal.put(SEEN, seen)
 
