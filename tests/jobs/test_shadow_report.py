@@ -115,6 +115,23 @@ def test_two_weeks_of_shadow_with_a_second_module_acting() -> None:
         assert "days" not in refused
 
 
+def test_a_release_by_whmcs_after_which_nothing_more_was_owed_is_not_told_as_too_early() -> None:
+    """Staff's blank suspension, lifted by WHMCS at the next payment: the rules would not have, but nothing is owed."""
+    life = Fortnight.of()
+    with life.house as house:
+        house.world.settings.update({"AutoUnsuspend": "on", "GenerateInvoices": ""})
+        blank = house.a_service(status="Suspended", suspend_reason="")
+        coming = house.an_invoice(blank, due=10)
+        life.live(2)
+        record_payment(house.world, coming, mail=False)
+        life.live(2)
+        assert blank.status == "Active"
+        found = life.report()
+        assert found.of(Verdict.RELEASED_EARLY) == ()
+        lifted = the_one(found, blank)
+        assert (lifted.verdict, lifted.kind) == (Verdict.ONLY_THEY, Kind.UNSUSPEND)
+
+
 def test_a_quiet_fortnight_is_reasonable_to_enforce() -> None:
     life = Fortnight.of()
     with life.house as house:

@@ -28,8 +28,11 @@ UNSURE_SLACK: Final = timedelta(hours=15)
 """WHMCS's clock and ours may be apart: by so much where it does not tell its own (another time zone)."""
 QUIET_DAYS: Final = 7
 """So many days without an act by nobody we know close the task."""
-MOST_EXPLAINED: Final = 200
+MOST_EXPLAINED: Final = 1_000
 """So many acts of one run are held against the rules; beyond that the act alone is kept."""
+
+STILL_OWED: Final = "still owed"
+"""So begins why the rules would not have released a service that others did."""
 
 _SERVICE = re.compile(r"\bService ID: (\d+)(?!\d)")
 _NOBODY = frozenset({"", "system", "automation", "cron"})
@@ -326,7 +329,7 @@ def _why_not(decision: Decision, wanted: Kind) -> str:
         return held.why
     if wanted is Kind.UNSUSPEND:
         if decision.holding:
-            return f"still owed: invoice {', '.join(d.number for d in decision.holding)}"
+            return f"{STILL_OWED}: invoice {', '.join(d.number for d in decision.holding)}"
         return "the suspension was nobody's of ours to lift"
     if not decision.debts:
         return "nothing overdue concerns it"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.others import QUIET_DAYS, other_bridges, told, unknown_acts
+from whmcs_bridge.jobs.others import QUIET_DAYS, STILL_OWED, other_bridges, told, unknown_acts
 from whmcs_bridge.jobs.shadow import SETTINGS
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import HARMFUL_SET, Kind
@@ -314,7 +314,8 @@ def _alone(act: ForeignAct) -> Verdict:
 
 
 def _early(act: ForeignAct) -> bool:
-    return act.kind == Kind.UNSUSPEND and act.actor is Actor.PAYMENT
+    """WHMCS lifts for any invoice that is paid; where nothing more was owed, or we do not know, that is no reproach."""
+    return act.kind == Kind.UNSUSPEND and act.actor is Actor.PAYMENT and act.why_not.startswith(STILL_OWED)
 
 
 def _harms_the_paid_up(found: Difference) -> bool:
