@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.migrations.past import restore
 from tests.mirror.values import ALICE, AT, TODAY, a_client, a_head, a_line, a_service, an_invoice
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
@@ -324,3 +326,10 @@ def test_gateways_with_open_invoices_past_due_are_named(mirror: SqliteMirror) ->
     mirror.save_invoice(an_invoice(9, due=TODAY), AT)
     assert mirror.gateways_owed(TODAY) == {"boleto"}
     assert mirror.gateways_owed(date(2025, 3, 1)) == set()
+
+
+def test_a_mirror_of_the_first_shape_knows_the_days_of_its_payments(tmp_path: Path) -> None:
+    restore("mirror", 1, tmp_path / "mirror.db")
+    mirror = SqliteMirror(tmp_path / "mirror.db")
+    assert mirror.payment_days(date(2025, 1, 1)) == {"banktransfer": [date(2025, 3, 10), date(2025, 3, 22)]}
+    mirror.close()
