@@ -206,7 +206,7 @@ def _run_json(run: RunInfo) -> dict[str, Any]:
 @json_option
 @pass_app
 def policies(app: App, as_json_: bool) -> None:
-    """List the rules that were in force: version, first and last day, runs under them.
+    """List the rules that were in force: version, first and last day, syncs under them.
 
     \b
     Example:
@@ -219,10 +219,10 @@ def policies(app: App, as_json_: bool) -> None:
     if as_json_:
         as_json([_policy_json(one) for one in found])
         return
-    rows = table("version", "first used", "last used", "runs", "", right=("runs",))
+    rows = table("version", "first used", "last used", "syncs", "", right=("syncs",))
     for one in found:
         now = "in the settings now" if one.version == current else ""
-        rows.add_row(one.version[:SHORT], f"{one.first_used_on}", f"{one.last_used_on}", f"{one.runs:,}", now)
+        rows.add_row(one.version[:SHORT], f"{one.first_used_on}", f"{one.last_used_on}", f"{one.syncs:,}", now)
     console().print(rows if found else "No run yet; whmcs-bridge sync makes the first.")
 
 
@@ -278,7 +278,7 @@ def _policy_json(one: PolicyText) -> dict[str, Any]:
         "version": one.version,
         "first_used_on": one.first_used_on.isoformat(),
         "last_used_on": one.last_used_on.isoformat(),
-        "runs": one.runs,
+        "syncs": one.syncs,
     }
 
 

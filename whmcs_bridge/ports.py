@@ -435,8 +435,8 @@ class PolicyText:
     last_used_on: date
     text: str
     """JSON, a line a value."""
-    runs: int = 0
-    """Runs under it."""
+    syncs: int = 0
+    """So many syncs were under them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ def test_the_rules_of_every_run_are_kept_once_with_their_days() -> None:
         house.reconfigure({"class": {"hosting": {**HOSTING, "suspend_after_days": 5}}})
         house.next_day()
         new, old = house.bridge.journal.policies()
-        assert (old.first_used_on, old.last_used_on, old.runs) == (first, house.day(-1), 2)
-        assert (new.first_used_on, new.last_used_on, new.runs) == (house.today, house.today, 1)
+        assert (old.first_used_on, old.last_used_on, old.syncs) == (first, house.day(-1), 2)
+        assert (new.first_used_on, new.last_used_on, new.syncs) == (house.today, house.today, 1)
         assert '"suspend_after_days": 5' in new.text
         assert '"suspend_after_days": 3' in old.text
 

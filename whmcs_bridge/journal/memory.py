@@ -202,13 +202,13 @@ def policy_is_noted(conn: sqlite3.Connection, version: str, on: date) -> bool:
 
 def policies(conn: sqlite3.Connection) -> list[PolicyText]:
     """See ports.Journal."""
+    syncs = dict(conn.execute("SELECT policy_version, count(*) FROM runs WHERE job='sync' GROUP BY policy_version"))
     rows = conn.execute(
-        "SELECT version, first_used_on, last_used_on, text, "
-        "(SELECT count(*) FROM runs WHERE policy_version=version) FROM policies ORDER BY last_used_on DESC, rowid DESC"
+        "SELECT version, first_used_on, last_used_on, text FROM policies ORDER BY last_used_on DESC, rowid DESC"
     )
     return [
-        PolicyText(version, date.fromisoformat(first), date.fromisoformat(last), text, runs)
-        for version, first, last, text, runs in rows
+        PolicyText(version, date.fromisoformat(first), date.fromisoformat(last), text, syncs.get(version, 0))
+        for version, first, last, text in rows
     ]
 
 

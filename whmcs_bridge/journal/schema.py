@@ -70,6 +70,8 @@ def first_shape(db: Database) -> None:
 
 
 SECOND_SHAPE: Final = (
+    # Hooks make hundreds of runs a day; the last syncs are asked for at every start.
+    """CREATE INDEX runs_by_job ON runs(job)""",
     """ALTER TABLE tasks ADD COLUMN acknowledged_by TEXT NOT NULL DEFAULT ''""",
     """ALTER TABLE tasks ADD COLUMN acknowledged_on TEXT""",
     """ALTER TABLE tasks ADD COLUMN snoozed_until TEXT""",
