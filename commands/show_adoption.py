@@ -219,9 +219,10 @@ def _first_run(out: Console, found: Findings) -> None:
     said = f"A first enforced run today suspends {f'at most {down:,}' if down else 'nobody'}"
     said += f" and ends {f'{ended:,}' if ended else 'nobody'}" + (f"; it lifts {lifted:,}" if lifted else "")
     out.print(Text(f"{said}{' (it is a quiet day)' if found.quiet else ''}.", style="bold"))
-    for refusal in found.refusals:
-        out.print(Text(f"  The limits would refuse that: {refusal.why}.", style=WARNING))
-        command(out, "  to go past it, on that day: ", refusal.way_past)
+    if found.refusals:
+        why = "; ".join(refusal.why for refusal in found.refusals)
+        wrapped(out, f"The limits would refuse that ({why}): begin with a few, or, on that day:", style=WARNING)
+        command(out, "  ", "whmcs-bridge sync " + " ".join(refusal.flag for refusal in found.refusals))
 
 
 # --- what would have been -----------------------------------------------------------------------

@@ -183,14 +183,14 @@ def test_a_month_of_enforced_runs_does_what_was_foreseen_day_by_day() -> None:
         assert foreseen == happened
 
 
-def test_what_the_limits_would_refuse_is_said_with_the_way_past() -> None:
+def test_what_the_limits_would_refuse_is_said_with_what_goes_past_it() -> None:
     with House.of({"class": {"hosting": HOSTING}, "limits": {"suspend": {"max": 2}}}) as house:
         for _ in range(5):
             house.a_debtor(overdue=5)
         house.enforcing(False)
         (refusal,) = house.bridge.adopt().refusals
         assert refusal.name in GROUPS
-        assert refusal.way_past == "whmcs-bridge sync --allow suspend=5"
+        assert refusal.flag == "--allow suspend=5"
 
 
 def test_a_run_for_a_few_first_begins_with_those_alone() -> None:

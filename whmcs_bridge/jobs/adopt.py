@@ -139,7 +139,7 @@ def _refusals(policy: Policy, findings: Findings) -> Iterator[Refusal]:
             continue
         why = over_limit(name, count, 0, limit, policy.limits, living, ())
         if why:
-            yield Refusal(name, why, f"whmcs-bridge sync --allow {name}={count}")
+            yield Refusal(name, why, f"--allow {name}={count}")
 
 
 class _Look:

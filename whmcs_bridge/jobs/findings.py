@@ -156,7 +156,8 @@ class Refusal:
 
     name: str
     why: str
-    way_past: str
+    flag: str
+    """What `sync` needs to go past it: `--allow suspend=37`."""
 
 
 @dataclass(slots=True)
@@ -222,7 +223,7 @@ class Findings:
             "suspended": [d.to_json() for d in self.down],
             "first_run": {
                 "steps": {kind.value: count for kind, count in self.coming.by_kind_today.items()},
-                "refused": [{"limit": r.name, "why": r.why, "way_past": r.way_past} for r in self.refusals],
+                "refused": [{"limit": r.name, "why": r.why, "flag": r.flag} for r in self.refusals],
             },
             "coming": self.coming.to_json(),
             "past": past_json(self.hindsight),

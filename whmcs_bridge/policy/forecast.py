@@ -319,7 +319,7 @@ def _is_at_rest(view: View) -> bool:
         return False
     if status is ServiceStatus.ACTIVE:
         return not (counted.concerning or counted.pending or counted.coming or counted.addons)
-    unknown = facts.ended_seen is None and facts.case.ended_on is None
+    unknown = facts.ended_seen is None and facts.case == Case(facts.service.id)
     return status is not None and status.ended and unknown and not view.rules.cancel_invoices_of_ended
 
 
