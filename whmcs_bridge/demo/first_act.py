@@ -124,8 +124,8 @@ class Takeover:
                     self.act.confirmed[whose.value] += 1
         kept, ours = self.act.confirmed[Adoption.STAFF.value], self.act.confirmed[Adoption.WHMCS.value]
         yield Line(
-            f"Support looks up the {kept + ours} suspensions without reason and debt: {kept} were for abuse, "
-            f"{ours} were for debts since paid and may be given back.",
+            f"Support looks up the {counted(kept + ours, 'suspension')} without reason and debt: {kept} for abuse, "
+            f"{ours} for debts paid since, to be given back once the rules are enforced.",
             "staff",
         )
 
