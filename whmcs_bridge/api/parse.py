@@ -139,6 +139,10 @@ class ListReader(Generic[R, T]):
         convert, key = self._convert, self._key
         return Page([convert(row) for row in rows], [getattr(row, key) for row in rows], total, returned)
 
+    def one(self, row: Row) -> T:
+        """Return the value of one row, in any spelling. Raises UnreadableReply naming field and value."""
+        return self._convert(_row_of(self._kind, row))
+
 
 class OneReader(Generic[R, T]):
     """Reads an action that answers with one thing, at the reply's top level or under `under`."""
@@ -175,6 +179,17 @@ class OneReader(Generic[R, T]):
             return self._convert(shaped(self._kind, inner))
         except UnreadableReply as error:
             raise UnreadableReply(f"{self.action.name}: {error}") from None
+
+    def one(self, row: Row) -> T:
+        """Return the value of a reply that lies inside of something else. Raises UnreadableReply."""
+        return self._convert(_row_of(self._kind, row))
+
+
+def _row_of(kind: type[R], row: Row) -> R:
+    try:
+        return msgspec.convert(row, kind, strict=False)
+    except msgspec.MsgspecError:
+        return shaped(kind, row)
 
 
 class RawReader:
