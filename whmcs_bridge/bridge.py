@@ -1,6 +1,7 @@
 """Bridge: the ports bundled, one short method a job; all that hooks and commands hold."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from types import TracebackType
@@ -10,7 +11,7 @@ from whmcs_bridge.domain.case import Adoption, Case
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.told import Told
-from whmcs_bridge.errors import BridgeError, UnknownId, UsageProblem
+from whmcs_bridge.errors import BridgeError, Locked, UnknownId, UsageProblem
 from whmcs_bridge.jobs import explain, records
 from whmcs_bridge.jobs.adopt import AHEAD_DAYS, adopt
 from whmcs_bridge.jobs.ask import Verdict, may
@@ -19,6 +20,7 @@ from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.findings import Findings
 from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
+from whmcs_bridge.jobs.inbox import Deliver, Worked, work_off
 from whmcs_bridge.jobs.letter import Letter
 from whmcs_bridge.jobs.morning import letter_of_today, send_by_hand
 from whmcs_bridge.jobs.pause import Pause, end_pause, pause
@@ -41,6 +43,8 @@ class Bridge:
 
     ports: Ports
     on_close: Sequence[Callable[[], None]] = ()
+    deliver: Deliver | None = None
+    """How an event of the inbox is handled; None: this process leaves them to others."""
     _running: bool = False
     _waiting: dict[ClientId, str] = field(default_factory=dict)
 
@@ -115,7 +119,9 @@ class Bridge:
         """Read, plan, and in enforce mode carry out; then look again at clients that hooks told of meanwhile."""
         self._running = True
         try:
-            return sync(self.ports, allow=allow, accept_sanity=accept_sanity, on_planned=on_planned)
+            with self.journal.writer():
+                self.work_off()
+                return sync(self.ports, allow=allow, accept_sanity=accept_sanity, on_planned=on_planned)
         finally:
             self._running = False
             self._catch_up()
@@ -151,6 +157,22 @@ class Bridge:
         finally:
             self._running = False
 
+    def noting(self) -> "Bridge":
+        """Return a bridge over the same ports that only notes whom it is asked to look at again (`noted`)."""
+        return Bridge(self.ports, _running=True)
+
+    @property
+    def noted(self) -> Mapping[ClientId, str]:
+        """Whom it was asked to look at while that had to wait, and why."""
+        return self._waiting
+
+    def work_off(self) -> Worked:
+        """Handle what WHMCS's hooks told and nobody has handled yet; raises Locked while another process runs.
+
+        Each client is looked at again once, however much was told of it.
+        """
+        return work_off(self.ports, self.deliver) if self.deliver is not None else Worked()
+
     def members_to_remove(self) -> list[ClientId]:
         """VIPs whom the rules take out of their group today, as far as the mirror knows."""
         return members_to_remove(self.ports)
@@ -159,6 +181,8 @@ class Bridge:
         waiting, self._waiting = self._waiting, {}
         for client, cause in waiting.items():
             self.reevaluate(client, cause)
+        with suppress(Locked):  # another process has taken over
+            self.work_off()
 
     def may(
         self, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, told: Told | None = None

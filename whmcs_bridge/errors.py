@@ -111,6 +111,10 @@ class DatabaseTrouble(BridgeError):
     """A database file is foreign, newer, damaged, read-only, on a network, or the disk is full."""
 
 
+class OddEvent(BridgeError):
+    """An event of WHMCS's hooks lacks what it has to name: no later try will help."""
+
+
 # --- what a person can get wrong ----------------------------------------------------------------
 
 

@@ -57,6 +57,14 @@ def test_a_clients_later_events_wait_for_the_earlier_one() -> None:
     assert ids(journal, SOON) == ["a", "b", "c", "d"]
 
 
+def test_news_of_a_client_makes_its_earlier_events_due_again() -> None:
+    """They may wait for a WHMCS that is back since; a payment does not wait with them."""
+    journal = filled(("a", ANA), ("b", BOB))
+    journal.events_failed([1, 2], "WHMCS did not answer", SOON)
+    assert journal.accept_event("c", "InvoicePaid", ANA, {}, NOON)
+    assert ids(journal) == ["a", "c"]
+
+
 def test_events_about_nobody_known_hold_nobody_up() -> None:
     journal = filled(("a", None), ("b", None), ("c", ANA))
     journal.events_failed([1], "away", SOON)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.jobs.aside import aside_notes
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
 from whmcs_bridge.ports import Member, MorningMail, Task
@@ -32,6 +33,7 @@ def house_notes(ports: Ports, judged: Sequence[Note]) -> list[Note]:
     notes.extend(_lagging(ports))
     notes.extend(_still_failing(ports))
     notes.extend(_lost_mail(ports))
+    notes.extend(aside_notes(ports.journal))
     return notes
 
 

@@ -27,11 +27,19 @@ def accept(
     payload: Mapping[str, Any],
     at: datetime,
 ) -> bool:
-    """Keep one event; False if one with this id came before."""
+    """Keep one event; False if one with this id came before.
+
+    News of a client makes its earlier events due again: whoever waits for WHMCS need not hold a payment up.
+    """
     made = conn.execute(
         "INSERT OR IGNORE INTO inbox(event_id, hook, client_id, payload, received_at, state) VALUES(?,?,?,?,?,?)",
         (event_id, point, client, _encode(payload).decode(), at.isoformat(), EventState.WAITING),
     ).rowcount
+    if made == 1 and client is not None:
+        conn.execute(
+            "UPDATE inbox SET next_try_at=NULL WHERE state='waiting' AND next_try_at IS NOT NULL AND client_id=?",
+            (client,),
+        )
     return made == 1
 
 
