@@ -10,7 +10,7 @@ from commands import cli
 from whmcs_bridge.demo import CLAIMS
 
 PLAIN = ["demo", "--shadow-days", "0", "--clients", "40", "--days", "30", "--seed", "8", "--today", "2025-10-31"]
-MESSY = ["demo", "--shadow-days", "8", "--clients", "220", "--days", "8", "--seed", "8", "--today", "2025-10-31"]
+MESSY = ["demo", "--shadow-days", "8", "--clients", "150", "--days", "5", "--seed", "8", "--today", "2025-10-31"]
 
 
 def run(*args: str) -> tuple[int, str]:
@@ -44,7 +44,7 @@ def test_the_account_tells_who_was_warned_suspended_and_came_back(told: str) -> 
 def test_the_first_act_tells_what_shadow_mode_would_do_and_who_else_acts(messy: str) -> None:
     shadow, _, enforced = messy.partition("The house rules are enforced")
     for words in (
-        "adopt looks at 220 clients",
+        "adopt looks at 150 clients",
         "Nothing was changed.",
         "by nobody we know",
         "shadow report:",
@@ -92,12 +92,12 @@ def test_machines_get_both_acts_and_the_proof() -> None:
     code, text = run(*MESSY, "--json")
     assert code == 0
     *days, last = [json.loads(line) for line in text.splitlines()]
-    assert [day["date"] for day in days] == [f"2025-10-{day:02d}" for day in range(15, 32)]
-    assert [day["act"] for day in days] == [1] * 9 + [2] * 8
+    assert [day["date"] for day in days] == [f"2025-10-{day:02d}" for day in range(18, 32)]
+    assert [day["act"] for day in days] == [1] * 9 + [2] * 5
     act, proof = last["summary"]["first_act"], last["summary"]["proof"]
     assert act["shadow_days"] == 8
     assert act["would_have"]["suspend"] > 0
-    assert act["adopt"]["book"]["clients"] == 220
+    assert act["adopt"]["book"]["clients"] == 150
     assert {one["whose"] for one in act["adopt"]["suspended"]} == {"whmcs", "staff"}
     assert {one["setting"] for one in act["adopt"]["settings"] if one["weight"] == "fights"} == {
         "AutoSuspension",
