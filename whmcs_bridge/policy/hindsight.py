@@ -202,10 +202,9 @@ class Hindsight:
         return _Stages(down, calendar.next_active(max(floor, add_days(warned, ahead, frozen))))
 
 
-def _lateness(resolved: Resolved) -> tuple[int, float]:
+def _lateness(resolved: Resolved) -> tuple[int, bool, int]:
     rules = resolved.rules
-    end = rules.terminate_after_days
-    return rules.suspend_after_days or 0, float("inf") if end is None else end
+    return rules.suspend_after_days or 0, rules.terminate_after_days is None, rules.terminate_after_days or 0
 
 
 def _span(days: int) -> str:
