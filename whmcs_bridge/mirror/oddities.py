@@ -14,8 +14,9 @@ LAG_DAYS: Final = 3
 def lagging(conn: sqlite3.Connection, today: date) -> list[tuple[ClientId, ServiceId, date]]:
     """See ports.Mirror."""
     rows = conn.execute(
-        f"""SELECT client_id, id, json_extract(body, '$.next_due') AS due FROM services
-            WHERE status='Active' AND NOT missing AND due < ? AND CAST(json_extract(body, '$.amount') AS REAL) > 0
+        f"""SELECT client_id, id, json_extract(body, '$.next_due') FROM services INDEXED BY services_due
+            WHERE status='Active' AND missing=0 AND json_extract(body, '$.next_due') < ?
+            AND CAST(json_extract(body, '$.amount') AS REAL) > 0
             AND NOT EXISTS (SELECT 1 FROM bills JOIN invoices ON invoices.id = bills.invoice_id
                 WHERE bills.addon=0 AND bills.relid=services.id AND invoices.status IN {OPEN})
             AND NOT EXISTS (SELECT 1 FROM cancel_requests WHERE service_id=services.id)
