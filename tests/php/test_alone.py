@@ -1,0 +1,202 @@
+"""While the bridge is away: the gate file, the defaults, nobody waits for it, and staff hears of it."""
+
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.needs import needs
+from tests.php.calls import CANCELS, OWING, SUSPEND, TERMINATE, UNSUSPEND, gate
+from tests.php.receiver import Receiver
+from tests.php.whmcs import ADMIN, ADMIN_PAGE, Whmcs, module_call
+
+pytestmark = needs("php")
+
+
+# --- without the bridge ---------------------------------------------------------------------------
+
+
+def stopped(whmcs: Whmcs, point: str, service: int, **more: Any) -> bool:
+    return bool(whmcs.page(module_call(point, service), **more).answer == {"abortcmd": True})
+
+
+def test_without_bridge_and_gate_the_cron_waits_and_a_payment_releases(alone: Whmcs) -> None:
+    calls = (SUSPEND, UNSUSPEND, TERMINATE, CANCELS)
+    page = alone.page(*calls)
+    assert page.answers == [[{"abortcmd": True}], [None], [{"abortcmd": True}], [None]]
+
+
+def test_a_person_is_let_through_while_the_bridge_is_away_and_it_is_kept(alone: Whmcs) -> None:
+    page = alone.page(SUSPEND, TERMINATE, session=ADMIN, script=ADMIN_PAGE, local=OWING)
+    assert page.answers == [[None], [None]]
+    kept = alone.spool
+    assert [(event["point"], event["actor"], event["answered"]) for event in kept] == [
+        ("PreModuleSuspend", "admin", "allow"),
+        ("PreModuleTerminate", "admin", "allow"),
+    ]
+    assert set(kept[1]["facts"]) == {"client", "service"}
+
+
+def test_the_defaults_can_be_set(alone: Whmcs) -> None:
+    alone.set(defaults={"PreModuleSuspend": "allow", "PreModuleUnsuspend": "abort"})
+    assert not stopped(alone, "PreModuleSuspend", 34)
+    assert stopped(alone, "PreModuleUnsuspend", 34)
+    assert stopped(alone, "PreModuleTerminate", 34)
+
+
+@pytest.mark.parametrize(
+    ("point", "service", "stops"),
+    [
+        ("PreModuleSuspend", 34, False),
+        ("PreModuleSuspend", 35, True),
+        ("PreModuleUnsuspend", 35, True),
+        ("PreModuleUnsuspend", 34, False),
+        ("PreModuleTerminate", 36, False),
+        ("PreModuleTerminate", 34, True),
+    ],
+)
+def test_a_fresh_gate_file_decides(alone: Whmcs, point: str, service: int, stops: bool) -> None:
+    gate(alone)
+    assert stopped(alone, point, service) is stops
+
+
+def test_an_old_or_broken_gate_file_decides_nothing(alone: Whmcs) -> None:
+    gate(alone, age_hours=27)
+    assert stopped(alone, "PreModuleSuspend", 34)
+    assert not stopped(alone, "PreModuleUnsuspend", 35)
+    Path(alone.settings["gate"]).write_text('{"made_at": "2026')
+    assert not stopped(alone, "PreModuleUnsuspend", 35)
+
+
+@pytest.mark.parametrize(
+    ("known", "point", "service", "stops"),
+    [
+        ({"mode": "shadow"}, "PreModuleSuspend", 35, False),
+        ({"mode": "shadow"}, "PreModuleUnsuspend", 35, False),
+        ({"held": "paused"}, "PreModuleSuspend", 34, True),
+        ({"held": "paused"}, "PreModuleTerminate", 36, True),
+        ({"held": "paused"}, "PreModuleUnsuspend", 34, False),
+        ({"free_products": [1]}, "PreModuleSuspend", 35, False),
+        ({"only": {"clients": [3], "groups": []}}, "PreModuleSuspend", 35, True),
+        ({"only": {"clients": [], "groups": [2]}}, "PreModuleSuspend", 35, True),
+        ({"only": {"clients": [4], "groups": [1]}}, "PreModuleSuspend", 35, False),
+        ({"only": {"clients": [], "groups": []}}, "PreModuleUnsuspend", 35, False),
+    ],
+)
+def test_the_gate_file_knows_whom_the_bridge_acts_for(
+    alone: Whmcs, known: dict[str, Any], point: str, service: int, stops: bool
+) -> None:
+    gate(alone, **known)
+    assert stopped(alone, point, service, local=OWING) is stops
+
+
+def test_a_bridge_that_does_not_answer_in_time_is_not_waited_for(over_http: Whmcs, receiver: Receiver) -> None:
+    """The page is done while the bridge still holds the question."""
+    receiver.hold = threading.Event()
+    over_http.set(timeout_ms=300)
+    page = over_http.page(SUSPEND)
+    assert not receiver.hold.is_set()
+    assert page.answer == {"abortcmd": True}
+    assert over_http.spool[0]["answered"] == "abort"
+
+
+def test_a_bridge_that_answers_byte_by_byte_is_not_waited_for(over_http: Whmcs, receiver: Receiver) -> None:
+    receiver.drips = threading.Event()
+    over_http.set(timeout_ms=300)
+    assert over_http.page(SUSPEND).answer == {"abortcmd": True}
+    assert not receiver.drips.is_set()
+
+
+def test_after_three_silences_the_bridge_is_left_alone_for_a_while(whmcs: Whmcs, receiver: Receiver) -> None:
+    """A cron run over hundreds of services must not wait for each."""
+    receiver.hold = threading.Event()
+    whmcs.set(timeout_ms=200)
+    calls = [module_call("PreModuleSuspend", number) for number in range(1, 9)]
+    page = whmcs.page(*calls)
+    assert page.answers == [[{"abortcmd": True}]] * 8
+    assert len(receiver.heard) == 3
+    assert len(whmcs.spool) == 8
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {"abort": "no"}),
+        (200, {}),
+        (200, []),
+        (500, {"error": "broken"}),
+        (503, {"error": "disk full"}),
+        (202, {"accepted": True}),
+        (302, {}),
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_none_falls_back(over_http: Whmcs, receiver: Receiver, answer: Any) -> None:
+    receiver.answers["PreModuleSuspend"] = answer
+    assert over_http.page(SUSPEND).answer == {"abortcmd": True}
+
+
+def test_an_answer_that_the_bridge_did_not_sign_is_none(over_http: Whmcs, receiver: Receiver) -> None:
+    """Another user of the machine may listen on the port while the bridge is down."""
+    receiver.signs = False
+    receiver.answers["AdminAreaClientSummaryPage"] = (200, {"html": "<script>steal()</script>"})
+    page = over_http.page(SUSPEND, ("AdminAreaClientSummaryPage", {"userid": 3}), ("InvoicePaid", {"invoiceid": 99}))
+    assert page.answers == [[{"abortcmd": True}], [""], [None]]
+    assert [event["point"] for event in over_http.spool] == ["PreModuleSuspend", "InvoicePaid"]
+
+
+def test_a_wrong_secret_falls_back(whmcs: Whmcs, receiver: Receiver) -> None:
+    whmcs.set(secret="another")
+    assert whmcs.page(SUSPEND).answer == {"abortcmd": True}
+    assert not receiver.heard[0].signed
+
+
+@pytest.mark.parametrize("url", ["", "http:///", "nonsense", "http://[::1", "ftp://127.0.0.1:1"])
+def test_an_address_that_cannot_be_is_as_no_bridge(over_http: Whmcs, url: str) -> None:
+    over_http.set(url=url, connect_timeout_ms=250)
+    assert over_http.page(SUSPEND).answer == {"abortcmd": True}
+
+
+# --- a dead bridge is noticed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age", "said"), [(27.5, "its last sync was 27 hours ago"), (None, "there is no gate file")], ids=["old", "none"]
+)
+def test_a_bridge_that_no_longer_runs_is_told_to_the_admins(alone: Whmcs, age: float | None, said: str) -> None:
+    if age is not None:
+        gate(alone, age_hours=age)
+    page = alone.page(("DailyCronJob", {}), local={"SendAdminEmail": {"result": "success"}})
+    assert said in page.log
+    (mail,) = page.local("SendAdminEmail")
+    assert said in mail["custommessage"]
+    assert mail["type"] == "system"
+
+
+def test_a_bridge_that_runs_is_no_news(whmcs: Whmcs) -> None:
+    gate(whmcs, age_hours=25)
+    page = whmcs.page(("DailyCronJob", {}))
+    assert page.log == ""
+    assert page.local("SendAdminEmail") == []
+
+
+def test_a_bridge_elsewhere_is_asked_for_its_gate_file(over_http: Whmcs, receiver: Receiver) -> None:
+    made = datetime.now(UTC).isoformat()
+    receiver.answers["gate"] = (200, {"made_at": made, "mode": "enforce"})
+    over_http.page(("AfterCronJob", {}))
+    assert json.loads(Path(over_http.settings["gate"]).read_text())["made_at"] == made
+    assert [(heard.method, heard.path, heard.signed) for heard in receiver.heard] == [("GET", "/gate", True)]
+    over_http.page(("AfterCronJob", {}))
+    assert len(receiver.heard) == 1
+
+
+def test_an_older_gate_file_replaces_no_newer_one(whmcs: Whmcs, receiver: Receiver) -> None:
+    gate(whmcs, age_hours=2)
+    before = Path(whmcs.settings["gate"]).read_text()
+    receiver.answers["gate"] = (200, {"made_at": "2026-01-01T00:00:00+00:00"})
+    whmcs.page(("AfterCronJob", {}))
+    assert receiver.points() == ["gate"]
+    assert Path(whmcs.settings["gate"]).read_text() == before

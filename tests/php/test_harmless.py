@@ -1,0 +1,87 @@
+"""Whatever happens, the page goes on and no secret leaves."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.needs import needs
+from tests.php.calls import OWING, SUSPEND, UNSUSPEND
+from tests.php.receiver import Receiver
+from tests.php.whmcs import ADMIN, ADMIN_PAGE, CLIENT_PAGE, CRON_PAGE, SECRETS, Whmcs
+
+pytestmark = needs("php")
+
+
+def test_without_settings_nothing_is_asked_and_the_daily_cron_says_so(whmcs: Whmcs, receiver: Receiver) -> None:
+    (whmcs.root / "includes/hooks/_whmcs_bridge_settings.php").unlink()
+    page = whmcs.page(SUSPEND, ("DailyCronJob", {}))
+    assert page.seen["points"] == ["DailyCronJob"]
+    assert "missing, unreadable or has no secret" in page.log
+    assert receiver.heard == []
+
+
+def test_outside_whmcs_the_file_does_nothing(whmcs: Whmcs) -> None:
+    for file in ("whmcs_bridge.php", "_whmcs_bridge_settings.php"):
+        done = subprocess.run(
+            ["php", "-d", "error_reporting=-1", "-d", "display_errors=1", str(whmcs.root / "includes/hooks" / file)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout + done.stderr == ""
+
+
+def test_hooks_that_our_own_reading_fires_are_not_asked_again(whmcs: Whmcs, receiver: Receiver) -> None:
+    """localAPI inside a hook may fire hooks: an ask in an ask would never end."""
+    fires = {"GetClientsDetails": SUSPEND, "GetInvoices": ("ClientEdit", {"userid": 3})}
+    page = whmcs.page(SUSPEND, local=OWING, fires=fires)
+    assert receiver.points() == ["PreModuleSuspend"]
+    assert page.seen["nested"] == [[None]] * 4
+
+
+def test_even_a_log_that_throws_stops_no_page(alone: Whmcs) -> None:
+    page = alone.page(SUSPEND, UNSUSPEND, log_throws=True)
+    assert page.answers == [[{"abortcmd": True}], [None]]
+
+
+def test_a_person_is_let_through_even_where_everything_fails(alone: Whmcs) -> None:
+    page = alone.page(SUSPEND, log_throws=True, throws=["GetClientsProducts"], session=ADMIN, script=ADMIN_PAGE)
+    assert page.answer is None
+
+
+@pytest.mark.parametrize("vars_", [{}, {"params": []}, {"params": {"serviceid": "x"}}, {"params": {"userid": [1]}}])
+def test_strange_variables_break_nothing(whmcs: Whmcs, receiver: Receiver, vars_: Any) -> None:
+    for point in ("PreModuleSuspend", "AfterModuleSuspendFailed", "InvoicePaid", "InvoicePaidPreEmail", "ClientEdit"):
+        whmcs.page((point, {"params": {}, **vars_}))
+    assert receiver.points().count("PreModuleSuspend") == 1
+
+
+def test_no_secret_ever_leaves(whmcs: Whmcs, receiver: Receiver) -> None:
+    """Every hook point with a stand-in that puts passwords, hashes and whole models into its variables."""
+    points = whmcs.page().seen["points"]
+    said = f"Login failed for root with root-Passw0rd! and {'line-one-of-the-hash' + chr(10) + 'line-two-of-the-hash'}"
+    given = {
+        "userid": 3,
+        "id": 34,
+        "invoiceid": 99,
+        "password": "client-Passw0rd&<",
+        "failureResponseMessage": said,
+        "notes": "token-0123456789",
+        "whmcs_bridge_reason": "promised",
+        "olddata": {"password": "client-Passw0rd&<"},
+        "params": {"serviceid": 34, "userid": 3},
+    }
+    calls = [(point, given) for point in points]
+    for session, script in ((ADMIN, ADMIN_PAGE), ({"uid": "3"}, CLIENT_PAGE), ({}, CRON_PAGE)):
+        whmcs.page(*calls, session=session, script=script, local=OWING)
+    sent = b"\n".join(one.raw for one in receiver.heard).decode()
+    assert len(receiver.heard) > 80
+    assert "Login failed for root with *** and ***" in sent
+    assert [secret for secret in SECRETS if secret in sent] == []
+    receiver.signs = False
+    whmcs.page(*calls, local=OWING)
+    kept = json.dumps(whmcs.spool)
+    assert len(whmcs.spool) > 20
+    assert [secret for secret in SECRETS if secret in kept] == []

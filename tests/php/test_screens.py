@@ -1,0 +1,124 @@
+"""What the bridge shows on WHMCS's pages, and nothing while it is away."""
+
+from tests.needs import needs
+from tests.php.calls import OWING, UNSUSPEND
+from tests.php.receiver import Receiver
+from tests.php.whmcs import ADMIN, ADMIN_PAGE, CLIENT_PAGE, Call, Whmcs
+
+pytestmark = needs("php")
+
+
+def test_pages_of_the_admin_area_show_what_the_bridge_says(whmcs: Whmcs, receiver: Receiver) -> None:
+    receiver.answers |= {
+        "AdminAreaClientSummaryPage": (200, {"html": "<p>overdue</p>"}),
+        "AdminAreaClientSummaryActionLinks": (200, {"links": ['<a href="#">explain</a>', 3]}),
+        "AdminClientServicesTabFields": (200, {"fields": {"State": "<b>suspended</b>", "odd": 1}}),
+        "AdminHomeWidgets": (200, {"title": "Today", "html": "<p>3 steps</p>"}),
+    }
+    page = whmcs.page(
+        ("AdminAreaClientSummaryPage", {"userid": 3}),
+        ("AdminAreaClientSummaryActionLinks", {"userid": 3}),
+        ("AdminClientServicesTabFields", {"id": 34}),
+        ("AdminHomeWidgets", {}),
+        session=ADMIN,
+        script=ADMIN_PAGE,
+    )
+    (summary,), (links,), (fields,), (widget,) = page.answers
+    assert summary == "<p>overdue</p>"
+    assert links == ['<a href="#">explain</a>']
+    assert fields == {"State": "<b>suspended</b>"}
+    assert widget["title"] == "Today"
+    assert "<p>3 steps</p>" in widget["html"]
+    assert [event["vars"] for event in receiver.events()] == [{"userid": "3"}, {"userid": "3"}, {"id": "34"}, {}]
+    assert all(heard.path.startswith("/screens/") for heard in receiver.heard)
+
+
+def test_the_clients_page_gets_a_panel_in_its_language(whmcs: Whmcs, receiver: Receiver) -> None:
+    child = {"name": "pay", "label": "Pay invoice 99", "uri": "viewinvoice.php?id=99"}
+    reply = {"name": "owed", "label": "What is owed", "html": "<p>40.00</p>", "order": 5, "children": [child]}
+    receiver.answers["ClientAreaHomepagePanels"] = (200, reply)
+    call: Call = ("ClientAreaHomepagePanels", {})
+    page = whmcs.page(call, session={"uid": "3", "Language": "dutch"}, script=CLIENT_PAGE)
+    assert receiver.events()[0]["vars"] == {"userid": "3", "language": "dutch"}
+    ((panel,),) = page.seen["panels"]
+    assert panel["name"] == "owed"
+    assert panel["options"]["bodyHtml"] == "<p>40.00</p>"
+    assert panel["options"]["order"] == 5
+    assert panel["children"][0]["options"] == {"label": "Pay invoice 99", "uri": "viewinvoice.php?id=99", "order": 0}
+    assert whmcs.page(call, script=CLIENT_PAGE).seen["panels"] == [[]]
+    assert len(receiver.heard) == 1
+
+
+def test_the_language_is_the_clients_own_where_none_was_chosen(whmcs: Whmcs, receiver: Receiver) -> None:
+    details = {"GetClientsDetails": {"result": "success", "client": {"language": "portuguese-br"}}}
+    whmcs.page(("ClientAreaHomepagePanels", {}), session={"uid": "3"}, script=CLIENT_PAGE, local=details)
+    assert receiver.events()[0]["vars"]["language"] == "portuguese-br"
+
+
+SCREENS = [
+    ("AdminAreaClientSummaryPage", {"userid": 3}),
+    ("AdminAreaClientSummaryActionLinks", {"userid": 3}),
+    ("AdminClientServicesTabFields", {"id": 34}),
+    ("AdminHomeWidgets", {}),
+    ("ClientAreaHomepagePanels", {}),
+]
+
+
+def test_without_the_bridge_pages_show_nothing(alone: Whmcs) -> None:
+    page = alone.page(*SCREENS, session={"uid": "3", **ADMIN}, script=ADMIN_PAGE)
+    assert page.answers == [[""], [[]], [[]], [None], [None]]
+    assert page.seen["panels"] == [[]]
+    assert alone.spool == []
+
+
+def test_screens_can_be_left_out(whmcs: Whmcs) -> None:
+    whmcs.set(screens=False)
+    assert whmcs.page(*SCREENS).answers == [[], [], [], [], []]
+
+
+def test_a_form_on_the_services_tab_is_sent_with_who_filled_it_in(whmcs: Whmcs, receiver: Receiver) -> None:
+    receiver.answers["AdminClientServicesTabFieldsSave"] = (200, {"message": "promise until 2026-03-20 <recorded>"})
+    posted = {"id": 34, "userid": 3, "password": "client-Passw0rd", "whmcs_bridge_promise": "2026-03-20"}
+    page = whmcs.page(
+        ("AdminClientServicesTabFieldsSave", {**posted, "whmcs_bridge_note": " "}), session=ADMIN, script=ADMIN_PAGE
+    )
+    (event,) = receiver.events()
+    assert event["fields"] == {"whmcs_bridge_promise": "2026-03-20"}
+    assert (event["vars"], event["actor"], event["who"]) == ({"id": "34"}, "admin", "1")
+    shown = whmcs.page(
+        ("AdminClientServicesTabFields", {"id": 34}), session=page.seen["session"], script=ADMIN_PAGE
+    ).answer
+    assert "promise until 2026-03-20 &lt;recorded&gt;" in shown["whmcs-bridge says"]
+
+
+def test_a_service_that_is_saved_without_our_form_is_nobodys_business(whmcs: Whmcs, receiver: Receiver) -> None:
+    whmcs.page(("AdminClientServicesTabFieldsSave", {"id": 34, "whmcs_bridge_note": ""}), session=ADMIN)
+    assert receiver.heard == []
+
+
+def test_a_form_that_reached_nobody_is_said_to_be_lost(alone: Whmcs) -> None:
+    page = alone.page(
+        ("AdminClientServicesTabFieldsSave", {"id": 34, "whmcs_bridge_note": "x"}),
+        ("AdminClientServicesTabFields", {"id": 34}),
+        session=ADMIN,
+        script=ADMIN_PAGE,
+    )
+    assert "not recorded: the bridge did not answer" in page.answers[1][0]["whmcs-bridge says"]
+    assert alone.spool == []
+
+
+def test_an_admin_reads_why_a_click_was_refused(whmcs: Whmcs, receiver: Receiver) -> None:
+    """Once, on the next page about that service; and it stays in the client's activity log."""
+    receiver.answers["PreModuleUnsuspend"] = (200, {"abort": True, "reason": "invoice <12> is still open"})
+    clicked = whmcs.page(UNSUSPEND, session=ADMIN, script=ADMIN_PAGE, local=OWING)
+    assert clicked.answer == {"abortcmd": True}
+    assert "invoice <12> is still open" in clicked.log
+    tab, other = ("AdminClientServicesTabFields", {"id": 34}), ("AdminClientServicesTabFields", {"id": 35})
+    page = whmcs.page(other, tab, tab, session=clicked.seen["session"], script=ADMIN_PAGE)
+    (elsewhere,), (here,), (again,) = page.answers
+    assert elsewhere == again == []
+    assert "invoice &lt;12&gt; is still open" in here["whmcs-bridge says"]
+    receiver.answers["AdminAreaClientSummaryPage"] = (200, {"html": "<p>overdue</p>"})
+    summary = whmcs.page(("AdminAreaClientSummaryPage", {"userid": 3}), session=clicked.seen["session"]).answer
+    assert summary.endswith("</div><p>overdue</p>")
+    assert "still open" in summary

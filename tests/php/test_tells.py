@@ -1,0 +1,71 @@
+"""What WHMCS tells: the plain variables, once, and nothing else."""
+
+from datetime import datetime
+
+from tests.needs import needs
+from tests.php.calls import OWING, SERVICE, SUSPEND
+from tests.php.receiver import Receiver
+from tests.php.whmcs import CLIENT_PAGE, Whmcs
+
+pytestmark = needs("php")
+
+
+def test_a_tell_is_told_once_with_its_plain_variables(over_http: Whmcs, receiver: Receiver) -> None:
+    page = over_http.page(
+        ("TicketOpen", {"ticketid": 5, "userid": 3, "subject": "help", "message": "my password is x", "deptid": 2}),
+        script=CLIENT_PAGE,
+        session={"uid": "3"},
+    )
+    assert page.answer is None
+    (event,) = receiver.events()
+    assert event["vars"] == {"ticketid": "5", "userid": "3", "deptid": "2"}
+    assert set(event) == {"v", "id", "point", "at", "actor", "who", "vars", "facts"}
+    assert datetime.fromisoformat(event["at"]).tzinfo is not None
+    assert event["facts"] == {}
+    assert page.seen["local"] == []
+
+
+def test_every_event_has_an_id_of_its_own(whmcs: Whmcs, receiver: Receiver) -> None:
+    paid = ("InvoicePaid", {"invoiceid": 99})
+    whmcs.page(paid, paid)
+    one, other = receiver.heard
+    assert one.event["id"] != other.event["id"]
+    assert one.nonce != other.nonce
+    assert len(one.nonce) == len(one.event["id"]) == 32
+
+
+def test_a_change_of_group_tells_the_old_one_as_well(whmcs: Whmcs, receiver: Receiver) -> None:
+    edited = {
+        "userid": 3,
+        "groupid": 1,
+        "email": "jo@example.com",
+        "olddata": {"groupid": 0, "email": "old@example.com"},
+    }
+    whmcs.page(("ClientEdit", edited))
+    assert receiver.events()[0]["vars"] == {"userid": "3", "groupid": "1", "olddata": {"groupid": "0"}}
+
+
+def test_a_login_tells_whose(whmcs: Whmcs, receiver: Receiver) -> None:
+    whmcs.page(("UserLogin", {}), session={"uid": "3"}, script=CLIENT_PAGE)
+    assert receiver.events()[0]["vars"] == {"userid": "3"}
+
+
+def test_a_client_that_is_about_to_be_deleted_leaves_its_accounts(whmcs: Whmcs, receiver: Receiver) -> None:
+    whmcs.page(("PreDeleteClient", {"userid": 3}), local=OWING)
+    (event,) = receiver.events()
+    assert event["facts"]["services"][0]["username"] == "jo"
+    assert event["facts"]["client"] == "3"
+
+
+def test_a_tell_that_the_bridge_does_not_know_is_not_kept_for_ever(whmcs: Whmcs, receiver: Receiver) -> None:
+    receiver.answers["InvoicePaid"] = (404, {"error": "unknown hook"})
+    page = whmcs.page(("InvoicePaid", {"invoiceid": 99}))
+    assert whmcs.spool == []
+    assert "refused InvoicePaid with status 404" in page.log
+
+
+def test_names_that_are_no_utf8_are_told_all_the_same(whmcs: Whmcs, receiver: Receiver) -> None:
+    odd = {**SERVICE, "username": "café"}
+    local = {**OWING, "GetClientsProducts": {**OWING["GetClientsProducts"], "products": {"product": [odd]}}}
+    whmcs.page(SUSPEND, local=local, latin1=True)
+    assert receiver.events()[0]["facts"]["service"]["username"] == "caf\N{REPLACEMENT CHARACTER}"
