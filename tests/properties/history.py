@@ -13,7 +13,7 @@ from tests.house import NEVER_SLEEP, House, a_world, settings_of
 from tests.properties.houses import HOUSES
 from tests.properties.killed import Kill, sync_and_die
 from tests.properties.lies import Told, a_fault, bend, straighten
-from tests.properties.oracle import ENDED, OPEN, Oracle
+from tests.properties.oracle import ENDED, OPEN, Oracle, clock_of
 from whmcs_bridge.backups.memory import MemoryStore
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ClientId, ServiceId
@@ -43,7 +43,7 @@ from whmcs_bridge.simulator.switches import Switches
 from whmcs_bridge.wiring import open_bridge
 
 PLENTY = {"suspend": 1000, "terminate": 1000, "delete_backups": 1000, "notice": 1000, "vip": 1000}
-PAGE_SIZES = (250, 2, 3, 1)
+PAGE_SIZES = (250, 3, 250, 2)
 AUTOMATION = ("AutoSuspension", "AutoTermination", "AutoUnsuspend", "AutoCancellationRequests", "SendOverdueReminders")
 ASKED: Mapping[str, Kind] = {
     "PreModuleSuspend": Kind.SUSPEND,
@@ -123,6 +123,9 @@ class History(Oracle):
 
     def records(self, client: int) -> Sequence[Record]:
         return self.deaf.get(client, ()) if self.deaf is not None else super().records(client)
+
+    def on_one_day(self) -> bool:
+        return not any(lie.clock for lie in self.told)
 
     def hides_debt(self) -> bool:
         """A list of invoices leaves one out and says that it is whole: nobody can know of that one."""
@@ -321,7 +324,7 @@ class History(Oracle):
             if i.status != "Payment Pending"
             and self._owed_for_services(i) > 0
             and self.house.world.balance(i) > self._least_that_counts()
-            and (self.house.today - max(i.due, i.created)).days >= LONG_DAYS
+            and (self.house.today - clock_of(i)).days >= LONG_DAYS
         ]
         quiet = self.setting("calendar", "quiet_days") and self.house.today.weekday() >= 4
         return bool(oldest) and not quiet and not self.protection(service)

@@ -101,7 +101,7 @@ class Oracle:
         return [
             invoice
             for invoice in self.open_invoices(service.client)
-            if invoice.due < self.house.today
+            if clock_of(invoice) < self.house.today
             and self.house.world.balance(invoice) > 0
             and any(self._bills(line, service, whole=whole) for line in invoice.lines)
         ]
@@ -113,14 +113,16 @@ class Oracle:
                 yield world.invoices[number]
 
     def _bills(self, line: InvoiceLine, service: Service, *, whole: bool) -> bool:
-        if line.type == "Addon":
-            addon = self.house.world.addons.get(line.relid)
-            return addon is not None and (whole or addon.service == service.id)
-        return line.type == "Hosting" and (whole or line.relid == service.id)
+        billed = self._service_behind(line)
+        return billed is not None and (billed.client == service.client if whole else billed.id == service.id)
 
     def owes_nothing(self, client: int) -> bool:
         """No open invoice at all is past its due date."""
         return not any(invoice.due < self.house.today for invoice in self.open_invoices(client))
+
+    def on_one_day(self) -> bool:
+        """The bridge and WHMCS agree on what day it is."""
+        return True
 
     def hides_debt(self) -> bool:
         """What is owed cannot be known from WHMCS's answers."""
@@ -203,7 +205,7 @@ class Oracle:
         assert debts, f"{what}: nothing is owed"
         assert service.status == ServiceStatus.ACTIVE, f"{what}: it is {service.status}"
         assert OURS.fullmatch(reason), f"{what}: reason {reason!r}"
-        oldest = min(debt.due for debt in debts)
+        oldest = min(clock_of(debt) for debt in debts)
         age = (self.house.today - oldest).days
         assert age >= self._term(service, "suspend_after_days"), f"{what}: only {age} days"
         self._not_protected(what, service)
@@ -220,7 +222,7 @@ class Oracle:
         down = self._down_since(service, first=service.id in self.released)
         today = self.house.today
         assert (today - down).days >= self._term(service, "waiting"), f"{what}: down only since {down}"
-        age = (today - min(debt.due for debt in debts)).days
+        age = (today - min(clock_of(debt) for debt in debts)).days
         assert age >= self._term(service, "terminate_after_days"), f"{what}: only {age} days"
         self._not_protected(what, service)
         if self.setting("approval", "terminate") == "required":
@@ -243,7 +245,7 @@ class Oracle:
             for i in self.debts(service)
             if self._owed_for_services(i) > 0
             and self.house.world.balance(i) > self._least_that_counts()
-            and self._last_day_to_pay(i) < self.house.today
+            and max(clock_of(i), self._last_day_to_pay(i)) < self.house.today
         ]
         assert not due, f"{what}: still owes {[i.id for i in due]}"
 
@@ -364,6 +366,9 @@ class Oracle:
             if mail.at.date() == day and not mail.failed and not mail.template
         )
         assert not [m for m, count in mails.items() if count > 1], f"the same mail twice on {day}: {mails}"
+        if self.on_one_day():
+            staff = [e for e in self.house.events("email:staff") if e.at.date() == day]
+            assert len(staff) <= 1, f"{len(staff)} morning mails on {day}"
         again = [key for key, on in self.warned.items() if _too_often(on) and key[1] not in self.disturbed]
         assert not again, f"warned again about the same debt: {again}"
 
@@ -405,6 +410,11 @@ class Oracle:
         for service in (s for s in self.kept_down() if s.client in paid_up):
             told = any(t.is_about(service=ServiceId(service.id)) or _is_general(t) for t in tasks)
             assert told, f"service {service.id} owes nothing, is down, and no task says so: {report.summary()}"
+
+
+def clock_of(invoice: Invoice) -> date:
+    """Day that day counts start from: a backdated invoice makes nobody instantly overdue."""
+    return max(invoice.due, invoice.created)
 
 
 def _too_often(days: list[date]) -> bool:
