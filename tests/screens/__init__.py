@@ -1,0 +1,1 @@
+"""What WHMCS's pages show of the bridge."""
