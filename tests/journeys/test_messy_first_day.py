@@ -43,12 +43,17 @@ BY_STAFF = ("abuse_named", "abuse_in_debt", "staff_overdue")
 
 
 def overdue(world: World, service: Service, today: date) -> list[Invoice]:
-    """Open invoices of the service's own client, dated and past due, that bill the service or an addon of it."""
+    """Open invoices of the service's own client, dated and past due, that bill the service or an addon of it.
+
+    One that was made after its due date (imported, or for a period long past) is due on the day it was made.
+    """
     addons = set(world.addons_by_service.get(service.id, ()))
     found = []
     for number in world.invoices_by_client.get(service.client, ()):
         invoice = world.invoices[number]
-        if invoice.status not in OPEN or invoice.due == NO_DAY or invoice.due >= today or world.balance(invoice) <= 0:
+        if invoice.status not in OPEN or invoice.due == NO_DAY or world.balance(invoice) <= 0:
+            continue
+        if max(invoice.due, invoice.created) >= today:
             continue
         if any(
             (line.type == "Hosting" and line.relid == service.id) or (line.type == "Addon" and line.relid in addons)

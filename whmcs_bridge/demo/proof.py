@@ -110,13 +110,17 @@ def what(event: SimEvent) -> str:
 
 
 def overdue(world: World, service: Service, today: dt.date) -> list[Invoice]:
-    """Return the open invoices past due that bill the service or an addon of it, by WHMCS's own tables."""
+    """Return the open invoices past due that bill the service or an addon of it, by WHMCS's own tables.
+
+    One that was made after its due date (imported, or for a period long past) is due on the day it was made.
+    """
     addons = set(world.addons_by_service.get(service.id, ()))
     return [
         invoice
         for invoice in (world.invoices[number] for number in world.invoices_by_client.get(service.client, ()))
         if invoice.status in OWED
-        and NO_DAY < invoice.due < today
+        and invoice.due != NO_DAY
+        and max(invoice.due, invoice.created) < today
         and world.balance(invoice) > 0
         and any(
             line.relid == service.id if line.type == "Hosting" else line.type == "Addon" and line.relid in addons
