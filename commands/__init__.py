@@ -26,6 +26,11 @@ SECTIONS = {
         "pause": Entry("commands.pause:pause", "Stop every harmful step at once, until told otherwise."),
         "tasks": Entry("commands.tasks:tasks", "List what staff has to do; mark done, snooze."),
     },
+    "Hooks": {
+        "serve": Entry("commands.serve:serve", "Answer WHMCS's hooks: what it asks, and what it tells."),
+        "hooks": Entry("commands.hooks:hooks", "Put the hook file into WHMCS; check it; take it out."),
+        "hook": Entry("commands.hook:hook", "Take one event from standard input, where no daemon may run."),
+    },
     "Ask": {
         "morning": Entry("commands.morning:morning", "Print the staff's mail of a day; send today's."),
         "status": Entry("commands.status:status", "Show how the house stands; a check for monitoring."),

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from whmcs_bridge.bridge import Bridge
 
 
+_DIGITS = 10
+"""WHMCS's numbers are INT; a longer text is none of them."""
+
+
 class Actor(StrEnum):
     """Who made WHMCS do what the event tells of (facts sheet 11.1, "Who acts")."""
 
@@ -50,7 +54,7 @@ class HookEvent:
         for name in names:
             for place in (self.vars, params if isinstance(params, Mapping) else {}):
                 text = str(place.get(name, "")).strip()
-                if text.isascii() and text.isdigit() and int(text):
+                if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text):
                     return int(text)
         return 0
 

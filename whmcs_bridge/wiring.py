@@ -4,21 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
-from requests.adapters import BaseAdapter
-
-from whmcs_bridge.api.client import WhmcsApi
-from whmcs_bridge.api.panel import LivePanel
-from whmcs_bridge.api.transport import Timeouts
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.errors import DatabaseTrouble
 from whmcs_bridge.jobs.context import Ports, Progress, Silent
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.mirror import SqliteMirror
-from whmcs_bridge.ports import BackupStore, Clock
+from whmcs_bridge.ports import BackupStore, Clock, Panel
 from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.settings.secret import Secret
+
+if TYPE_CHECKING:
+    from requests.adapters import BaseAdapter
+
+    from whmcs_bridge.api.client import WhmcsApi
 
 
 class HouseClock:
@@ -34,9 +36,12 @@ class HouseClock:
 
 
 def open_api(
-    settings: Settings, *, adapter: BaseAdapter | None = None, sleep: Callable[[float], None] | None = None
-) -> WhmcsApi:
+    settings: Settings, *, adapter: "BaseAdapter | None" = None, sleep: Callable[[float], None] | None = None
+) -> "WhmcsApi":
     """Return the API client of these settings; raises SettingsProblem for a secret that is not there."""
+    from whmcs_bridge.api.client import WhmcsApi
+    from whmcs_bridge.api.transport import Timeouts
+
     whmcs = settings.whmcs
     more = {"sleep": sleep} if sleep is not None else {}
     return WhmcsApi(
@@ -57,10 +62,39 @@ def open_api(
     )
 
 
+class _LatePanel:
+    """A panel that is made when it is first called."""
+
+    def __init__(self, make: "Callable[[], WhmcsApi]") -> None:
+        self._make, self._lock = make, Lock()
+        self._made: tuple[Panel, Callable[[], None]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = _panel(self._make, late=False)
+        return getattr(self._made[0], name)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made[1]()
+
+
+def _panel(make: "Callable[[], WhmcsApi]", *, late: bool) -> tuple[Panel, Callable[[], None]]:
+    """Return the panel, and how it is closed."""
+    if late:
+        panel = _LatePanel(make)
+        return cast(Panel, panel), panel.close
+    from whmcs_bridge.api.panel import LivePanel
+
+    api = make()
+    return LivePanel(api), api.close
+
+
 def open_bridge(
     settings: Settings,
     *,
-    adapter: BaseAdapter | None = None,
+    adapter: "BaseAdapter | None" = None,
     clock: Clock | None = None,
     in_memory: bool = False,
     stores: Sequence[BackupStore] | None = None,
@@ -68,22 +102,25 @@ def open_bridge(
     actor: str = "bridge",
     sleep: Callable[[float], None] | None = None,
     offline: bool = False,
+    late: bool = False,
 ) -> Bridge:
     """Wire everything. `adapter` replaces the network (the simulator); `in_memory` keeps both databases off the disk.
 
     `offline` is for what looks into mirror and journal only: no credentials are read, and none are there to be sent.
+    `late` reads them, and loads what speaks to WHMCS, when it is first spoken to.
     Raises SettingsProblem, DatabaseTrouble, Locked.
     """
     journal_file: Path | None = None if in_memory else settings.journal
     mirror_file: Path | None = None if in_memory else settings.mirror
     if journal_file is not None:
         _make_folder(settings.folder)
-    api = open_api(_without_credentials(settings) if offline else settings, adapter=adapter, sleep=sleep)
+    known = _without_credentials(settings) if offline else settings
+    panel, close = _panel(lambda: open_api(known, adapter=adapter, sleep=sleep), late=late)
     journal = SqliteJournal(journal_file)
     mirror = SqliteMirror(mirror_file)
     ports = Ports(
         settings=settings,
-        panel=LivePanel(api),
+        panel=panel,
         mirror=mirror,
         journal=journal,
         clock=clock or HouseClock(settings.policy.calendar.timezone),
@@ -94,7 +131,7 @@ def open_bridge(
         morning_folder=None if in_memory else settings.folder / "morning",
         gate_file=None if in_memory else settings.folder / "gate.json",
     )
-    return Bridge(ports, (api.close, mirror.close, journal.close))
+    return Bridge(ports, (close, mirror.close, journal.close))
 
 
 def _without_credentials(settings: Settings) -> Settings:

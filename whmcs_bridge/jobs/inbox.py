@@ -45,6 +45,11 @@ class Worked:
     more: bool = False
     """Others wait that could be handled now."""
 
+    @property
+    def touched(self) -> int:
+        """Events that something came of."""
+        return self.handled + self.failed + self.set_aside
+
     def add(self, other: "Worked") -> None:
         self.handled += other.handled
         self.failed += other.failed
@@ -64,11 +69,15 @@ class _Chain:
 
 
 def work_off(ports: Ports, deliver: Deliver) -> Worked:
-    """Work everything off that may be handled now; a signal ends it after the portion in hand. Raises Locked."""
+    """Work off until nothing is left that may be handled now; a signal ends it after the portion in hand.
+
+    Whoever finds the journal held by another may leave: that one looks again when it has let go. Raises Locked.
+    """
     total = Worked()
     while not ports.stopping.asked:
-        total.add(work_portion(ports, deliver))
-        if not total.more:
+        portion = work_portion(ports, deliver)
+        total.add(portion)
+        if not portion.touched:
             break
     return total
 
