@@ -183,3 +183,14 @@ def test_every_text_has_the_same_places_to_fill_in_in_every_language() -> None:
 def test_every_language_has_somebody_who_speaks_it() -> None:
     for language in LOCALES:
         assert speaker(language).say("pay")
+
+
+def test_of_very_many_services_only_the_oldest_debts_are_followed_up() -> None:
+    with house() as h:
+        client = h.a_client()
+        for number in range(27):
+            h.an_invoice(h.a_service(client, domain=f"s{number}.example.net"), due=-1)
+        h.sync()
+        text = on_panel(h, client.id).text
+        assert "suspension of s0.example.net" in text
+        assert "Other services concerned: 2" in text

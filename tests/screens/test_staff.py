@@ -234,3 +234,15 @@ def test_screens_look_at_one_class_of_products_too() -> None:
         h.sync()
         assert "no class takes this product" in on_summary(h, client.id).text
         assert "no class takes this product" in on_tab(h, service.id)["Why"].text
+
+
+def test_of_very_many_services_those_in_debt_come_first() -> None:
+    with house() as h:
+        client = h.a_client()
+        services = [h.a_service(client) for _ in range(30)]
+        h.an_invoice(services[-1], due=-1)
+        h.sync()
+        page = on_summary(h, client.id)
+        assert f"{services[-1].id} {services[-1].domain}" in page.text
+        assert page.tags.count("tr") == 1 + 25
+        assert "and 5 more services" in page.text

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from whmcs_bridge.domain.case import Stage
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.status import InvoiceStatus
@@ -124,22 +125,38 @@ def explain_service(ports: Ports, service: ServiceId) -> Explanation:
     book = ports.mirror.book_of_service(service)
     if book is None:
         raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
-    return next(e for e in explain_client(ports, book.client.id).services if e.facts.service.id == service)
+    now, scope = judged_now(ports, book)
+    return _explain(ports, now, service, scope)
 
 
-def explain_client(ports: Ports, client: ClientId) -> ClientExplanation:
-    """Explain one client and all of its services from the mirror; raises UnknownId."""
+def explain_client(ports: Ports, client: ClientId, at_most: int | None = None) -> ClientExplanation:
+    """Explain one client and its services from the mirror; raises UnknownId.
+
+    `at_most`: so many services and no more, those in a case or in debt first; what comes next takes time to find out.
+    """
     book = ports.mirror.book(client)
     if book is None:
         raise UnknownId(f"no client {client} in the mirror; check the number, or run a sync first")
-    memory = ClientMemory(ports.journal, ports.today(), client)
-    info = ports.mirror.last()
-    now = judge(ports, memory, book, complete=info is not None and info.complete)
-    services = tuple(_explain(ports, now, s.id, memory.scope) for s in book.services)
+    now, scope = judged_now(ports, book)
+    wanted = [s.id for s in book.services]
+    if at_most is not None:
+        wanted = sorted(wanted, key=lambda s: _weight(now.decisions[s]))[:at_most]
+    services = tuple(_explain(ports, now, service, scope) for service in wanted)
     standing = next((d.standing.value for d in now.decisions.values()), "paid-up")
     if now.membership is not None:
         standing = now.membership.standing.value
     return ClientExplanation(book, standing, now.membership, services)
+
+
+def judged_now(ports: Ports, book: ClientBook) -> tuple[Now, Scope]:
+    """Judge a client for today from what the mirror has, and say for whom the bridge acts."""
+    memory = ClientMemory(ports.journal, ports.today(), book.client.id)
+    info = ports.mirror.last()
+    return judge(ports, memory, book, complete=info is not None and info.complete), memory.scope
+
+
+def _weight(decision: Decision) -> tuple[bool, bool]:
+    return decision.stage is Stage.CLEAR, not decision.debts
 
 
 def _explain(ports: Ports, now: Now, service: ServiceId, scope: Scope) -> Explanation:

@@ -12,7 +12,7 @@ from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.hookpoints import HookEvent
 from whmcs_bridge.jobs.ask import held_for_all
-from whmcs_bridge.jobs.explain import Explanation
+from whmcs_bridge.jobs.explain import Explanation, explain_client
 from whmcs_bridge.jobs.letter import APPROVAL, WORDS
 from whmcs_bridge.jobs.pause import pause_stop
 from whmcs_bridge.jobs.scope import scope_of
@@ -46,9 +46,8 @@ def summary(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
     client = ClientId(event.number("userid"))
     if bridge.mirror.book(client) is None:
         return {}
-    found = bridge.explain_client(client)
+    found = explain_client(bridge.ports, client, at_most=ROWS)
     tasks = [task for task in bridge.journal.tasks(today=bridge.today()) if task.is_about(client=client)]
-    services = sorted(found.services, key=lambda s: (s.decision.stage is Stage.CLEAR, not s.decision.debts))
     return {
         "html": fill(
             "summary.html",
@@ -56,8 +55,8 @@ def summary(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
             client=client,
             standing=found.standing,
             mode=_mode(bridge, client),
-            rows=[_row(bridge, service) for service in services[:ROWS]],
-            more=max(0, len(services) - ROWS),
+            rows=[_row(bridge, service) for service in found.services],
+            more=len(found.book.services) - len(found.services),
             tasks=[t for t in tasks if t.code != APPROVAL][:ROWS],
             approvals=[t for t in tasks if t.code == APPROVAL][:ROWS],
             command=f"whmcs-bridge explain client:{client}",

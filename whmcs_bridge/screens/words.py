@@ -82,6 +82,11 @@ _TEXTS: Final[Mapping[str, tuple[str, str, str]]] = {
         "Se você acabou de pagar, obrigado; não é preciso fazer mais nada.",
         "Hebt u zojuist betaald, hartelijk dank; u hoeft verder niets te doen.",
     ),
+    "further": (
+        "Other services concerned: {count}",
+        "Outros serviços afetados: {count}",
+        "Andere betrokken diensten: {count}",
+    ),
     "pay": ("View and pay invoices", "Ver e pagar faturas", "Facturen bekijken en betalen"),
     "more": ("{count} more", "mais {count}", "nog {count}"),
     # two sentences that staff reads to the client
