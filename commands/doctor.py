@@ -54,7 +54,7 @@ def doctor(app: App, offline: bool, strict: bool, as_json_: bool) -> None:
         rows = [{"area": f.area, "grade": f.grade.value, "text": f.text, "why": f.why, "todo": f.todo} for f in found]
         as_json({"ok": not bad, "findings": rows})
     else:
-        _show(found)
+        show_findings(found)
     sys.exit(FAILED if bad else 0)
 
 
@@ -117,7 +117,8 @@ def _asking(app: App, settings: Settings) -> Iterator[Finding]:
             yield from catalogue.catalogue(api, settings, values)
 
 
-def _show(found: list[Finding]) -> None:
+def show_findings(found: list[Finding]) -> None:
+    """Print findings by area, the worst first, and how many there are of each grade."""
     from rich.text import Text
 
     from commands.show import console, heading, plural

@@ -22,7 +22,7 @@ if (!defined('WHMCS')) {
 (static function () {
     $file = __DIR__ . '/_whmcs_bridge_settings.php';
     $settings = is_readable($file) ? include $file : null;
-    if (!is_array($settings) || empty($settings['secret'])) {
+    if (!is_array($settings) || (empty($settings['secret']) && ($settings['transport'] ?? 'http') !== 'command')) {
         add_hook('DailyCronJob', 1, static function () use ($file) {
             if (function_exists('logActivity')) {
                 logActivity('whmcs-bridge: ' . $file . ' is missing, unreadable or has no secret');
@@ -237,7 +237,29 @@ if (!defined('WHMCS')) {
         }
         return $invoices;
     };
-    $readAll = static function (array $vars, array &$facts) use ($local, $number, $readServices, $readInvoices): void {
+    // Days after which a product ends by itself; the API does not tell them, so the table is read.
+    $fixedTerms = static function (array $services): array {
+        if (!class_exists('WHMCS\Database\Capsule') || !$services) {
+            return [];
+        }
+        $days = [];
+        $products = array_values(array_unique(array_column($services, 'pid')));
+        $table = \WHMCS\Database\Capsule::table('tblproducts');
+        $found = $table->whereIn('id', $products)->get(['id', 'autoterminatedays']);
+        foreach ($found as $product) {
+            $days[$product->id] = (int) $product->autoterminatedays;
+        }
+        $terms = [];
+        foreach ($services as $service) {
+            if (!empty($days[$service['pid']])) {
+                $terms[$service['id']] = $days[$service['pid']];
+            }
+        }
+        return $terms;
+    };
+    $readAll = static function (string $point, array $vars, array &$facts) use (
+        $local, $number, $readServices, $readInvoices, $fixedTerms
+    ): void {
         $given = isset($vars['params']) && is_array($vars['params']) ? $vars['params'] : $vars;
         $client = $number($given, 'userid');
         if (!$client && $number($vars, 'invoiceid')) {
@@ -269,11 +291,15 @@ if (!defined('WHMCS')) {
         if ($invoices !== null) {
             $facts['invoices'] = $invoices;
         }
+        if ($point === 'PreModuleTerminate') {
+            $terms = $fixedTerms(array_merge($services, isset($facts['service']) ? [$facts['service']] : []));
+            $facts += $terms ? ['fixed_terms' => (object) $terms] : [];
+        }
     };
-    $read = static function (array $vars) use ($readAll, $paying, $log): array {
+    $read = static function (string $point, array $vars) use ($readAll, $paying, $log): array {
         $facts = $paying() ? ['paying' => (string) $paying()] : [];
         try {
-            $readAll($vars, $facts);
+            $readAll($point, $vars, $facts);
         } catch (\Throwable $error) {
             $log('localAPI: ' . get_class($error)); // the bridge answers from what it knows itself
         }
@@ -428,7 +454,7 @@ if (!defined('WHMCS')) {
         $program = PHP_VERSION_ID >= 70400 ? $line : 'exec ' . implode(' ', array_map('escapeshellarg', $line));
         $until = microtime(true) + $timeout / 1000;
         $pipes = [];
-        $process = @proc_open($program, [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes, sys_get_temp_dir());
+        $process = @proc_open($program, [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes, '/');
         if (!is_resource($process)) {
             return [0, ''];
         }
@@ -625,7 +651,7 @@ if (!defined('WHMCS')) {
         ) {
             $vars = is_array($vars) ? $vars : [];
             $asked = $event($point, $vars);
-            $facts = $read($vars);
+            $facts = $read($point, $vars);
             $asked['facts'] = (object) $facts;
             $body = $encode($asked);
             if (strlen($body) > $settings['max_bytes']) {

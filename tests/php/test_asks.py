@@ -60,6 +60,16 @@ def test_an_ask_carries_the_client_as_whmcs_has_it_now(whmcs: Whmcs, receiver: R
     }
 
 
+def test_a_termination_is_asked_about_with_the_terms_that_the_api_does_not_tell(
+    whmcs: Whmcs, receiver: Receiver
+) -> None:
+    tables = {"tblproducts": [{"id": 1, "autoterminatedays": 30}, {"id": 2, "autoterminatedays": 0}]}
+    whmcs.page(TERMINATE, SUSPEND, local=OWING, tables=tables)
+    terminate, suspend = receiver.events()
+    assert terminate["facts"]["fixed_terms"] == {"34": 30}
+    assert "fixed_terms" not in suspend["facts"]
+
+
 def test_half_a_clients_debt_is_not_told(whmcs: Whmcs, receiver: Receiver) -> None:
     """One list that cannot be read, and the bridge answers from what it knows itself."""
     lists = {**OWING["GetInvoices"], "Collections": {"result": "error", "message": "busy"}}
