@@ -14,7 +14,7 @@ SECTIONS = {
     "Set up": {
         "init": Entry("commands.init:init", "Write bridge.toml, with comments, and test the connection."),
         "doctor": Entry("commands.doctor:doctor", "Check everything that a run needs; changes nothing."),
-        "adopt": Entry("commands.adopt:adopt", "Look at the book before the rules are switched on; begin with a few."),
+        "adopt": Entry("commands.adopt:adopt", "The first day: look at the book first, then begin with a few."),
         "policy": Entry("commands.policy:policy", "Check the settings; print their JSON Schema."),
         "hand-back": Entry("commands.hand_back:hand_back", "Leave: give what we suspended back to WHMCS."),
     },

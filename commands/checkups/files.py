@@ -68,7 +68,7 @@ def _inside(path: Path, kind: FileKind) -> Iterator[Finding]:
         yield Finding("database", Grade.FAIL, f"{path}: {said}", todo, MUCH[kind.name])
         return
     identity, version = marks_of(path)
-    if identity not in (0, kind.application_id):
+    if identity != kind.application_id and (identity or path.stat().st_size):
         text = f"{path} is not a {kind.name} of ours"
         yield Finding("database", Grade.FAIL, text, "set [storage] folder to a folder of our own", MUCH[kind.name])
     elif version > kind.version:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from commands import cli
 from tests.house import NEVER_SLEEP, House, a_world
-from whmcs_bridge import wiring
+from whmcs_bridge.api import client
 from whmcs_bridge.api.client import WhmcsApi
 from whmcs_bridge.simulator.app import Server, serve
 from whmcs_bridge.simulator.faults import Fault
@@ -82,7 +82,7 @@ class Town:
 @contextmanager
 def a_town(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     """Serve an empty WHMCS whose clock is ours; waiting between attempts is left out."""
-    monkeypatch.setattr(wiring, "WhmcsApi", partial(WhmcsApi, sleep=NEVER_SLEEP))
+    monkeypatch.setattr(client, "WhmcsApi", partial(WhmcsApi, sleep=NEVER_SLEEP))
     world = a_world(datetime.now(UTC).replace(tzinfo=None, microsecond=0))
     with House.of(world=world) as house, serve(world) as server:
         yield Town(house, server, folder)
