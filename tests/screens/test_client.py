@@ -194,3 +194,15 @@ def test_of_very_many_services_only_the_oldest_debts_are_followed_up() -> None:
         text = on_panel(h, client.id).text
         assert "suspension of s0.example.net" in text
         assert "Other services concerned: 2" in text
+
+
+def test_a_service_that_is_up_is_not_held_to_the_debt_of_others() -> None:
+    with house() as h:
+        client, service, invoice = h.a_debtor(overdue=3)
+        other = h.a_service(client)
+        later = h.an_invoice(other, due=9)
+        h.sync()
+        page = on_panel(h, client.id)
+        assert f"Suspended now: {service.domain}" in page.text
+        assert other.domain not in page.text
+        assert page.links == [f"viewinvoice.php?id={i.id}" for i in (invoice, later)]

@@ -1,9 +1,14 @@
 """What staff writes into the services tab: recorded under the rules and with a name, or refused in one line."""
 
+import json
+
+from hooks import HANDLERS
 from tests.house import House, client_id
 from tests.screens.page import house, on_tab, saved
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.hookpoints import Actor
+from whmcs_bridge.receiver.desk import Desk
+from whmcs_bridge.screens import SAVE, SERVED
 
 
 def records(h: House) -> list[Record]:
@@ -145,3 +150,28 @@ def test_a_service_that_is_new_is_told_to_be_so() -> None:
         h.sync()
         said = saved(h, 999, record="hold", until=str(h.day(2)), reason="x")
         assert said == "not recorded: the bridge does not know service 999 yet; it will after the next sync"
+
+
+def test_a_release_recorded_through_the_receiver_brings_the_service_back() -> None:
+    with house() as h:
+        client, service, _ = h.a_debtor(overdue=3)
+        h.world.clients[client.id].created = h.day(-900)
+        h.sync()
+        desk = Desk(h.bridge, HANDLERS, screens=SERVED)
+        h.bridge.deliver = desk.handle
+        body = {
+            "v": 1,
+            "id": "0" * 32,
+            "point": SAVE,
+            "at": h.bridge.ports.now().isoformat(),
+            "actor": "admin",
+            "who": "7",
+            "vars": {"id": str(service.id)},
+            "fields": {"whmcs_bridge_record": "release", "whmcs_bridge_reason": "pays tomorrow"},
+        }
+        reply = desk.show(SAVE, json.dumps(body).encode())
+        assert (reply.status, reply.outcome) == (200, "shown")
+        assert str(reply.body["message"]).startswith(f"recorded: release until {h.day(3)}, recorded by admin 7")
+        h.bridge.work_off()
+        assert service.status == "Active"
+        assert h.bridge.journal.inbox_depth().set_aside == 0

@@ -153,7 +153,7 @@ def test_what_is_read_to_the_client_is_two_sentences_in_each_language() -> None:
         page = on_tab(h, service.id)["To read to the client"]
         assert page.langs == ["en", "pt-BR", "nl"]
         assert f"{service.domain} is suspended, because" in page.text
-        assert f"It comes back as soon as invoice {invoice.id} is paid in full" in page.text
+        assert f"(invoice no. {invoice.id}). It comes back as soon as all of that is paid;" in page.text
         assert "switch it on again, through March 13, 2025" in page.text
         assert "está suspenso" in page.text
         assert "is opgeschort" in page.text

@@ -125,15 +125,16 @@ def _open(bridge: Bridge, now: Now) -> list[Entry]:
 
 
 def _served(bridge: Bridge, now: Now) -> list[Served]:
-    """Services that debt concerns or holds down, the oldest debt first."""
+    """Services whose own debt is overdue, or that debt keeps down; the oldest debt first."""
     policy, today = bridge.settings.policy, bridge.today()
     found = []
     for number, decision in now.decisions.items():
-        if decision.class_name and (decision.debts or decision.holding):
-            view, _ = view_of(now.facts[number], policy, today)
-            down = decision.stage is Stage.SUSPENDED and is_ours(view)
+        if not decision.class_name or not (decision.debts or decision.holding):
+            continue
+        down = decision.stage is Stage.SUSPENDED and is_ours(view_of(now.facts[number], policy, today)[0])
+        if down or decision.debts:  # what is held against an active service is other services' debt
             found.append(Served(now.facts[number], decision, down))
-    return sorted(found, key=lambda s: min(d.due for d in (*s.decision.debts, *s.decision.holding)))
+    return sorted(found, key=lambda s: min(d.due for d in s.decision.debts or s.decision.holding))
 
 
 def _line(voice: Speaker, entry: Entry, currency: str) -> Line:

@@ -50,7 +50,7 @@ def _way_out(voice: Speaker, found: Explanation, judged: Sequence[Offer]) -> str
     if not owed:
         return voice.say("say_nothing")
     key = "say_restores" if down else "say_prevents"
-    return voice.say(key, invoices=_numbers(voice, owed), offer=_offer(voice, judged, down=down))
+    return voice.say(key, offer=_offer(voice, judged, down=down))
 
 
 def _offer(voice: Speaker, judged: Sequence[Offer], *, down: bool) -> str:

@@ -168,6 +168,8 @@ def stage_said(found: Explanation) -> str:
         Stage.ERASED: case.erased_on,
     }.get(stage)
     said = stage.value + (f" since {since}" if since is not None else "")
+    if stage is Stage.CLEAR and found.decision.debts:
+        said = "overdue, nothing done yet"
     if found.facts.service.status is ServiceStatus.SUSPENDED and not found.ours:
         said += "; its suspension is not ours and is never touched"
     return said
@@ -185,7 +187,8 @@ def why_said(found: Explanation) -> list[str]:
     """What the decision rests on: each debt, and the class whose rules apply."""
     if not found.decision.class_name:
         return ["no class takes this product: no step is ever taken"]
-    debts = {debt.invoice: debt for debt in (*found.decision.debts, *found.decision.holding)}
+    holding = found.decision.holding if found.decision.stage is Stage.SUSPENDED else ()
+    debts = {debt.invoice: debt for debt in (*found.decision.debts, *holding)}
     said = [_debt_said(debt) for debt in debts.values()]
     if not found.facts.complete:
         said.append("the last reading was not complete: nothing harmful follows from it")

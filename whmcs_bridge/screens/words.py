@@ -91,22 +91,23 @@ _TEXTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "more": ("{count} more", "mais {count}", "nog {count}"),
     # two sentences that staff reads to the client
     "say_down": (
-        "{service} is suspended, because {amount} for invoice {invoices} has been due since {date}.",
-        "{service} está suspenso, porque {amount} da fatura {invoices} está em atraso desde {date}.",
-        "{service} is opgeschort, omdat {amount} van factuur {invoices} sinds {date} openstaat.",
+        "{service} is suspended, because {amount} has been due since {date} (invoice no. {invoices}).",
+        "{service} está suspenso, porque {amount} está em atraso desde {date} (fatura nº {invoices}).",
+        "{service} is opgeschort, omdat {amount} sinds {date} openstaat (factuurnr. {invoices}).",
     ),
     "say_coming": (
-        "{amount} for invoice {invoices} has been due since {date}; without payment {service} is suspended from {day}.",
-        "{amount} da fatura {invoices} está em atraso desde {date}; sem pagamento, {service} será suspenso a partir "
+        "{amount} has been due since {date} (invoice no. {invoices}); without payment {service} is suspended from "
+        "{day}.",
+        "{amount} está em atraso desde {date} (fatura nº {invoices}); sem pagamento, {service} será suspenso a partir "
         "de {day}.",
-        "{amount} van factuur {invoices} staat open sinds {date}; zonder betaling wordt {service} opgeschort vanaf "
+        "{amount} staat sinds {date} open (factuurnr. {invoices}); zonder betaling wordt {service} opgeschort vanaf "
         "{day}.",
     ),
     "say_overdue": (
-        "{amount} for invoice {invoices} has been due since {date}; no suspension of {service} is planned for now.",
-        "{amount} da fatura {invoices} está em atraso desde {date}; por enquanto, nenhuma suspensão de {service} está "
-        "prevista.",
-        "{amount} van factuur {invoices} staat open sinds {date}; voorlopig is er geen opschorting van {service} "
+        "{amount} has been due since {date} (invoice no. {invoices}); no suspension of {service} is planned for now.",
+        "{amount} está em atraso desde {date} (fatura nº {invoices}); por enquanto, nenhuma suspensão de {service} "
+        "está prevista.",
+        "{amount} staat sinds {date} open (factuurnr. {invoices}); voorlopig is er geen opschorting van {service} "
         "gepland.",
     ),
     "say_clear": (
@@ -115,14 +116,14 @@ _TEXTS: Final[Mapping[str, tuple[str, str, str]]] = {
         "Er staat niets open voor {service}.",
     ),
     "say_restores": (
-        "It comes back as soon as invoice {invoices} is paid in full{offer}.",
-        "Ele volta assim que a fatura {invoices} for paga por completo{offer}.",
-        "Het komt terug zodra factuur {invoices} volledig is betaald{offer}.",
+        "It comes back as soon as all of that is paid{offer}.",
+        "Ele volta assim que tudo isso for pago{offer}.",
+        "Het komt terug zodra dat allemaal is betaald{offer}.",
     ),
     "say_prevents": (
-        "Once invoice {invoices} is paid in full, nothing else needs to be done{offer}.",
-        "Com a fatura {invoices} paga por completo, nada mais é preciso{offer}.",
-        "Zodra factuur {invoices} volledig is betaald, is er verder niets nodig{offer}.",
+        "Once that is paid in full, nothing else needs to be done{offer}.",
+        "Com isso pago por completo, nada mais é preciso{offer}.",
+        "Zodra dat volledig is betaald, is er verder niets nodig{offer}.",
     ),
     "say_nothing": (
         "There is nothing that you have to do.",
