@@ -49,7 +49,7 @@ def test_a_release_waits_in_the_inbox_for_the_service_to_come_back() -> None:
         h.sync()
         assert service.status == "Suspended"
         said = saved(h, service.id, record="release", reason="pays tomorrow")
-        assert "The service comes back within a minute" in said
+        assert "The service comes back shortly, with the next sync at the latest" in said
         assert service.status == "Suspended", "WHMCS's page does not wait for the module"
         (event,) = h.bridge.journal.waiting_events(h.bridge.ports.now())
         assert (event.point, event.client) == ("ServiceEdit", client.id)

@@ -165,7 +165,7 @@ def test_a_paid_up_service_is_said_to_be_that() -> None:
         h.sync()
         pages = on_tab(h, service.id)
         assert "nothing, if nothing changes" in pages["whmcs-bridge"].text
-        assert "nothing that counts is owed" in pages["Why"].text
+        assert "nothing that counts is overdue" in pages["Why"].text
         assert "Promise to pay: no: nothing is owed" in pages["May be offered today"].text
         assert f"Nothing is overdue for {service.domain}. There is nothing that you have to do." in (
             pages["To read to the client"].text

@@ -27,7 +27,7 @@ HIGHEST_AMOUNT: Final = Decimal(10**12)
 def save(bridge: Bridge, event: HookEvent, fields: Mapping[str, object]) -> dict[str, Any]:
     """Record what the form says; the message tells what became of it. {} where the form was left empty.
 
-    A service that it lifts comes back by way of the inbox, within seconds: WHMCS does not wait for the module here.
+    A service that it lifts comes back by way of the inbox: WHMCS does not wait for the module here.
     """
     given = {name.removeprefix(PREFIX): str(value).strip() for name, value in fields.items() if name.startswith(PREFIX)}
     if not any(given.values()):
@@ -58,7 +58,11 @@ def _recorded(bridge: Bridge, event: HookEvent, given: Mapping[str, str]) -> str
         return f"{said}. Shadow mode: it is kept, and nothing is done"
     if not bridge.acts_for(book.client.id):
         return f"{said}. The bridge does not act for this client yet: it is kept, and nothing is done"
-    return f"{said}. The service comes back within a minute" if kept.kind is RecordKind.RELEASE else said
+    return (
+        f"{said}. The service comes back shortly, with the next sync at the latest"
+        if kept.kind is RecordKind.RELEASE
+        else said
+    )
 
 
 def _look_again_soon(bridge: Bridge, event: HookEvent, service: ServiceId, client: int) -> None:

@@ -192,7 +192,7 @@ def why_said(found: Explanation) -> list[str]:
     said = [_debt_said(debt) for debt in debts.values()]
     if not found.facts.complete:
         said.append("the last reading was not complete: nothing harmful follows from it")
-    return said or ["nothing that counts is owed"]
+    return said or ["nothing that counts is overdue"]
 
 
 def _debt_said(debt: Debt) -> str:
