@@ -16,9 +16,10 @@ from tests.properties.lies import Told, a_fault, bend, straighten
 from tests.properties.oracle import ENDED, OPEN, Oracle, clock_of
 from whmcs_bridge.backups.memory import MemoryStore
 from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.case import Adoption
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
-from whmcs_bridge.errors import Locked, StalePlan, UnknownId, UsageProblem, WhmcsError
+from whmcs_bridge.errors import BridgeError, Locked, StalePlan, UnknownId, UsageProblem, WhmcsError
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.policy.decision import HARMFUL, Kind
 from whmcs_bridge.settings.model import Settings
@@ -294,6 +295,8 @@ class History(Oracle):
             world.settings[setting] = ""
         self.apart, self.hook_luck = timedelta(), 0
         self.house.enforcing(True)
+        self.house.bridge.enforce_everyone("Ann")
+        self.house.bridge.end_pause()
         self._pause(False)
 
     def all_is_settled(self) -> None:
@@ -647,6 +650,64 @@ class History(Oracle):
             file.unlink(missing_ok=True)
         return "paused" if wanted else "goes on"
 
+    def pause_in_journal(self, who: int, how: int) -> str:
+        """Staff says `pause`, perhaps with an end, or that it is over."""
+        bridge = self.house.bridge
+        if how % 3 == 0:
+            return "is over" if bridge.end_pause() is not None else ""
+        until = self.now() + timedelta(days=how % 3) if how % 2 else None
+        return f"until {bridge.pause(until, 'to have a look').until}"
+
+    def adopt(self, who: int, how: int) -> str:
+        """The findings of the first day, asked for on any day: nothing changes in WHMCS."""
+        try:
+            self.house.bridge.adopt()
+        except WhmcsError as error:
+            return str(error)
+        return "findings"
+
+    def only(self, who: int, how: int) -> str:
+        """The bridge acts for one client first, or for everyone again."""
+        bridge = self.house.bridge
+        try:
+            if how % 2:
+                said = bridge.enforce_only((), (ClientId(self._client(who).id),), "Ann").said()
+            else:
+                said = bridge.enforce_everyone("Ann").said()
+        except UsageProblem as refused:
+            return str(refused)
+        self.disturbed.update(self.house.world.services)
+        return said
+
+    def confirm(self, who: int, how: int) -> str:
+        """Staff says whose a suspension with a blank reason is."""
+        down = [
+            s
+            for s in self.house.world.services.values()
+            if s.status == ServiceStatus.SUSPENDED and not s.suspend_reason
+        ]
+        if not down:
+            return ""
+        service, whose = down[who % len(down)], (Adoption.WHMCS, Adoption.STAFF)[how % 2]
+        self.disturbed.add(service.id)
+        try:
+            self.house.bridge.confirm_suspension(ServiceId(service.id), whose, "Ann")
+        except UsageProblem as refused:
+            return str(refused)
+        return f"service {service.id} is {whose}'s"
+
+    def hand_back(self, who: int, how: int) -> str:
+        """Our reasons are blanked for WHMCS's own unsuspend; and staff goes on with us all the same."""
+        self.disturbed.update(self.house.world.services)
+        self.by_hand = True
+        try:
+            done = self.house.bridge.hand_back(by="Ann")
+        except BridgeError as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self.by_hand = False
+        return str(done)[:100]
+
     def shadow(self, who: int, how: int) -> str:
         self.disturbed.update(self.house.world.services)
         self.house.enforcing(not self.house.bridge.settings.enforcing)
@@ -825,6 +886,11 @@ EVENTS: Mapping[str, Callable[[History, int, int], str]] = {
     "automation": History.automation,
     "approve": History.approve,
     "pause": History.pause,
+    "pause_in_journal": History.pause_in_journal,
+    "adopt": History.adopt,
+    "only": History.only,
+    "confirm": History.confirm,
+    "hand_back": History.hand_back,
     "shadow": History.shadow,
     "accept": History.accept,
     "lie": History.lie,
@@ -866,6 +932,11 @@ WEIGHTS: Mapping[str, float] = {
     "automation": 0.5,
     "approve": 2,
     "pause": 0.6,
+    "pause_in_journal": 0.4,
+    "adopt": 0.2,
+    "only": 0.4,
+    "confirm": 0.7,
+    "hand_back": 0.1,
     "shadow": 0.4,
     "accept": 1,
     "lie": 9,
