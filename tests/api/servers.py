@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import requests
 from requests.adapters import BaseAdapter
 
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.client import WhmcsApi
-from whmcs_bridge.api.transport import Answer
 
 REPLIES = Path(__file__).parent.parent / "replies"
 URL = "https://billing.example.com"

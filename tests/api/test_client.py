@@ -10,9 +10,9 @@ import pytest
 
 from tests.api.servers import Form, Response, Scripted, an_api, asked, reply, reply_of
 from whmcs_bridge.api.actions import ACTIONS, action_of
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.client import OVERDUE, WhmcsApi
 from whmcs_bridge.api.redact import redact
-from whmcs_bridge.api.transport import Answer
 from whmcs_bridge.domain.book import Invoice
 from whmcs_bridge.domain.ids import AddonId, ClientId, GroupId, InvoiceId, ServiceId
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api.servers import Naps, Response, Scripted, an_api, asked
-from whmcs_bridge.api.transport import Answer
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.errors import (
     AccessRefused,
     ActionRefused,

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.api.servers import ClientBook, Response, Scripted, an_api, client_row, page_of
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.paging import SweepResult
-from whmcs_bridge.api.transport import Answer
 from whmcs_bridge.errors import IncompleteList, Unavailable, UnreadableReply
 
 HTML = b"<html><head><title>Oops</title></head></html>"

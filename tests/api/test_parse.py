@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.api.servers import REPLIES, asked, client_row, page_of, reply, reply_of
 from whmcs_bridge.api import parse
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.client import WhmcsApi
 from whmcs_bridge.api.reply import read_reply
-from whmcs_bridge.api.transport import Answer
 from whmcs_bridge.domain.book import (
     ActivityEntry,
     Addon,

@@ -16,8 +16,9 @@ import urllib3
 
 from tests.api.servers import ACCESS_KEY, IDENTIFIER, SECRET, URL, Naps, Scripted, an_api, reply
 from tests.needs import stop_without
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.client import WhmcsApi
-from whmcs_bridge.api.transport import Answer, Credentials, Timeouts, endpoint
+from whmcs_bridge.api.transport import Credentials, Timeouts, endpoint
 from whmcs_bridge.errors import (
     BlockedByFirewall,
     InsecureConnection,

@@ -12,12 +12,13 @@ from typing import Self, TypeVar
 from requests.adapters import BaseAdapter
 
 from whmcs_bridge.api.actions import Action, action_of
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.encode import form_fields
 from whmcs_bridge.api.paging import Listing
 from whmcs_bridge.api.parse import Page, RawReader, Reader
 from whmcs_bridge.api.reply import Reply, read_reply, warning_of
 from whmcs_bridge.api.retry import retrying
-from whmcs_bridge.api.transport import Answer, Credentials, Timeouts, Transport
+from whmcs_bridge.api.transport import Credentials, Timeouts, Transport
 from whmcs_bridge.errors import (
     BlockedByFirewall,
     IncompleteList,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from whmcs_bridge.api.actions import Action
-from whmcs_bridge.api.transport import Answer, status_text
+from whmcs_bridge.api.answer import Answer, status_text
 from whmcs_bridge.errors import (
     AccessRefused,
     ActionRefused,

@@ -7,7 +7,6 @@ import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -15,6 +14,7 @@ import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from whmcs_bridge import __version__
+from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.encode import form_body
 from whmcs_bridge.errors import (
     InsecureConnection,
@@ -63,16 +63,6 @@ class Credentials:
             if value and len(value) >= _MIN_SCRUBBED_LENGTH:
                 text = text.replace(value, _SCRUBBED)
         return text
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back, unread."""
-
-    status: int
-    body: bytes
-    location: str = ""
-    retry_after: str = ""
 
 
 def endpoint(url: str) -> str:
@@ -285,11 +275,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _without_login(url: str) -> str:
     return url.rsplit("@", 1)[-1][:100]
-
-
-def status_text(status: int) -> str:
-    """Return "404 Not Found" for 404."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
