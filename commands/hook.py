@@ -49,8 +49,8 @@ def hook(app: App, point: str, screen: bool, wait: bool) -> None:
 
 def _take(app: App, point: str, screen: bool) -> tuple[Mapping[str, Any], bool]:
     """Return what to print, and whether something new waits to be worked off."""
-    with _open(app) as bridge:
-        desk = _desk(bridge)
+    with open_late(app) as bridge:
+        desk = desk_of(bridge)
         if screen:
             from whmcs_bridge.screens import SERVED
 
@@ -60,7 +60,8 @@ def _take(app: App, point: str, screen: bool) -> tuple[Mapping[str, Any], bool]:
     return reply.body, reply.outcome == "accepted"
 
 
-def _open(app: App) -> Bridge:
+def open_late(app: App) -> Bridge:
+    """Wire everything, but load what speaks to WHMCS only when it is spoken to."""
     from commands.app import played_day
     from whmcs_bridge.wiring import HouseClock, open_bridge
 
@@ -69,7 +70,8 @@ def _open(app: App) -> Bridge:
     return open_bridge(settings, clock=clock, actor="hook", late=True)
 
 
-def _desk(bridge: Bridge) -> Desk:
+def desk_of(bridge: Bridge) -> Desk:
+    """Return the desk that answers and keeps events."""
     from hooks import HANDLERS
     from whmcs_bridge.api.told import told_of
     from whmcs_bridge.receiver.desk import Desk
@@ -95,8 +97,8 @@ def _work_off(app: App) -> None:
 
     from whmcs_bridge.errors import Locked
 
-    with _open(app) as bridge, suppress(Locked):
-        bridge.deliver = _desk(bridge).handle
+    with open_late(app) as bridge, suppress(Locked):
+        bridge.deliver = desk_of(bridge).handle
         bridge.work_off()
 
 

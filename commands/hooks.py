@@ -11,6 +11,7 @@ from commands.lazy import Entry, LazyGroup
         "Commands": {
             "install": Entry("commands.hooks_install:install", "Put the hook file into WHMCS, or bring it up to date."),
             "check": Entry("commands.hooks_check:check", "Tell whether it is current and reaches the bridge."),
+            "drain": Entry("commands.hooks_drain:drain", "Deliver the events that WHMCS could not."),
             "uninstall": Entry("commands.hooks_uninstall:uninstall", "Take the hook file out of WHMCS."),
         }
     },

@@ -44,7 +44,7 @@ def serve(app: App, listen: str | None, behind_proxy: bool, as_json_: bool) -> N
     if listen is not None:
         settings = replace(settings, hooks=replace(settings.hooks, listen=listen))
     host, port = _address(settings, behind_proxy)
-    secret = _secret(settings)
+    secret = secret_of(settings)
     _serve(settings, secret, host, port, behind_proxy, as_json_)
 
 
@@ -64,7 +64,8 @@ def _address(settings: Settings, behind_proxy: bool) -> tuple[str, int]:
     return found
 
 
-def _secret(settings: Settings) -> bytes:
+def secret_of(settings: Settings) -> bytes:
+    """Return what both sides sign with; raises UsageProblem where the settings have none."""
     from whmcs_bridge.errors import UsageProblem
 
     if settings.hooks.secret is None:

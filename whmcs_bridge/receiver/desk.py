@@ -86,6 +86,15 @@ class Desk:
             shown, outcome = {}, _trouble(point, error)
         return Reply(OK, shown, outcome, time.perf_counter() - began)
 
+    def take_in(self, point: str, body: bytes) -> Reply:
+        """Keep an event that has waited elsewhere, also one that was a question: nobody waits for its answer now.
+
+        Raises Refusal.
+        """
+        if point not in self.handlers:
+            raise Refusal(404, "unknown hook point")
+        return self.keep(self._read(point, body))
+
     def keep(self, delivery: Delivery) -> Reply:
         """Keep an event for later, durably; one that came before is taken for kept. Raises Refusal 503."""
         journal = self.inbox or self.bridge.journal

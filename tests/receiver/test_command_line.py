@@ -1,0 +1,213 @@
+"""Where no daemon may run: one command an event, and what waited in the spool is brought in."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from commands import cli
+from tests.receiver.office import SECRET, Office, body_of, event, office
+from tests.receiver.test_serving import debtors
+from tests.receiver.town import Town, town, until
+from tests.storage.test_lock import another_process
+from whmcs_bridge.ports import EventState
+from whmcs_bridge.receiver.drain import drain, into_inbox, over_http
+from whmcs_bridge.simulator.automation import record_payment
+from whmcs_bridge.simulator.records import ServiceStatus
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Town]:
+    with town(tmp_path) as opened:
+        yield opened
+
+
+def invoke(here: Town, *words: str, given: bytes = b"") -> Result:
+    return CliRunner().invoke(cli, list(words), input=given, env=here.environment)
+
+
+def test_a_question_and_a_payment_by_command(here: Town) -> None:
+    ((service, invoice),) = debtors(here, 1)
+    asked = body_of(event("PreModuleUnsuspend", serviceid=service.id))
+    done = invoke(here, "hook", "PreModuleUnsuspend", given=asked)
+    assert (done.exit_code, json.loads(done.stdout)["abort"]) == (0, True)
+    record_payment(here.world, invoice, mail=False)
+    done = invoke(here, "hook", "InvoicePaid", "--wait", given=body_of(event("InvoicePaid", invoiceid=invoice.id)))
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"accepted": True})
+    assert service.status == ServiceStatus.ACTIVE
+
+
+def test_the_caller_does_not_wait_for_the_release(here: Town) -> None:
+    """The answer is out and its pipe closed, and the process has ended, before WHMCS is asked for anything."""
+    ((service, invoice),) = debtors(here, 1)
+    record_payment(here.world, invoice, mail=False)
+    with here.whmcs.front.lock:  # WHMCS answers nobody
+        done = here.run("hook", "InvoicePaid", given=body_of(event("InvoicePaid", invoiceid=invoice.id)))
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"accepted": True})
+        assert service.status == ServiceStatus.SUSPENDED
+    until(lambda: [e.state for e in here.inbox()] == [EventState.HANDLED], "the end of the event")
+    assert service.status == ServiceStatus.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("point", "body", "status"),
+    [
+        ("InvoicePaid", b"no", 400),
+        ("InvoicePaid", body_of(event("InvoiceUnpaid", invoiceid=1)), 400),
+        ("Gone", b"{}", 404),
+        ("InvoicePaid", b" " * 70_000, 413),
+    ],
+)
+def test_what_is_not_taken_is_said_with_its_status(here: Town, point: str, body: bytes, status: int) -> None:
+    done = invoke(here, "hook", point, given=body)
+    said = json.loads(done.stdout)
+    assert (done.exit_code, said["status"]) == (1, status)
+    assert said["error"]
+
+
+def test_wrong_settings_are_said_as_json_too(here: Town) -> None:
+    (here.folder / "bridge.toml").write_text("mode = 7")
+    done = invoke(here, "hook", "InvoicePaid", given=b"{}")
+    assert done.exit_code == 2
+    assert "mode" in json.loads(done.stdout)["error"]
+
+
+def test_a_run_under_way_does_not_hold_an_event_up(here: Town) -> None:
+    with another_process(here.folder / "journal.db", "sync"):
+        told = body_of(event("ClientEdit", userid=1))
+        done = invoke(here, "hook", "ClientEdit", "--wait", given=told)
+        assert (done.exit_code, json.loads(done.stdout)) == (0, {"accepted": True})
+    assert [e.state for e in here.inbox()] == [EventState.WAITING]
+
+
+HEAVY = {"requests", "flask", "waitress", "prometheus_client", "rich", "holidays", "jinja2", "tenacity", "werkzeug"}
+
+
+def test_a_question_loads_only_what_an_answer_needs(here: Town) -> None:
+    """The file in WHMCS waits for 1.5 seconds, and Python has to start as well."""
+    code = (
+        "import sys\n"
+        "from commands import cli\n"
+        "try: cli.main(['hook', 'PreModuleSuspend'], prog_name='whmcs-bridge')\n"
+        "except SystemExit: pass\n"
+        "print(sorted(sys.modules), file=sys.stderr)\n"
+    )
+    asked = body_of(event("PreModuleSuspend", serviceid=1))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=here.environment, input=asked, capture_output=True, timeout=60, check=True
+    )
+    assert json.loads(done.stdout)["abort"] is True
+    assert not HEAVY & {name.strip("' ") for name in done.stderr.decode().strip("[]\n").split(",")}
+
+
+# --- the spool --------------------------------------------------------------------------------------
+
+
+def spooled(folder: Path, *events: dict[str, Any]) -> Path:
+    """A spool as the file in WHMCS leaves it, oldest first."""
+    spool = folder / "spool"
+    spool.mkdir(exist_ok=True)
+    for number, told in enumerate(events, start=len(list(spool.iterdir()))):
+        (spool / f"{number:015d}-{told['id']}.json").write_bytes(body_of(told))
+    return spool
+
+
+def tells(count: int) -> list[dict[str, Any]]:
+    return [event("ClientEdit", userid=1) for _ in range(count)]
+
+
+def into(here: Office) -> Any:
+    """Deliver as `over_http` does, without a socket."""
+
+    def deliver(point: str, body: bytes) -> int:
+        return here.send_body(point, body).status_code
+
+    return deliver
+
+
+@pytest.mark.parametrize("way", ["inbox", "http"])
+def test_a_spool_is_delivered_oldest_first_and_once(tmp_path: Path, way: str) -> None:
+    with office() as here:
+        told = tells(5)
+        spool = spooled(tmp_path, *told)
+        deliver = into_inbox(here.receiver.desk) if way == "inbox" else into(here)
+        assert deliver(told[3]["point"], body_of(told[3])) == 202  # WHMCS delivers it at the same time
+        drained = drain(spool, deliver)
+        assert (drained.delivered, drained.bad, drained.left) == (5, 0, 0)
+        assert here.inbox == [told[3]["id"], *(told[n]["id"] for n in (0, 1, 2, 4))]
+        assert list(spool.iterdir()) == []
+        assert drain(spool, deliver).delivered == 0
+
+
+def test_bad_files_are_moved_aside_and_others_are_left_alone(tmp_path: Path) -> None:
+    with office() as here:
+        good = event("ClientEdit", userid=1)
+        spool = spooled(tmp_path, event("Gone"), good, event("InvoicePaid", source="x" * 70_000))
+        (spool / ("000000000000009-" + "a" * 32 + ".json")).write_bytes(b"half an ev")
+        (spool / "gate.json").write_text("{}")
+        (spool / "000000000000010-now.tmp").write_text("being written")
+        drained = drain(spool, into_inbox(here.receiver.desk))
+        assert (drained.delivered, drained.bad, drained.left) == (1, 3, 0)
+        assert here.inbox == [good["id"]]
+        left = sorted(path.suffix for path in spool.iterdir())
+        assert left == [".bad", ".bad", ".bad", ".json", ".tmp"]
+
+
+def test_what_nobody_takes_stays(tmp_path: Path) -> None:
+    told = tells(3)
+    spool = spooled(tmp_path, *told)
+    answers = iter([202, 503])
+    drained = drain(spool, lambda _point, _body: next(answers))
+    assert (drained.delivered, drained.left, drained.status) == (1, 2, 503)
+    assert len(list(spool.iterdir())) == 2
+    nobody = over_http("http://127.0.0.1:9", SECRET)
+    assert drain(spool, nobody).status == 0
+
+
+def test_a_question_that_was_answered_without_us_is_kept_and_noted(tmp_path: Path) -> None:
+    """A person unsuspended while the bridge was away: the next sync does not undo it."""
+    with office() as here:
+        _, service, _ = here.suspended()
+        clicked = event("PreModuleUnsuspend", actor="admin", serviceid=service.id) | {"answered": "allow"}
+        assert here.send(clicked).status_code == 202
+        refused = event("PreModuleTerminate", serviceid=service.id)  # as an older file would spool it
+        drain(spooled(tmp_path, refused), into_inbox(here.receiver.desk))
+        here.work_off()
+        assert [e.state for e in here.house.bridge.journal.events()] == [EventState.HANDLED] * 2
+        (record,) = here.house.bridge.journal.records()
+        assert record.service_id == service.id
+
+
+def test_drain_says_how_many_and_works_them_off(here: Town) -> None:
+    ((service, invoice),) = debtors(here, 1)
+    record_payment(here.world, invoice, mail=False)
+    spool = spooled(here.folder, event("InvoicePaid", invoiceid=invoice.id), *tells(2))
+    done = invoke(here, "hooks", "drain", "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (
+        0,
+        {"spool": str(spool), "delivered": 3, "bad": 0, "left": 0},
+    )
+    assert service.status == ServiceStatus.ACTIVE
+    assert invoke(here, "hooks", "drain").stdout == f"{spool}: 0 delivered, 0 bad, 0 left\n"
+
+
+def test_drain_delivers_over_http_signed_anew(here: Town) -> None:
+    spool = spooled(here.folder, *tells(2))
+    here.start()
+    done = invoke(here, "hooks", "drain", "--spool", str(spool), "--url", here.url)
+    assert done.exit_code == 0, done.stderr
+    assert len(here.inbox()) == 2
+    here.stop()
+    spooled(here.folder, *tells(1))
+    done = invoke(here, "hooks", "drain", "--url", here.url)
+    assert (done.exit_code, "nobody answered" in done.stderr) == (1, True)
+
+
+def test_a_folder_that_is_not_there_is_one_line(here: Town) -> None:
+    done = invoke(here, "hooks", "drain", "--spool", str(here.folder / "gone"))
+    assert (done.exit_code, "say --spool PATH" in done.stderr) == (1, True)
