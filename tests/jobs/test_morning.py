@@ -339,6 +339,17 @@ def test_in_shadow_mode_tomorrow_follows_from_what_was_imagined() -> None:
             assert counts(section(kept(house), "Would have been done today")) == foreseen, house.today
 
 
+def test_asked_for_in_shadow_mode_before_a_sync_it_says_what_would_be_done() -> None:
+    with House.of(RULES) as house:
+        house.a_debtor(overdue=2)
+        house.sync()
+        house.enforcing(False)
+        _, later, _ = house.a_debtor(overdue=2)
+        house.bridge.snapshot()
+        text = house.bridge.morning_letter().text()
+        assert f"Would have been done today\n  send suspension-warning: 1 (service {later.id}" in text
+
+
 def test_who_pays_is_not_told_of_again() -> None:
     with House.of({"class": {"hosting": HOSTING}, "staff": ALWAYS}) as house:
         _, _, invoice = house.a_debtor(overdue=2)

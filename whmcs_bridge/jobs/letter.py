@@ -98,6 +98,8 @@ class Day:
     taken: Collection[str] = ()
     """Ids of its steps that were begun."""
     tomorrow: Sequence[Coming] = ()
+    imagined: Sequence[Step] = ()
+    """Steps of shadow mode that the journal does not have yet."""
     problems: Sequence[str] = ()
     broken_off: str = ""
     before: RunInfo | None = None
@@ -115,7 +117,7 @@ def write(ports: Ports, day: Day) -> Letter:
     sections = [
         _done(ports, names, _title_of(since, today), since, today - timedelta(days=1)),
         _done(ports, names, "Today", today, today),
-        *_imagined(ports, names, since, today),
+        *_imagined(ports, names, day, since),
         _still_due(names, day, enforcing=ports.settings.enforcing),
         _refused(day),
         _approvals(day),
@@ -250,9 +252,10 @@ def _counted(names: _Names, what: str, count: int, who: Sequence[tuple[ClientId,
     return Line(f"{what}: {count:,} ({', '.join(said)}{more})" if said else f"{what}: {count:,}")
 
 
-def _imagined(ports: Ports, names: _Names, since: date, today: date) -> Iterator[Section]:
+def _imagined(ports: Ports, names: _Names, day: Day, since: date) -> Iterator[Section]:
     """What shadow mode would have done: before today, and today."""
-    steps = [one.step for one in ports.journal.shadow_steps(since)]
+    today = ports.today()
+    steps = [*(one.step for one in ports.journal.shadow_steps(since)), *day.imagined]
     for title, mine in (
         (f"Would have been done: {_title_of(since, today).lower()}", [s for s in steps if s.date < today]),
         ("Would have been done today", [s for s in steps if s.date == today]),

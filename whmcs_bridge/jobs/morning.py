@@ -50,7 +50,7 @@ class Morning:
         taken = {result.step.id for result in report.results}
         tomorrow = self._tomorrow.found if self._tomorrow is not None else ()
         problems, broken = tuple(report.problems), report.broken_off
-        day = Day(report.plan, taken, tomorrow, problems, broken, self._before, self._began)
+        day = Day(report.plan, taken, tomorrow, (), problems, broken, self._before, self._began)
         try:
             self._out(day, report.run)
         except (DatabaseTrouble, Locked) as error:
@@ -86,7 +86,9 @@ def letter_of_today(ports: Ports) -> Letter:
         judged = judge_book(ports, memory, complete=complete, read_live=False, observing=False, onlooker=onlooker)
         plan = make_plan(ports, memory, judged, complete=complete, problems=problems, allow={})
         taken = {entry.step.id for entry in ports.journal.steps(day=ports.today(), limit=100_000)}
-        return write(ports, Day(plan, taken, tomorrow.found, problems, before=ports.journal.last_run("sync")))
+        imagined = imagining.steps if imagining is not None else ()
+        before = ports.journal.last_run("sync")
+        return write(ports, Day(plan, taken, tomorrow.found, imagined, problems, before=before))
 
 
 def send_by_hand(ports: Ports, letter: Letter) -> None:

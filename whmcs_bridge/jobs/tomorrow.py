@@ -8,13 +8,14 @@ from whmcs_bridge.domain.case import Stage
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.money import Money
+from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.plan import Onlooker, worth_remembering
 from whmcs_bridge.jobs.shadow import ONCE, Imagining
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.cases import delivered_by_tomorrow, observe
 from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind
-from whmcs_bridge.policy.forecast import foresee
+from whmcs_bridge.policy.forecast import DONE, IN_ORDER
 from whmcs_bridge.policy.rules import early_notice_days
 from whmcs_bridge.policy.vip import decide_client
 
@@ -98,16 +99,15 @@ class Tomorrow:
             due = decide(standing, self._policy, self._day, then if standing is facts else None, timed=False).due
             yield from (one for one in due if one.kind not in ONCE)
             return
-        if decision.due:  # what is due today is done by then
-            steps = foresee(facts, self._policy, self._today, self._day)
-            yield from (step.due for step in steps if step.date == self._day and not step.needs_approval)
-            return
-        case = facts.case
-        if worth_remembering(decision, case, facts.service.status):
-            case = observe(view_of(facts, self._policy, self._today, now)[0], decision, self._today)
-        case = delivered_by_tomorrow(case, self._today)
-        later = replace(facts, case=case, acted_today=False)
-        yield from decide(later, self._policy, self._day, then, timed=False).due
+        stands = facts
+        if _is_news(facts) and worth_remembering(decision, facts.case, facts.service.status):
+            view, _ = view_of(facts, self._policy, self._today, now)
+            stands = replace(facts, case=observe(view, decision, self._today))
+        for one in sorted(decision.due, key=lambda d: IN_ORDER[d.kind]):
+            stands = DONE[one.kind](stands, one, self._today)  # what is due today is done by then
+        stands = replace(stands, acted_today=False, case=delivered_by_tomorrow(stands.case, self._today))
+        ledgers = then if stands.client is facts.client else None
+        yield from decide(stands, self._policy, self._day, ledgers, timed=False).due
 
     def _note(self, due: Due, facts: ServiceFacts) -> None:
         if due.kind is Kind.DELETE_BACKUPS and not self._ports.stores:
@@ -120,6 +120,13 @@ def _clocks(client: ClientFacts) -> Iterator[date]:
     for invoice in client.invoices:
         if invoice.due is not None:
             yield max(invoice.due, client.created_on.get(invoice.id, invoice.due))
+
+
+def _is_news(facts: ServiceFacts) -> bool:
+    """The case may not say yet how the service stands: a first debt, an exemption, a status that changed."""
+    case, status = facts.case, facts.service.status
+    known_down = case.suspended_on is not None or case.adopted_on is not None
+    return case.opened_on is None or case.exempt_on is not None or (status is ServiceStatus.SUSPENDED) is not known_down
 
 
 def _may_come(facts: ServiceFacts, decision: Decision) -> bool:
