@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.app import App, Command, Options, pass_app
+from commands.journal_inbox import inbox
 from commands.options import json_option
 
 if TYPE_CHECKING:
@@ -200,6 +201,9 @@ def _run_json(run: RunInfo) -> dict[str, Any]:
 
 
 # --- the rules ----------------------------------------------------------------------------------------
+
+
+journal.add_command(inbox)
 
 
 @journal.command("policies", cls=Command)
