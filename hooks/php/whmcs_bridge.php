@@ -19,16 +19,30 @@ if (!defined('WHMCS')) {
     return;
 }
 
-(static function () {
+(static function (callable $register) {
+    $level = ob_get_level();
+    ob_start(); // a settings file that prints something must not print it into a page
+    try {
+        $wrong = $register();
+    } catch (\Throwable $error) {
+        $wrong = 'it does not work with these settings: ' . get_class($error) . ', ' . basename($error->getFile())
+            . ' line ' . $error->getLine();
+    }
+    while (ob_get_level() > $level) {
+        ob_end_clean();
+    }
+    if ($wrong) {
+        add_hook('DailyCronJob', 1, static function () use ($wrong) {
+            if (function_exists('logActivity')) {
+                logActivity('whmcs-bridge: ' . $wrong);
+            }
+        });
+    }
+})(static function () {
     $file = __DIR__ . '/_whmcs_bridge_settings.php';
     $settings = is_readable($file) ? include $file : null;
     if (!is_array($settings) || (empty($settings['secret']) && ($settings['transport'] ?? 'http') !== 'command')) {
-        add_hook('DailyCronJob', 1, static function () use ($file) {
-            if (function_exists('logActivity')) {
-                logActivity('whmcs-bridge: ' . $file . ' is missing, unreadable or has no secret');
-            }
-        });
-        return;
+        return $file . ' is missing, unreadable or has no secret';
     }
     $settings += [
         'transport' => 'http',         // or 'command'
@@ -206,17 +220,18 @@ if (!defined('WHMCS')) {
     // Every open invoice of the client with its lines; null unless all of them could be read, because half of them
     // would look like little debt.
     $readInvoices = static function (int $client) use (
-        $local, $rows, $scalars, $settings, $invoiceFields, $lineFields
+        $local, $rows, $scalars, $number, $settings, $invoiceFields, $lineFields
     ) {
         $heads = [];
         foreach (['Unpaid', 'Collections', 'Payment Pending'] as $status) {
             $list = $local('GetInvoices', [
                 'userid' => $client, 'status' => $status, 'limitnum' => $settings['most_open_invoices'] + 1
             ]);
-            if ($list === null) {
+            $found = $rows($list, 'invoices', 'invoice');
+            if ($list === null || $number($list, 'totalresults') > count($found)) {
                 return null;
             }
-            $heads = array_merge($heads, $rows($list, 'invoices', 'invoice'));
+            $heads = array_merge($heads, $found);
             if (count($heads) > $settings['most_open_invoices']) {
                 return null;
             }
@@ -743,14 +758,23 @@ if (!defined('WHMCS')) {
     }));
 
     add_hook('DailyCronJob', 2, $guarded(static function () use ($settings, $gate, $spooled, $log) {
+        $most = $settings['gate_max_age_hours'];
         $found = $settings['gate'] === '' ? ['age' => 0] : $gate();
-        if ($found !== null && $found['age'] <= $settings['gate_max_age_hours']) {
+        $names = array_values(preg_grep('/\.json$/', $spooled()));
+        $waited = $names ? (time() - (int) $names[0] / 1000) / 3600 : 0;
+        $wrong = [];
+        if ($found === null) {
+            $wrong[] = 'there is no gate file at ' . $settings['gate'] . ': has its sync ever run?';
+        } elseif ($found['age'] > $most) {
+            $wrong[] = 'its last sync was ' . (int) $found['age'] . ' hours ago: nobody looks after debts and releases';
+        }
+        if ($waited > $most) {
+            $wrong[] = count($names) . ' events wait to be told, the oldest for ' . (int) $waited . ' hours';
+        }
+        if (!$wrong) {
             return null;
         }
-        $text = $found === null
-            ? 'there is no gate file at ' . $settings['gate'] . ': has its sync ever run?'
-            : 'its last sync was ' . (int) $found['age'] . ' hours ago: debts and releases are not looked after';
-        $text .= count($spooled()) ? '; ' . count($spooled()) . ' events wait for it' : '';
+        $text = implode('; ', $wrong);
         $log($text);
         localAPI('SendAdminEmail', [
             'customsubject' => 'whmcs-bridge is not running',
@@ -764,7 +788,7 @@ if (!defined('WHMCS')) {
     // --- screens: what the bridge has to say on WHMCS's pages; nothing if it is away --------------------------------
 
     if (empty($settings['screens'])) {
-        return;
+        return null;
     }
     $screen = static function (string $point, array $about, array $fields = []) use ($event, $encode, $call): array {
         $asked = $event($point, []);
@@ -884,4 +908,5 @@ if (!defined('WHMCS')) {
         }
         return null;
     }));
-})();
+    return null;
+});

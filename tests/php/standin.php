@@ -228,10 +228,14 @@ namespace {
         }
     }
     $answers = [];
+    $seconds = [];
     $panels = [];
     foreach (Standin::$job['calls'] as list($point, $given)) {
         $vars = Standin::vars($point, $given);
-        $answers[] = array_map('shown', Standin::fire($point, $vars));
+        $began = microtime(true);
+        $found = Standin::fire($point, $vars);
+        $seconds[] = microtime(true) - $began;
+        $answers[] = array_map('shown', $found);
         if ($vars instanceof Panels) {
             $panels[] = $vars->told();
         }
@@ -243,6 +247,7 @@ namespace {
     echo json_encode(Standin::$seen + [
         'answers' => $answers,
         'panels' => $panels,
+        'seconds' => $seconds,
         'printed' => $printed,
         'left_open' => $depth - $before - 1,
         'session' => $_SESSION,

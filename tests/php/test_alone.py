@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,20 @@ def test_a_bridge_that_no_longer_runs_is_told_to_the_admins(alone: Whmcs, age: f
     (mail,) = page.local("SendAdminEmail")
     assert said in mail["custommessage"]
     assert mail["type"] == "system"
+
+
+def test_a_receiver_that_no_longer_runs_is_told_to_the_admins(alone: Whmcs) -> None:
+    """Its sync runs and its gate file is fresh, but for more than a day nobody takes what WHMCS tells."""
+    gate(alone)
+    alone.page(("InvoicePaid", {"invoiceid": 99}))
+    assert alone.page(("DailyCronJob", {})).local("SendAdminEmail") == []
+    (waiting, *_) = sorted(Path(alone.settings["spool"]).glob("*.json"))
+    then = int((time.time() - 27.5 * 3600) * 1000)
+    waiting.rename(waiting.with_name(f"{then:015d}-{waiting.name.partition('-')[2]}"))
+    page = alone.page(("DailyCronJob", {}))
+    (mail,) = page.local("SendAdminEmail")
+    assert "3 events wait to be told, the oldest for 27 hours" in mail["custommessage"]
+    assert "sync" not in page.log
 
 
 def test_a_bridge_that_runs_is_no_news(whmcs: Whmcs) -> None:

@@ -79,6 +79,12 @@ def test_half_a_clients_debt_is_not_told(whmcs: Whmcs, receiver: Receiver) -> No
     assert event["facts"]["client"] == "3"
 
 
+def test_a_list_that_is_shorter_than_it_says_is_not_told(whmcs: Whmcs, receiver: Receiver) -> None:
+    short = {**OWING["GetInvoices"], "Unpaid": {**OWING["GetInvoices"]["Unpaid"], "totalresults": "2"}}
+    whmcs.page(SUSPEND, local={**OWING, "GetInvoices": short})
+    assert "invoices" not in receiver.events()[0]["facts"]
+
+
 def test_one_invoice_that_cannot_be_read_leaves_out_all(whmcs: Whmcs, receiver: Receiver) -> None:
     whmcs.page(SUSPEND, local={**OWING, "GetInvoice": {"result": "error", "message": "gone"}})
     assert "invoices" not in receiver.events()[0]["facts"]

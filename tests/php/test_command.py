@@ -2,14 +2,18 @@
 
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.journeys.town import Town, a_town
 from tests.needs import needs
 from tests.php.calls import SUSPEND
 from tests.php.receiver import Receiver
-from tests.php.whmcs import Whmcs
+from tests.php.whmcs import Whmcs, module_call
 
 pytestmark = needs("php")
 
@@ -72,3 +76,56 @@ def test_a_command_that_hangs_is_ended(whmcs: Whmcs) -> None:
 def test_a_command_that_is_not_there_is_as_no_bridge(whmcs: Whmcs) -> None:
     whmcs.set(transport="command", command=["/nowhere/whmcs-bridge"])
     assert whmcs.page(SUSPEND).answer == {"abortcmd": True}
+
+
+# --- the real one -------------------------------------------------------------------------------------
+
+SETTINGS = """
+mode = "enforce"
+[whmcs]
+url = "{url}"
+identifier = "file:identifier"
+secret = "file:secret"
+[calendar]
+timezone = "UTC"
+[class.hosting]
+product_types = ["hostingaccount"]
+suspend_after_days = 3
+terminate_after_days = 15
+"""
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+    with a_town(tmp_path, monkeypatch) as found:
+        (tmp_path / "identifier").write_text("simulator-identifier")
+        (tmp_path / "secret").write_text("simulator-secret")
+        found.settle(SETTINGS)
+        yield found
+
+
+def test_the_installed_command_answers_and_brings_a_paid_service_back(php_port: int, town: Town) -> None:
+    """As `hooks install --transport command` leaves it: no daemon, no secret, and a sync only once."""
+    root = town.folder / "whmcs"
+    (root / "includes" / "hooks").mkdir(parents=True)
+    for name in ("configuration.php", "init.php"):
+        (root / name).touch()
+    client, service, invoice = town.house.a_debtor(overdue=10)
+    paid_up = town.house.a_service()
+    assert town.run("sync").exit_code == 0
+    assert service.status == "Suspended"
+    installed = town.run("hooks", "install", "--whmcs", str(root), "--transport", "command")
+    assert installed.exit_code == 0, installed.output
+    file = root / "includes" / "hooks" / "_whmcs_bridge_settings.php"
+    file.write_text(file.read_text().replace("'timeout_ms' => 5000", "'timeout_ms' => 60000"))
+    whmcs = Whmcs(php_port, root)
+    page = whmcs.page(module_call("PreModuleSuspend", paid_up.id, paid_up.client))
+    assert page.answer == {"abortcmd": True}
+    assert "no debt" in page.log
+    town.house.pay(invoice)
+    whmcs.page(("InvoicePaid", {"invoiceid": invoice.id, "userid": client.id}))
+    assert list((town.folder / "spool").glob("*.json")) == []
+    end = time.monotonic() + 60
+    while service.status != "Active":
+        assert time.monotonic() < end
+        time.sleep(0.05)

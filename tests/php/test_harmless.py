@@ -22,6 +22,27 @@ def test_without_settings_nothing_is_asked_and_the_daily_cron_says_so(whmcs: Whm
     assert receiver.heard == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<?php return [",
+        "<?php throw new Exception('x');",
+        "<?php return ['secret' => 'x', 'defaults' => null];",
+        "\ufeff<?php return 7;",
+        "<?php echo 'hello'; return ['transport' => 'http'];",
+        "not PHP at all",
+        "",
+    ],
+)
+def test_a_broken_settings_file_breaks_no_page(whmcs: Whmcs, receiver: Receiver, text: str) -> None:
+    """A slip of an administrator's hand must not take WHMCS down."""
+    (whmcs.root / "includes/hooks/_whmcs_bridge_settings.php").write_text(text, "utf-8")
+    page = whmcs.page(SUSPEND, ("DailyCronJob", {}))
+    assert page.answers[0] == []
+    assert page.log.count("whmcs-bridge: ") == 1
+    assert receiver.heard == []
+
+
 def test_outside_whmcs_the_file_does_nothing(whmcs: Whmcs) -> None:
     for file in ("whmcs_bridge.php", "_whmcs_bridge_settings.php"):
         done = subprocess.run(
