@@ -355,4 +355,5 @@ def _row(line: Sequence[Task]) -> tuple[str, str, str, str, str]:
     who = f"[{first.acknowledged_by}] " if first.acknowledged_by else ""
     if len(line) == 1:
         return f"{first.number}", f"{first.opened_on}", subject(first), state + who + first.text, first.todo
-    return f"{first.number}", f"{min(t.opened_on for t in line)}", f"{len(line):,} times", first.text, first.todo
+    what = f"{first.text}; and {len(line) - 1:,} more"
+    return f"{first.number}", f"{min(t.opened_on for t in line)}", f"{len(line):,} times", what, first.todo

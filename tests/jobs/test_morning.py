@@ -13,7 +13,7 @@ from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import CredentialsRefused, UsageProblem
 from whmcs_bridge.policy import decide
 from whmcs_bridge.policy.decision import Decision
-from whmcs_bridge.ports import MorningMail
+from whmcs_bridge.ports import MorningMail, StepState
 from whmcs_bridge.simulator.faults import Fault
 from whmcs_bridge.simulator.faults import Kind as Trouble
 
@@ -213,6 +213,22 @@ def test_it_says_what_was_done_yesterday_and_what_failed() -> None:
         assert yesterday[0].endswith(", and 1 more)")
         assert "connection refused" in yesterday[1]
         assert section(kept(house), "Today") == [f"suspended: 1 (service {owing[5].id} {owing[5].domain})"]
+
+
+def test_a_server_that_is_down_is_one_line_whatever_fails_on_it() -> None:
+    with House.of({"class": {"hosting": HOSTING}, "staff": ALWAYS}) as house:
+        for _ in range(30):
+            _, service, _ = house.a_debtor(overdue=3)
+            house.world.failing_services[service.id] = "cPanel: connection refused"
+        report = house.sync()
+        failed = len(report.of(StepState.FAILED))
+        (line, *rest) = section(kept(house), "Today")
+        assert line.startswith("failed: suspend of service ")
+        assert line.endswith(f" and {failed - 4} more: {report.results[0].note}")
+        assert rest == []
+        assert len(section(kept(house), "Tasks")) == 4, (
+            "one for the server, one for the run that broke off, each a command"
+        )
 
 
 def test_after_days_without_a_run_it_goes_back_to_the_last_mail_and_says_that_runs_were_missed() -> None:

@@ -16,10 +16,13 @@ from whmcs_bridge.plan.build import ORDER
 from whmcs_bridge.plan.model import Held, Plan, Step
 from whmcs_bridge.plan.render import TITLES
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import RunInfo, StepState, Task
+from whmcs_bridge.ports import JournalStep, RunInfo, StepState, Task
 
 LINES: Final = 8
 """Lines of a section, before "and N more"."""
+LOOKED_AT: Final = 200
+"""So many failures are gathered by their cause."""
+UNDONE: Final = (StepState.FAILED, StepState.UNKNOWN)
 NAMES: Final = 4
 """Names in a line."""
 A_DAY: Final = timedelta(hours=26)
@@ -226,15 +229,26 @@ def _done(ports: Ports, names: _Names, title: str, since: date, until: date) -> 
             mine = [e.step for e in found if not message or e.step.message == message]
             who = [(s.client, s.service) for s in mine]
             lines.append(_counted(names, _done_word(Kind(kind), message), count, who))
-    bad = 0
-    for state in (StepState.FAILED, StepState.UNKNOWN):
-        bad += sum(count for key, count in counts.items() if key[2] is state)
-        for entry in journal.steps(since=since, until=until, state=state, limit=LINES):
-            what = f"{entry.step.kind} {entry.step.message}".rstrip()
-            whose = names.of(entry.step.client, entry.step.service)
-            lines.append(Line(f"{state}: {what} of {whose}: {entry.note}"))
-    shown = sum(line.text.startswith(("failed: ", "unknown: ")) for line in lines)
-    return Section(title, tuple(lines), bad - shown)
+    bad = sum(count for key, count in counts.items() if key[2] in UNDONE)
+    found = [
+        entry for state in UNDONE for entry in journal.steps(since=since, until=until, state=state, limit=LOOKED_AT)
+    ]
+    troubles = list(_troubles(names, found))
+    shown = sum(count for count, _ in troubles[:LINES])
+    return Section(title, (*lines, *(line for _, line in troubles[:LINES])), bad - shown)
+
+
+def _troubles(names: _Names, entries: Iterable[JournalStep]) -> Iterator[tuple[int, Line]]:
+    """One line a cause: `failed: suspend of service 9 and 199 more: connection refused`; with how many it tells of."""
+    causes: dict[tuple[str, str, str], list[JournalStep]] = {}
+    for entry in entries:
+        what = f"{entry.state}: {entry.step.kind} {entry.step.message}".rstrip()
+        causes.setdefault((what, entry.note, entry.step.message), []).append(entry)
+    for (what, note, _), mine in causes.items():
+        subjects = dict.fromkeys((e.step.client, e.step.service) for e in mine)
+        said = ", ".join(names.of(*one) for one in list(subjects)[:NAMES])
+        more = f" and {len(subjects) - NAMES:,} more" if len(subjects) > NAMES else ""
+        yield len(mine), Line(f"{what} of {said}{more}: {note}")
 
 
 def _done_word(kind: Kind, message: str) -> str:
@@ -334,9 +348,10 @@ def _number(held: Held) -> str:
 
 
 def _tasks(tasks: Sequence[Task], since: date) -> Section:
-    """Open tasks, what is new since the last mail first."""
-    new = [task for task in tasks if task.opened_on > since]
-    old = [task for task in tasks if task.opened_on <= since]
+    """Open tasks, what is new since the last mail first; approvals have a section of their own."""
+    told = [task for task in tasks if task.code != APPROVAL]
+    new = [task for task in told if task.opened_on > since]
+    old = [task for task in told if task.opened_on <= since]
     lines = [*(_task_line(line, "new: ") for line in grouped(new)), *(_task_line(line, "") for line in grouped(old))]
     return Section("Tasks", tuple(lines[:LINES]), max(len(lines) - LINES, 0))
 
