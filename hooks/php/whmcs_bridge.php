@@ -602,7 +602,24 @@ if (!defined('WHMCS')) {
         $made = is_array($known) && isset($known['made_at']) ? strtotime((string) $known['made_at']) : false;
         return $made === false ? null : ['known' => $known, 'age' => (time() - $made) / 3600];
     };
-    $fallback = static function (array $asked, array $facts) use ($gate, $defaults, $settings, $number): array {
+    // Whether anything is overdue right now; null if not all invoices could be read.
+    $owes = static function (array $facts) use ($number) {
+        if (!isset($facts['invoices'])) {
+            return null;
+        }
+        foreach ($facts['invoices'] as $invoice) {
+            $given = $invoice + ['status' => '', 'duedate' => '', 'balance' => '0'];
+            $counts = in_array($given['status'], ['Unpaid', 'Collections'], true) && (float) $given['balance'] > 0;
+            $another = $number($given, 'invoiceid') !== $number($facts, 'paying');
+            if ($counts && $another && $given['duedate'] < date('Y-m-d')) {
+                return true;
+            }
+        }
+        return false;
+    };
+    $fallback = static function (array $asked, array $facts) use (
+        $gate, $owes, $defaults, $settings, $number
+    ): array {
         $point = $asked['point'];
         if ($asked['actor'] === 'admin') {
             return [false, 'a person acts, and the bridge is away'];
@@ -630,15 +647,17 @@ if (!defined('WHMCS')) {
         $listed = static function (string $list) use ($known, $service): string {
             return isset($known[$list][$service]) ? (string) $known[$list][$service] : '';
         };
+        // The gate file may be a day old: who has paid since is not held to it.
+        $paid = $owes($facts) === false;
         if ($point === 'PreModuleUnsuspend') {
-            $why = $listed('unsuspend_refused');
-            return $why === '' ? [false, 'the bridge is away; nothing was open when it last looked'] : [true, $why];
+            $why = $paid ? '' : $listed('unsuspend_refused');
+            return $why === '' ? [false, 'the bridge is away; nothing open as far as is known'] : [true, $why];
         }
         if ($known['held'] !== '') {
             return [true, (string) $known['held']];
         }
-        $why = $listed($point === 'PreModuleSuspend' ? 'suspend' : 'terminate');
-        return $why === '' ? [true, 'the bridge is away; it was not due when it last looked'] : [false, $why];
+        $why = $paid ? '' : $listed($point === 'PreModuleSuspend' ? 'suspend' : 'terminate');
+        return $why === '' ? [true, 'the bridge is away; not due as far as is known'] : [false, $why];
     };
 
     // What a person should read on the next page: why the click was refused, or what became of a form.

@@ -37,7 +37,7 @@ INVOICE: Mapping[str, Any] = {
     "result": "success",
     "invoiceid": "99",
     "userid": "3",
-    "duedate": "2026-03-10",
+    "duedate": "2020-03-10",
     "status": "Unpaid",
     "balance": "40.00",
     "notes": "token-0123456789",

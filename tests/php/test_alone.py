@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.needs import needs
-from tests.php.calls import CANCELS, OWING, SUSPEND, TERMINATE, UNSUSPEND, gate
+from tests.php.calls import CANCELS, INVOICE, NONE, OWING, SUSPEND, TERMINATE, UNSUSPEND, gate
 from tests.php.receiver import Receiver
 from tests.php.whmcs import ADMIN, ADMIN_PAGE, Whmcs, module_call
 
@@ -62,6 +63,44 @@ def test_the_defaults_can_be_set(alone: Whmcs) -> None:
 def test_a_fresh_gate_file_decides(alone: Whmcs, point: str, service: int, stops: bool) -> None:
     gate(alone)
     assert stopped(alone, point, service) is stops
+
+
+LATER: Mapping[str, Any] = {**OWING, "GetInvoice": {**INVOICE, "duedate": "2999-01-01"}}
+CLEAN: Mapping[str, Any] = {**OWING, "GetInvoices": {"": NONE}}
+LISTED: Mapping[str, Any] = {
+    "suspend": {"34": "due"},
+    "unsuspend_refused": {"34": "invoice 99 is open"},
+    "terminate": {"34": "due"},
+}
+
+
+@pytest.mark.parametrize(
+    ("point", "local", "stops"),
+    [
+        ("PreModuleSuspend", OWING, False),
+        ("PreModuleSuspend", CLEAN, True),
+        ("PreModuleSuspend", LATER, True),
+        ("PreModuleUnsuspend", OWING, True),
+        ("PreModuleUnsuspend", CLEAN, False),
+        ("PreModuleUnsuspend", LATER, False),
+        ("PreModuleTerminate", OWING, False),
+        ("PreModuleTerminate", CLEAN, True),
+    ],
+)
+def test_who_has_paid_since_is_not_held_to_the_gate_file(
+    alone: Whmcs, point: str, local: Mapping[str, Any], stops: bool
+) -> None:
+    """It may be a day old; what is open now is read in the same request."""
+    gate(alone, **LISTED)
+    assert stopped(alone, point, 34, local=local) is stops
+
+
+def test_the_invoice_that_is_being_paid_holds_nothing_back_without_the_bridge(alone: Whmcs) -> None:
+    gate(alone, **LISTED)
+    paying = ("InvoicePaidPreEmail", {"invoiceid": 99})
+    assert alone.page(paying, UNSUSPEND, local=OWING).answers[1] == [None]
+    other = ("InvoicePaidPreEmail", {"invoiceid": 98})
+    assert alone.page(other, UNSUSPEND, local=OWING).answers[1] == [{"abortcmd": True}]
 
 
 def test_an_old_or_broken_gate_file_decides_nothing(alone: Whmcs) -> None:
