@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import Queue
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -136,29 +137,49 @@ def everything_once(world: World, folder: Path) -> None:
     journal.close()
 
 
+def first_to_end(both: list[subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    """Wait until the system says that one of them has ended; it stays to be asked."""
+    ended: Queue[subprocess.Popen[str]] = Queue()
+
+    def wait_for(process: subprocess.Popen[str]) -> None:
+        with suppress(ChildProcessError):  # the test has reaped it
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        ended.put(process)
+
+    for process in both:
+        threading.Thread(target=wait_for, args=(process,), daemon=True).start()
+    return ended.get(timeout=60)
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_of_two_commands_started_at_once_one_works_and_the_other_names_it(
     killed: bool, morning: tuple[World, Server, Path]
 ) -> None:
     """The winner waits for WHMCS while the other one gives up; killed or not, the next one finds the lock free."""
     world, server, folder = morning
-    answer = threading.Event()
+    front = server.front
+    arrived, answer = threading.Event(), threading.Event()
 
     def held_up(name: str, _params: Params) -> None:
         if name == "ModuleSuspend":
-            answer.wait(60)
+            arrived.set()
+            answer.wait(120)
 
-    server.front.on_call = held_up
+    front.on_call = held_up
     both = [start(folder), start(folder)]
     try:
-        deadline = time.monotonic() + 60
-        while all(process.poll() is None for process in both) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        winner, loser = sorted(both, key=lambda process: process.poll() is not None)
-        out, err = loser.communicate(timeout=1)
+        loser = first_to_end(both)
+        winner = both[1 - both.index(loser)]
+        out, err = loser.communicate(timeout=60)
         assert (loser.returncode, out) == (1, "")
-        whose = rf"process {winner.pid}( \(sync\))?, for \d+ s|another process"
+        # the one that came in the moment between taking the lock and signing it reads no name, or the last holder's
+        whose = r"process \d+( \(sync\))?, for \d+ (s|min)|another process"
         assert re.fullmatch(rf"error: \S+journal\.db is being written by ({whose}); wait for it or end it\n", err), err
+        assert arrived.wait(60), "the winner never came to its first suspension"
+        late = start(folder)
+        out, err = late.communicate(timeout=60)
+        assert (late.returncode, out) == (1, "")
+        assert f"is being written by process {winner.pid} (sync), for " in err
         assert winner.poll() is None
         if killed:
             winner.kill()
@@ -166,6 +187,8 @@ def test_of_two_commands_started_at_once_one_works_and_the_other_names_it(
         answer.set()
         for process in both:
             process.communicate(timeout=60)
+    with front.lock:  # whatever the winner had sent has been carried out
+        front.on_call = None
     assert winner.returncode == (-signal.SIGKILL if killed else 0)
     after = start(folder)
     out, err = after.communicate(timeout=60)
