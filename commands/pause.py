@@ -93,8 +93,12 @@ def _moment(text: str, now: datetime) -> datetime:
 
     try:
         if len(text) <= len("2026-03-31"):
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), now.tzinfo)
-        found = datetime.fromisoformat(text)
+            found = datetime.combine(date.fromisoformat(text) + timedelta(days=1), time(), now.tzinfo)
+        else:
+            found = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise UsageProblem(f"--until {text}: expected a day (2026-03-31) or a time (2026-03-31T14:00)") from None
-    return found.astimezone(now.tzinfo) if found.tzinfo is not None else found.replace(tzinfo=now.tzinfo)
+    found = found.astimezone(now.tzinfo) if found.tzinfo is not None else found.replace(tzinfo=now.tzinfo)
+    if found <= now:  # said in the words that were typed: a day ends at the midnight after it
+        raise UsageProblem(f"--until {text} has passed; it is {now:%Y-%m-%d %H:%M}")
+    return found
