@@ -48,7 +48,17 @@ class Asked:
     def of_one(self) -> bool:
         """All that concerns a service or a client, and not steps alone."""
         about = self.client is not None or self.service is not None
-        return about and (self.run, self.kind, self.state, self.actor) == (None,) * 4
+        return about and self._of_everything
+
+    @property
+    def of_days(self) -> bool:
+        """All that was done on some days, whoever it concerns."""
+        about = self.client is not None or self.service is not None
+        return not about and (self.since is not None or self.until is not None) and self._of_everything
+
+    @property
+    def _of_everything(self) -> bool:
+        return (self.run, self.kind, self.state, self.actor) == (None,) * 4
 
 
 @click.group(cls=JournalGroup, invoke_without_command=True)
@@ -83,11 +93,13 @@ def journal(
     """Show what was done, newest first: every step with its outcome, its evidence and the rules it was taken under.
 
     With --service or --client alone it is the whole story: also what others did, what shadow mode would have done,
-    promises and other records, approvals, tasks and what was said about them.
+    promises and other records, approvals, tasks and what was said about them. With days alone it is all that was done
+    on them: runs of every job, steps, what others did. A client, service or run that was never heard of is exit code 2.
 
     \b
     Example:
         whmcs-bridge journal --service 34
+        whmcs-bridge journal --date 2026-03-02
         whmcs-bridge journal --kind suspend --since 2026-03-02 --state failed
         whmcs-bridge journal --runs
     """
@@ -101,11 +113,15 @@ def journal(
         if show_runs:
             runs = bridge.journal.runs(limit)
             as_json([_run_json(one) for one in runs]) if as_json_ else _show_runs(runs)
-        elif asked.of_one:
+        elif asked.of_one or asked.of_days:
             lines = _history(bridge, asked)
+            if not lines:
+                _heard_of(bridge, asked)
             as_json(lines) if as_json_ else _show_history(lines, limit)
         else:
             steps = _steps(bridge, asked)
+            if not steps:
+                _heard_of(bridge, asked)
             as_json([_step_json(step) for step in steps]) if as_json_ else _show_steps(steps, limit)
 
 
@@ -167,6 +183,26 @@ def _history(bridge: Bridge, asked: Asked) -> list[dict[str, Any]]:
     return bridge.journal.history(
         client=client, service=service, since=asked.since, until=asked.until, limit=asked.limit
     )
+
+
+def _heard_of(bridge: Bridge, asked: Asked) -> None:
+    """Raise UnknownId for a client, service or run that neither mirror nor journal has: nothing found, and a typo."""
+    from whmcs_bridge.domain.ids import ClientId, ServiceId
+    from whmcs_bridge.errors import UnknownId
+
+    journal, mirror, check = bridge.journal, bridge.mirror, "check the number, or run a sync first"
+    if asked.run is not None:
+        newest = next(iter(journal.runs(1)), None)  # runs are numbered without gaps
+        if newest is None or asked.run > newest.number:
+            raise UnknownId(f"no run {asked.run}; `whmcs-bridge journal --runs` lists them")
+    if asked.service is not None:
+        service = ServiceId(asked.service)
+        if mirror.book_of_service(service) is None and not journal.history(service=service, limit=1):
+            raise UnknownId(f"no service {service} in mirror or journal; {check}")
+    if asked.client is not None:
+        client = ClientId(asked.client)
+        if mirror.book(client) is None and not journal.history(client=client, limit=1):
+            raise UnknownId(f"no client {client} in mirror or journal; {check}")
 
 
 def _step_json(entry: JournalStep) -> dict[str, Any]:
@@ -430,8 +466,21 @@ def _said_comment(line: Mapping[str, Any]) -> Told:
     return _minute(line["at"]), f"task {line['task']}", line["author"], "said", line["text"]
 
 
+def _said_run(line: Mapping[str, Any]) -> Told:
+    return _minute(line["started_at"]), f"run {line['number']}: {line['job']}", "", line["outcome"], line["summary"]
+
+
+def _said_evidence(line: Mapping[str, Any]) -> Told:
+    kept, service = line["payload"], line["service"]
+    what = "for billing" if kept["whose"] == "whmcs" else "staff's own, never touched"
+    why = f"service {service}: the suspension without a reason is {what}"
+    return _minute(line["at"]), "confirmed", kept["by"], kept["whose"], why
+
+
 SAID = {
     "step": _said_step,
+    "run": _said_run,
+    "evidence": _said_evidence,
     "foreign_act": _said_act,
     "shadow_step": _said_shadow,
     "record": _said_record,

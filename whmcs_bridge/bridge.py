@@ -259,13 +259,21 @@ class Bridge:
         for client in clients:
             if self.mirror.book(client) is None:
                 raise UnknownId(f"no client {client} in the mirror; check the number, or run a sync first")
-        with self.journal.writer():
-            return keep_scope(self.journal, groups, clients, self.today(), by)
+        return self._enforce(groups, clients, by)
 
     def enforce_everyone(self, by: str) -> Scope:
         """Let enforced runs act for every client."""
-        with self.journal.writer():
-            return keep_scope(self.journal, (), (), self.today(), by)
+        return self._enforce((), (), by)
+
+    def _enforce(self, groups: Sequence[str], clients: Sequence[ClientId], by: str) -> Scope:
+        """Keep it, and in the list of runs who said so when: the value itself only tells of now."""
+        journal = self.journal
+        with journal.writer():
+            run, before = self.ports.begin_run("scope"), self.scope.said()
+            scope = keep_scope(journal, groups, clients, self.today(), by)
+            line = f"{by}: acts for {scope.said()}; before for {before}"
+            journal.end_run(run, self.ports.now(), "ok", line)
+        return scope
 
     def confirm_suspension(self, service: ServiceId, whose: Adoption, by: str) -> Case:
         """Settle whose a suspension with a blank reason is, as a person says; return what is remembered of it.

@@ -128,6 +128,20 @@ def test_only_a_few_are_enforced_until_everyone_is_again(town: Town) -> None:
     assert town.json("adopt", "--offline")["acts_for"] == "everyone"
 
 
+def test_who_said_for_whom_it_acts_stands_in_the_list_of_runs_and_in_the_export(town: Town) -> None:
+    town.run("adopt")
+    town.run("adopt", "--only", "Resellers", "1", "--by", "ana")
+    town.run("adopt", "--everyone", "--by", "ben")
+    lines = [run["summary"] for run in town.json("journal", "--runs") if run["job"] == "scope"]
+    assert lines == [
+        "ben: acts for everyone; before for client 1 and group Resellers",
+        "ana: acts for client 1 and group Resellers; before for everyone",
+    ]
+    exported = town.run("journal", "export").stdout
+    assert all(line in exported for line in lines)
+    assert "run 2: scope" in town.run("journal", "--date", str(town.house.today)).stdout
+
+
 def test_a_group_or_client_that_is_not_there_is_refused(town: Town) -> None:
     town.run("adopt")
     assert "no client group 'Freinds'" in error_of(town.run("adopt", "--only", "Freinds"))

@@ -9,6 +9,7 @@ import pytest
 from tests.commands.desk import Desk, a_desk
 from tests.journal.test_export import an_act, filled
 from tests.journal.values import AT, TODAY, a_step
+from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import StepState
 
@@ -58,7 +59,7 @@ def test_steps_are_found_by_days_state_and_actor(desk: Desk) -> None:
     )
 
     def services(*args: str) -> list[int]:
-        return [entry["step"]["service"] for entry in desk.json("journal", *args)]
+        return [entry["step"]["service"] for entry in desk.json("journal", *args) if entry["type"] == "step"]
 
     assert services() == [4, 3, 2, 1]
     assert services("--since", str(days[1]), "--until", str(days[2])) == [3, 2]
@@ -85,8 +86,50 @@ def test_what_cannot_be_is_said_in_one_line(desk: Desk, args: tuple[str, ...], s
 
 
 def test_nothing_found_is_said(desk: Desk) -> None:
-    for args in ((), ("--service", "7"), ("--kind", "suspend")):
+    for args in ((), ("--kind", "suspend"), ("--date", "2025-03-10")):
         assert desk.run("journal", *args) == "Nothing in the journal answers to that.\n"
+
+
+@pytest.mark.parametrize(
+    "args", [("--service", "7"), ("--client", "7"), ("--run", "7"), ("--service", "7", "--since", "2025-01-01")]
+)
+def test_what_neither_mirror_nor_journal_has_ever_heard_of_is_refused(desk: Desk, args: tuple[str, ...]) -> None:
+    with desk.journal() as journal:
+        filled(journal)
+    said = desk.run("journal", *args, code=2)
+    assert said.startswith(f"error: no {args[0][2:]} 7")
+    assert len(said.splitlines()) == 1
+
+
+def test_nothing_on_the_days_asked_about_is_no_error_for_a_service_that_is_known(desk: Desk) -> None:
+    with desk.journal() as journal:
+        filled(journal)
+    assert "Nothing in the journal" in desk.run("journal", "--service", "1", "--until", "2001-01-01")
+    assert "Nothing in the journal" in desk.run("journal", "--run", "1", "--kind", "unsuspend")
+
+
+def test_a_day_without_steps_tells_its_runs_and_what_others_did(desk: Desk) -> None:
+    with desk.journal() as journal:
+        for job in ("adopt", "pause", "sync"):
+            run = journal.begin_run(job, "shadow", TODAY, AT, "v1")
+            journal.end_run(run, AT, "ok", f"what {job} says")
+        journal.save_foreign_acts(run, [an_act()])
+    shown = desk.run("journal", "--date", str(TODAY))
+    for said in ("run 1: adopt", "run 2: pause", "run 3: sync", "what sync says", "others: unsuspend"):
+        assert said in shown, said
+    assert {line["type"] for line in desk.json("journal", "--date", str(TODAY))} == {"run", "foreign_act"}
+    assert "Nothing" in desk.run("journal", "--date", str(TODAY - timedelta(days=1)))
+
+
+def test_the_story_of_a_service_tells_who_confirmed_whose_its_suspension_is(desk: Desk) -> None:
+    with desk.journal() as journal:
+        filled(journal)
+        journal.add_evidence(ServiceId(1), AT, {"kind": "adoption", "whose": "whmcs", "by": "eva"})
+    shown = desk.run("journal", "--service", "1")
+    assert "confirmed" in shown
+    assert "eva" in shown
+    (told,) = [line for line in desk.json("journal", "--service", "1") if line["type"] == "evidence"]
+    assert told["payload"] == {"kind": "adoption", "whose": "whmcs", "by": "eva"}
 
 
 def test_rules_are_listed_printed_and_compared(desk: Desk) -> None:

@@ -172,6 +172,22 @@ APPROVALS: Final = Kind(
     "approved_on BETWEEN :since AND :until",
     _approval_json,
 )
+RUNS: Final = Kind(
+    "run",
+    "number, job, mode, today, started_at, ended_at, outcome, policy_version, summary",
+    "runs",
+    "number",
+    "today BETWEEN :since AND :until",
+    run_json,
+)
+EVIDENCE: Final = Kind(
+    "evidence",
+    "number, service_id, at, payload",
+    "evidence",
+    "number",
+    "substr(at, 1, 10) BETWEEN :since AND :until",
+    _evidence_json,
+)
 KINDS: Final = (
     Kind(
         "policy",
@@ -181,14 +197,7 @@ KINDS: Final = (
         "first_used_on <= :until AND last_used_on >= :since",
         _policy_json,
     ),
-    Kind(
-        "run",
-        "number, job, mode, today, started_at, ended_at, outcome, policy_version, summary",
-        "runs",
-        "number",
-        "today BETWEEN :since AND :until",
-        run_json,
-    ),
+    RUNS,
     STEPS,
     SHADOW,
     ACTS,
@@ -206,16 +215,11 @@ KINDS: Final = (
         _OF_DAY,
         _mail_json,
     ),
-    Kind(
-        "evidence",
-        "number, service_id, at, payload",
-        "evidence",
-        "number",
-        "substr(at, 1, 10) BETWEEN :since AND :until",
-        _evidence_json,
-    ),
+    EVIDENCE,
 )
 """In the order of the export."""
+_SETTLED: Final = "json_extract(payload, '$.kind')='adoption'"
+"""A person said whose a suspension is; other evidence stands beside the step that it is about."""
 
 
 def export(store: Store, since: date | None, until: date | None) -> Iterator[Json]:
@@ -251,7 +255,7 @@ def history(
 ) -> list[Json]:
     """The newest of all that concerns a service (its client's records and tasks included), or a client; newest first.
 
-    What somebody said about a task is a line of its own.
+    What somebody said about a task is a line of its own. With neither: what was done on these days, by runs and others.
     """
     asked = {
         "client": client,
@@ -260,6 +264,29 @@ def history(
         "until": _iso(until) or "9999-12-31",
         "limit": limit,
     }
+    wanted = _DONE if service is None and client is None else _of_one(service)
+    found: list[Json] = []
+    for kind, where, order in wanted:
+        rows = conn.execute(
+            f"SELECT {kind.columns} FROM {kind.table} WHERE {where} AND {kind.within} ORDER BY {order} LIMIT :limit",
+            asked,
+        )
+        found.extend(_only(kind.shape(row), client, service) for row in rows)
+    return _newest(found, str(asked["since"]), str(asked["until"]), limit)
+
+
+_DONE: Final = (
+    (RUNS, "1", "today DESC, number DESC"),
+    (STEPS, "1", "day DESC, number DESC"),
+    (ACTS, "1", "day DESC, number DESC"),
+    (APPROVALS, "1", "number DESC"),
+    (EVIDENCE, _SETTLED, "number DESC"),
+)
+"""Of whole days: kind, condition, order."""
+
+
+def _of_one(service: ServiceId | None) -> tuple[tuple[Kind, str, str], ...]:
+    """What tells of a service, or (None) of a client: kind, condition, order."""
     by = "service_id=:service" if service is not None else "client_id=:client"
     mine = "client_id=:client"
     if service is not None:
@@ -272,15 +299,8 @@ def history(
         (TASKS, _about(service), "number DESC"),
     )
     if service is not None:
-        wanted += ((APPROVALS, by, "number DESC"),)
-    found: list[Json] = []
-    for kind, where, order in wanted:
-        rows = conn.execute(
-            f"SELECT {kind.columns} FROM {kind.table} WHERE {where} AND {kind.within} ORDER BY {order} LIMIT :limit",
-            asked,
-        )
-        found.extend(_only(kind.shape(row), client, service) for row in rows)
-    return _newest(found, str(asked["since"]), str(asked["until"]), limit)
+        wanted += ((APPROVALS, by, "number DESC"), (EVIDENCE, f"{by} AND {_SETTLED}", "number DESC"))
+    return wanted
 
 
 def _about(service: ServiceId | None) -> str:
@@ -313,7 +333,8 @@ def _newest(found: Iterable[Json], since: str, until: str, limit: int) -> list[J
 def _when(line: Mapping[str, Any]) -> tuple[str, str]:
     """House day and instant of a line; "" for an instant that nobody noted."""
     day = line.get("date") or line.get("day") or line.get("made_on") or line.get("opened_on") or ""
-    return str(day), str(line.get("begun_at") or line.get("at") or "")
+    at = str(line.get("begun_at") or line.get("started_at") or line.get("at") or "")
+    return str(day) or at[:10], at
 
 
 def _plain(value: object) -> Json:
