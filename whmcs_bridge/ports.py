@@ -258,6 +258,10 @@ class Mirror(Protocol):
         """Close the snapshot. Only a complete one marks what it did not have as missing."""
         ...
 
+    def moment(self) -> AbstractContextManager[object]:
+        """Read of one moment, and faster, in a block that reads several times and writes nothing."""
+        ...
+
     def last(self) -> SnapshotInfo | None: ...
     def books(
         self, today: date, also: Collection[ClientId], *, everyone: bool = False, days_ahead: int = DAYS_AHEAD
@@ -300,6 +304,11 @@ class Mirror(Protocol):
         ...
 
     def count_living(self) -> int: ...
+    def newly_overdue(self, today: date, since: date, highest: int) -> int:
+        """Count overdue invoices (Unpaid, Collections) that fell due on `since` or later, or have an id above
+        `highest`."""
+        ...
+
     def asked_to_end(self) -> set[ServiceId]:
         """Living services with a cancellation request."""
         ...
@@ -587,6 +596,10 @@ class Journal(Protocol):
 
         A process that works off hook events holds it for seconds only, and is waited for so long.
         """
+        ...
+
+    def moment(self) -> AbstractContextManager[object]:
+        """Read of one moment, and faster, in a block that reads several times and writes nothing."""
         ...
 
     def begin_run(self, job: str, mode: str, today: date, at: datetime, policy_version: str) -> int: ...

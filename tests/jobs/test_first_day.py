@@ -9,6 +9,7 @@ from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import UnknownId, UsageProblem
 from whmcs_bridge.hookpoints import Actor, Answer, Ask, HookEvent
 from whmcs_bridge.jobs.scope import OUTSIDE
+from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.simulator.records import Service
 
 # --- a few first ----------------------------------------------------------------------------------
@@ -142,6 +143,17 @@ def test_one_that_a_person_says_is_the_staffs_is_left_alone_and_asked_about_no_m
         house.next_day(40)
         assert service.status == "Suspended"
         assert "blank-suspension" not in house.task_codes()
+
+
+def test_no_payment_lifts_what_a_person_said_is_the_staffs() -> None:
+    """WHMCS unsuspends a blank reason on the next payment, abuse or not: it is refused once somebody has said so."""
+    with House.of() as house:
+        service = _down(house)
+        house.sync()
+        assert house.bridge.may(Kind.UNSUSPEND, service_id(service)).allowed
+        house.bridge.confirm_suspension(service_id(service), Adoption.STAFF, "ana")
+        refused = house.bridge.may(Kind.UNSUSPEND, service_id(service))
+        assert (refused.allowed, "ana said" in refused.why) == (False, True)
 
 
 def test_a_persons_word_is_for_that_suspension_only() -> None:

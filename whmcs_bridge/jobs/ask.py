@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from whmcs_bridge.domain.case import Adoption
 from whmcs_bridge.domain.ids import InvoiceId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.domain.told import Told
@@ -100,6 +101,8 @@ def may_unsuspend(view: View, decision: Decision) -> Verdict:
     owed = decision.holding or decision.debts
     if view.service.status is not ServiceStatus.SUSPENDED:
         return Verdict(True, "not suspended as far as we know")
+    if view.case.settled_by and view.case.adoption is Adoption.STAFF:
+        return Verdict(False, f"{view.case.settled_by} said that the suspension is the staff's: no payment lifts it")
     if any(d.kind is Kind.UNSUSPEND for d in decision.due):
         return Verdict(True, "nothing that counts is owed")
     if owed:

@@ -22,7 +22,7 @@ from whmcs_bridge.errors import (
     WhmcsError,
 )
 from whmcs_bridge.jobs import erase
-from whmcs_bridge.jobs.hand import Hand, Now, still_due
+from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.notices import message_with
 from whmcs_bridge.jobs.pause import held_up
 from whmcs_bridge.jobs.report import StepResult
@@ -41,7 +41,7 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
         now = hand.look(step.client, credit=step.kind in HARMFUL_SET)
         if step.kind is Kind.UNSUSPEND and not _somebody_paid(hand, now, step):
             now = _with_requests(hand, step)
-        due = still_due(step, now)
+        due = hand.still_due(step, now)
     except MovedOn as moved:
         return hand.finish(hand.begin(step), step, StepState.SKIPPED, str(moved))
     except (DatabaseTrouble, Locked):

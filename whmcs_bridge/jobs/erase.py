@@ -8,6 +8,7 @@ from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import BridgeError, MovedOn
 from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.pause import held_up
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import Note
 from whmcs_bridge.ports import AccountIdentity, BackupItem, BackupStore
@@ -104,12 +105,16 @@ def _living_twin(ports: Ports, facts: ServiceFacts, account: AccountIdentity) ->
 def _delete_in(ports: Ports, store: BackupStore, account: AccountIdentity, step: Step) -> str:
     before = list(store.items())
     mine = [item for item in before if store.is_mine(item, account)]
+    done: list[BackupItem] = []
     for item in mine:
+        if held_up(ports, step):  # a pause stops a deletion between two items
+            break
         store.delete(item)
+        done.append(item)
     after = {item.locator for item in store.items()}
-    left = [item for item in mine if item.locator in after]
+    left = [item for item in done if item.locator in after]
     lost = [i for i in before if i.locator not in after and i not in mine]
-    _keep_evidence(ports, store, account, mine, left, lost)
+    _keep_evidence(ports, store, account, done, left, lost)
     if lost:
         text = f"store {store.name}: {len(lost)} items vanished that were not to be deleted"
         ports.journal.add_task(
@@ -117,6 +122,8 @@ def _delete_in(ports: Ports, store: BackupStore, account: AccountIdentity, step:
         )
     if left:
         raise BridgeError(f"store {store.name}: {len(left)} of {len(mine)} items are still there after the deletion")
+    if len(done) < len(mine):
+        raise MovedOn(f"store {store.name}: held after {len(done)} of {len(mine)} items; the rest waits for its end")
     return f"{store.name}: {len(mine)} deleted and gone"
 
 

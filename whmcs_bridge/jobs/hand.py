@@ -10,6 +10,7 @@ from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.live import read_client
 from whmcs_bridge.jobs.report import StepResult
+from whmcs_bridge.jobs.scope import WHY_OUTSIDE
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind, Note
@@ -72,6 +73,18 @@ class Hand:
         """WHMCS's own debt mails count as ours for this service (`whmcs_notices`)."""
         view, _ = view_of(facts, self.ports.settings.policy, self.ports.today())
         return view.rules.whmcs_notices == "count"
+
+    def still_due(self, step: Step, now: Now) -> Due:
+        """Return what this step stands for today, for a client we act for; raises MovedOn saying what has changed."""
+        due = still_due(step, now)
+        facts = now.facts.get(step.service) if step.service is not None else None
+        if facts is not None:
+            outside = bool(self.memory.scope.parts(facts, [due])[1])
+        else:
+            outside = not self.memory.scope.takes(now.book.client, now.book.group)
+        if outside:
+            raise MovedOn(WHY_OUTSIDE)
+        return due
 
     def leave(self, step: Step) -> StepResult:
         """Leave the step to a later run: nothing was begun, nothing is in the journal."""

@@ -6,7 +6,7 @@ from whmcs_bridge.domain.case import SentNotice
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, MovedOn, OutcomeUnknown
 from whmcs_bridge.jobs.facts import Memory
-from whmcs_bridge.jobs.hand import Hand, Now, still_due
+from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.mails import MUST_ARRIVE, Concern, compose, reaches_someone, send, whmcs_wrote_today
 from whmcs_bridge.jobs.report import StepResult
 from whmcs_bridge.plan.build import key_of
@@ -32,7 +32,7 @@ def send_notices(hand: Hand, steps: Sequence[Step]) -> list[StepResult]:
     results: list[StepResult] = []
     for step in steps:
         try:
-            still_due(step, now)
+            hand.still_due(step, now)
             if by_whmcs:
                 _leave_to_whmcs(hand, step)
         except MovedOn as moved:

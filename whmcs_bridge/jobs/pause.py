@@ -8,7 +8,7 @@ from datetime import datetime
 from whmcs_bridge.errors import UsageProblem
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.plan.model import Step, Stop
-from whmcs_bridge.policy.decision import HARMFUL, HARMFUL_SET
+from whmcs_bridge.policy.decision import ALL_BUT_LIFTING, HARMFUL, HARMFUL_SET, HELD, LIFTING
 
 PAUSE = "pause"
 """Journal key: who paused, since when, until when, why; null or ended is none."""
@@ -95,7 +95,14 @@ def pause_stop(ports: Ports) -> Stop | None:
     if file.exists():
         why.append(f"{file} exists")
         way.append(f"rm {shlex.quote(str(file))}")
-    return Stop("paused", HARMFUL, "; ".join(why), " && ".join(way)) if why else None
+    kinds = ALL_BUT_LIFTING if found is not None and found.to_whmcs else HELD
+    return Stop("paused", kinds, "; ".join(why), " && ".join(way)) if why else None
+
+
+def handed_back(ports: Ports) -> bool:
+    """The house is WHMCS's own again: nothing is begun, remembered or told any more, and what is paid comes back."""
+    found = standing(ports)
+    return found is not None and found.to_whmcs
 
 
 def house_stops(ports: Ports) -> Iterator[Stop]:
@@ -110,7 +117,9 @@ def house_stops(ports: Ports) -> Iterator[Stop]:
 
 
 def held_up(ports: Ports, step: Step) -> bool:
-    """Whether a harmful step has to wait for a later run: asked right before each one."""
-    if step.kind not in HARMFUL_SET:
+    """Whether a step has to wait for a later run: asked right before each one."""
+    if step.kind in LIFTING:
         return False
-    return ports.day_is_over() or any(True for _ in house_stops(ports))
+    if step.kind in HARMFUL_SET and ports.day_is_over():
+        return True
+    return any(step.kind in stop.kinds for stop in house_stops(ports))

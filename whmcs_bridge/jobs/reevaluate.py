@@ -1,5 +1,6 @@
 """Look at one client again because something happened: releases and VIP moves at once, nothing harmful ever."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from whmcs_bridge.domain.ids import ClientId
@@ -8,8 +9,10 @@ from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, Memory, client_facts
 from whmcs_bridge.jobs.hand import Hand, Now
+from whmcs_bridge.jobs.pause import handed_back
 from whmcs_bridge.jobs.plan import VIP_SEEN, limit_stops, seen_membership
 from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.jobs.sanity import clock_in_doubt
 from whmcs_bridge.jobs.scope import Scope
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.plan.build import build, client_step, step_of
@@ -17,7 +20,7 @@ from whmcs_bridge.plan.limits import stopped
 from whmcs_bridge.plan.model import Plan, Step
 from whmcs_bridge.policy import Ledgers, view_of
 from whmcs_bridge.policy.cases import observe
-from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.policy.decision import LIFTING, Kind
 from whmcs_bridge.policy.vip import decide_client
 
 PROMPT = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON, Kind.VIP_ADD, Kind.VIP_REMOVE})
@@ -39,9 +42,10 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
             report.problems += settle(ports, memory, client)  # or what we did ourselves looks like somebody else's
             hand = Hand(ports, memory, run, report.results)
             now = _look(hand, client)
-            if settings.enforcing and memory.scope.takes(now.book.client, now.book.group):
+            lifts_only = clock_in_doubt(ports) or handed_back(ports)
+            if settings.enforcing and not lifts_only and memory.scope.takes(now.book.client, now.book.group):
                 remember(ports, memory, now)
-            report.plan = _prompt_plan(ports, now, memory.scope)
+            report.plan = _prompt_plan(ports, now, memory.scope, LIFTING if lifts_only else PROMPT)
             if settings.enforcing:
                 for step in report.plan.steps:
                     carry_out(hand, step)
@@ -59,6 +63,8 @@ def members_to_remove(ports: Ports) -> list[ClientId]:
     policy, today = ports.settings.policy, ports.today()
     group = ports.mirror.group_named(policy.vip.group) if policy.vip is not None else None
     found: list[ClientId] = []
+    if clock_in_doubt(ports) or handed_back(ports):
+        return found
     for client in ports.mirror.members(group.id) if group is not None else ():
         book = ports.mirror.book(client)
         if book is not None and any(invoice.due is not None and invoice.due < today for invoice in book.invoices):
@@ -100,12 +106,12 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
             memory.keep_membership(client.id, seen)
 
 
-def _prompt_plan(ports: Ports, now: Now, scope: Scope) -> Plan:
+def _prompt_plan(ports: Ports, now: Now, scope: Scope, kinds: Collection[Kind]) -> Plan:
     today = ports.today()
     steps: list[Step] = []
     for service, decision in now.decisions.items():
         due, _ = scope.parts(now.facts[service], decision.due)
-        steps.extend(step_of(d, decision, today, {}, warned=False) for d in due if d.kind in PROMPT)
+        steps.extend(step_of(d, decision, today, {}, warned=False) for d in due if d.kind in kinds)
     if now.membership is not None and scope.takes(now.book.client, now.book.group):
         steps.extend(client_step(due, now.membership, today) for due in now.membership.due)
     plan = build(
@@ -117,7 +123,7 @@ def _prompt_plan(ports: Ports, now: Now, scope: Scope) -> Plan:
         problems=(),
         services_seen=len(now.facts),
     )
-    plan = replace(plan, steps=tuple(s for s in plan.steps if s.kind in PROMPT))
+    plan = replace(plan, steps=tuple(s for s in plan.steps if s.kind in kinds))
     if not plan.steps:
         return plan
     # limits count a house day over all runs, and this is one; a release is among none of them

@@ -10,7 +10,7 @@ from whmcs_bridge.errors import BridgeError, WhmcsError
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.plan.limits import SANITY
 from whmcs_bridge.plan.model import Stop
-from whmcs_bridge.policy.decision import HARMFUL, Kind
+from whmcs_bridge.policy.decision import ALL_BUT_LIFTING, HELD, Kind
 from whmcs_bridge.ports import Actor, ForeignAct, Journal, SnapshotInfo
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ CODES = (
 )
 """Every code that a person can accept, beside the silence of a gateway."""
 CLOCK = frozenset({"clock-back", "long-gap", "another-year", "clock-apart", "clock-jumped", "clock-stood-still"})
-"""Codes that say: perhaps today is not today."""
-NOT_BY_THIS_CLOCK = (*HARMFUL, *(k for k in Kind if k not in (*HARMFUL, Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON)))
-"""Held while the clock is in doubt: mails would give wrong days, and members would be out who owe nothing yet."""
+"""Codes that say: perhaps today is not today. Everything but a release is held then: mails would give wrong days, and
+members would be out who owe nothing yet."""
+WORST_DAY_OF = 35
+"""A day of the month that many invoices fall due on is among so many days."""
+WORST_DAY_NEEDS = 14
+"""Before so many days with a run nobody knows what the worst day of a month is."""
 SMALL_BOOK = 20
 """Of so few suspensions due, overdue invoices, clients or services, shares and factors mean nothing."""
 CLOCKS_DRIFT = timedelta(hours=3)
@@ -73,11 +76,11 @@ def sanity_stops(ports: Ports, judged: "Judged", accepted: Collection[str]) -> I
     for code, why in _findings(ports, judged):
         if code not in accepted:
             flag = f"--accept-sanity {code}"
-            kinds = NOT_BY_THIS_CLOCK if code in CLOCK else HARMFUL
+            kinds = ALL_BUT_LIFTING if code in CLOCK else HELD
             yield Stop(f"{SANITY}{code}", kinds, why, f"whmcs-bridge sync {flag}", flag)
 
 
-def clock_in_doubt(ports: Ports, accepted: Collection[str]) -> bool:
+def clock_in_doubt(ports: Ports, accepted: Collection[str] = ()) -> bool:
     """Our clock may be wrong and nobody has said that it is right: nothing that rests on today may be kept or told."""
     found = _about_the_house(ports) if ports.settings.policy.sanity.enabled else ()
     return any(code in CLOCK and code not in accepted for code, _ in found)
@@ -172,9 +175,32 @@ def _sizes(ports: Ports, info: SnapshotInfo, seen: Said) -> Iterator[Finding]:
             if before is not None and _jumped(int(before), now, rules.book_change_percent):
                 why = f"WHMCS had {before} {what} at the last run and has {now}, {rules.book_change_percent} % more or"
                 yield f"{what}-jump", f"{why} less allowed"
-    overdue = int(seen.get("overdue", 0))
-    if info.overdue_invoices > SMALL_BOOK and info.overdue_invoices > rules.new_overdue_factor * max(overdue, 1):
-        yield "new-overdue", f"{info.overdue_invoices} invoices are overdue, {overdue} at the last run"
+    yield from _new_debts(ports, info, seen)
+
+
+def _new_debts(ports: Ports, info: SnapshotInfo, seen: Said) -> Iterator[Finding]:
+    """Overdue invoices against those at the last run; and those that are new, against the worst day of five weeks."""
+    factor, before = ports.settings.policy.sanity.new_overdue_factor, int(seen.get("overdue", 0))
+    if info.overdue_invoices > SMALL_BOOK and info.overdue_invoices > factor * max(before, 1):
+        yield "new-overdue", f"{info.overdue_invoices} invoices are overdue, {before} at the last run"
+        return
+    today = ports.today()
+    days = {day: count for day, count in seen.get("new_overdue", []) if day < today.isoformat()}
+    if len(days) < WORST_DAY_NEEDS or not seen.get("day"):
+        return
+    new = _newly_overdue(ports, seen)
+    gap = max((today - date.fromisoformat(seen["day"])).days, 1)
+    worst = max(*days.values(), 1)
+    if new > SMALL_BOOK and new > factor * worst * gap:
+        since = f"{new} invoices became overdue since the last run on {seen['day']}"
+        yield "new-overdue", f"{since}; the worst day of the last {WORST_DAY_OF} had {worst}"
+
+
+def _newly_overdue(ports: Ports, seen: Said) -> int:
+    """Invoices that are overdue and were not at the last run: they came due since then, or did not exist."""
+    if not seen.get("day"):
+        return 0
+    return ports.mirror.newly_overdue(ports.today(), date.fromisoformat(seen["day"]), int(seen.get("invoice", 0)))
 
 
 def _jumped(before: int, now: int, percent: Any) -> bool:
@@ -304,6 +330,7 @@ def remember(ports: Ports, stops: Collection[Stop]) -> None:
         "clients": info.clients,
         "services": info.services,
         "overdue": info.overdue_invoices,
+        "new_overdue": _with_today(ports, before),
         # not told this time is not another one
         "version": panel.get("version") or before.get("version", ""),
         "system_url": panel.get("system_url_differs") or before.get("system_url", ""),
@@ -314,6 +341,15 @@ def remember(ports: Ports, stops: Collection[Stop]) -> None:
         "acts": max((_seen_at(act) for act in _acts_in_our_name(ports)), default=before.get("acts", "")),
     }
     journal.put(SEEN, seen)
+
+
+def _with_today(ports: Ports, before: Said) -> list[list[Any]]:
+    """Return how many became overdue on each house day with a run, of the last WORST_DAY_OF, today included."""
+    today = ports.today()
+    oldest = (today - timedelta(days=WORST_DAY_OF)).isoformat()
+    days = {day: count for day, count in before.get("new_overdue", []) if day >= oldest}
+    days[today.isoformat()] = days.get(today.isoformat(), 0) + _newly_overdue(ports, before)
+    return [[day, count] for day, count in sorted(days.items())]
 
 
 def why_not_sane(journal: Journal) -> str:

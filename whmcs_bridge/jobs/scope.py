@@ -48,7 +48,12 @@ class Scope:
         if self.takes(facts.client.client, facts.client.group):
             return dues, []
         ours = carries_our_reason(facts.service.suspension_reason)
-        now = [d for d in dues if d.kind is Kind.UNSUSPEND and ours]
+        down = facts.case.addons_down
+        now = [
+            d
+            for d in dues
+            if (d.kind is Kind.UNSUSPEND and ours) or (d.kind is Kind.UNSUSPEND_ADDON and d.target in down)
+        ]
         return now, [d for d in dues if d not in now]
 
     def said(self) -> str:

@@ -18,7 +18,7 @@ from whmcs_bridge.jobs.mails import look_up_deliveries
 from whmcs_bridge.jobs.morning import Morning
 from whmcs_bridge.jobs.notices import send_notices
 from whmcs_bridge.jobs.owed import send_owed
-from whmcs_bridge.jobs.pause import held_up
+from whmcs_bridge.jobs.pause import handed_back, held_up
 from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, Onlooker, Reviewed, judge_book, make_plan, plan_content
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
@@ -26,10 +26,10 @@ from whmcs_bridge.jobs.shadow import Imagining, forget
 from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
 from whmcs_bridge.jobs.staff import house_notes
 from whmcs_bridge.jobs.tomorrow import beside
-from whmcs_bridge.jobs.undone import undone_notes
+from whmcs_bridge.jobs.undone import kept_down, undone_notes
 from whmcs_bridge.plan.build import ORDER, key_of
 from whmcs_bridge.plan.model import Plan, Step
-from whmcs_bridge.policy.decision import Kind, Note
+from whmcs_bridge.policy.decision import LIFTING, Kind, Note
 from whmcs_bridge.ports import StepState
 
 BREAKER_LOOKS_BACK = 20
@@ -123,7 +123,8 @@ def _run(
             others.find(ports, memory, run)
         elif morning is not None:
             morning.reachable = False
-        doubted = sanity.clock_in_doubt(ports, accept_sanity)
+        # where the clock is in doubt or the house is handed back, nothing is remembered either
+        doubted = sanity.clock_in_doubt(ports, accept_sanity) or handed_back(ports)
         if enforcing and reading.complete and not reading.gaps and not doubted:
             records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
         imagining = Imagining(ports) if not enforcing or not memory.scope.everyone else None
@@ -157,6 +158,8 @@ def _run(
             sanity.announce(ports, plan.stops)
             raised = _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
         raised += undone_notes(report, raised)
+        if not enforcing:
+            raised += kept_down(plan)
         raised += others.notes(ports)
         notes = [*house_notes(ports, judged.notes), *raised, *_troubles(report)]
         journal.reconcile_tasks(notes, today, complete=reading.complete)
@@ -262,10 +265,6 @@ def _remember(ports: Ports, memory: Memory, judged: Judged) -> None:
 INTERRUPTED = "interrupted: ended after the step in hand"
 
 
-LIFTING = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON})
-"""Who has paid comes back whatever else fails: only a signal ends these."""
-
-
 class Breaker:
     """Ends the run when too many of its last steps failed, or a signal asks for it."""
 
@@ -280,7 +279,7 @@ class Breaker:
         if self._stopping.asked:
             self.open = self.open or INTERRUPTED
             return True
-        return bool(self.open) and kind not in LIFTING
+        return bool(self.open) and kind not in LIFTING  # who has paid comes back whatever else fails
 
     def saw(self, result: StepResult) -> None:
         with self._lock:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from whmcs_bridge.jobs.report import RunReport, StepResult
-from whmcs_bridge.plan.model import Step
-from whmcs_bridge.policy.decision import Kind, Note
+from whmcs_bridge.plan.model import Plan, Step
+from whmcs_bridge.policy.decision import LIFTING, Kind, Note
 from whmcs_bridge.ports import StepState
 
 NOT_DONE = "not-done"
@@ -40,3 +40,15 @@ def _note(result: StepResult) -> Note:
         todo = "it is tried again by the next run; if it fails again: whmcs-bridge journal"
     pile = f"{what} was sent, outcome not known" if result.state is StepState.UNKNOWN else f"{what} failed"
     return Note(f"{NOT_DONE}:{what}", text, todo, step.client, step.service, pile=pile)
+
+
+def kept_down(plan: Plan) -> Iterator[Note]:
+    """Yield a note for each service that is down by the bridge and would come back, were this not shadow mode.
+
+    Shadow mode changes nothing, whoever has paid: a person has to.
+    """
+    for step in plan.steps:
+        if step.kind in LIFTING:
+            text = f"{step.subject} is down by the bridge although nothing that counts is owed any more: shadow mode"
+            todo = 'unsuspend it in WHMCS, or set mode = "enforce"'
+            yield Note("down-in-shadow", text, todo, step.client, step.service)

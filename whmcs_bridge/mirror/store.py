@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -101,6 +102,9 @@ class SqliteMirror:
         with self._store.writing as conn:
             snapshots.finish(conn, snapshot, at, complete, problems, today)
 
+    def moment(self) -> AbstractContextManager[object]:
+        return self._store.reading
+
     def last(self) -> SnapshotInfo | None:
         with self._store.looking as conn:
             return snapshots.last(conn)
@@ -198,6 +202,16 @@ class SqliteMirror:
             rows = conn.execute("SELECT body FROM services WHERE json_extract(body, '$.username') = ?", (username,))
             found = [reading.service_of(row[0]) for row in rows]
             return [service for service in found if int(service.server_id) == server]
+
+    def newly_overdue(self, today: date, since: date, highest: int) -> int:
+        with self._store.looking as conn:
+            # The status is spelled out as in the index on due dates, and narrowed.
+            count: int = conn.execute(
+                f"SELECT count(*) FROM invoices WHERE status IN {saving.OPEN} AND status <> 'Payment Pending' "
+                "AND due < ? AND (due >= ? OR id > ?)",
+                (today.isoformat(), since.isoformat(), highest),
+            ).fetchone()[0]
+            return count
 
     def asked_to_end(self) -> set[ServiceId]:
         with self._store.looking as conn:

@@ -34,6 +34,10 @@ class Kind(StrEnum):
 HARMFUL = (Kind.SUSPEND, Kind.TERMINATE, Kind.DELETE_BACKUPS)
 """From less to more harmful; limits refuse a kind together with every later one."""
 HARMFUL_SET = frozenset({*HARMFUL, Kind.SUSPEND_ADDON})
+HELD = (*HARMFUL, Kind.SUSPEND_ADDON, Kind.CANCEL_INVOICE, Kind.CLOSE_ADDON)
+"""What a pause or a sanity stop holds: harm, and what follows an end and cannot simply be taken back."""
+LIFTING = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON})
+ALL_BUT_LIFTING = tuple(kind for kind in Kind if kind not in LIFTING)
 
 
 class Standing(StrEnum):
