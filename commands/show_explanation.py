@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from commands.show import HARMFUL, KIND_STYLES, day_or, heading, table
-from whmcs_bridge.domain.case import Stage
+from whmcs_bridge.domain.case import Adoption, Stage
 from whmcs_bridge.plan.render import days
 from whmcs_bridge.policy.rules import MinDebt, Notice
 
@@ -101,7 +101,12 @@ def _status(found: Explanation) -> str:
     status = service.status.value if service.status is not None else "a word we do not know"
     if status != "Suspended":
         return status
-    reason = service.suspension_reason
+    reason, case = service.suspension_reason.strip(), found.facts.case
+    if not reason and case.settled_by:
+        whose = "for billing" if case.adoption is Adoption.WHMCS else "not for billing, never touched"
+        return f"{status}, blank reason, {whose}: confirmed by {case.settled_by}"
+    if not reason and found.ours and case.adoption is not Adoption.OURS:
+        return f"{status}, blank reason, for billing: there is a debt behind it"
     shown = f'reason "{reason}"' if reason else "no reason"
     return f"{status}, {shown}: {'ours' if found.ours else 'not ours, never touched'}"
 

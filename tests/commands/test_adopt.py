@@ -109,6 +109,19 @@ def test_a_suspension_confirmed_as_staffs_is_never_asked_about_again(town: Town)
     assert "To settle" not in town.run("adopt", "--offline").stdout
 
 
+@pytest.mark.parametrize(
+    ("whose", "said"),
+    [("whmcs", "blank reason, for billing: confirmed by ana"), ("staff", "blank reason, not for billing")],
+)
+def test_explain_says_who_confirmed_whose_a_suspension_is(town: Town, whose: str, said: str) -> None:
+    town.run("adopt")
+    town.run("adopt", "--confirm", "4", "--as", whose, "--by", "ana")
+    shown = " ".join(town.run("explain", "service:4").stdout.split())
+    assert said in shown
+    assert "confirmed by ana" in shown
+    assert "no reason: ours" not in shown
+
+
 def test_a_suspension_that_cannot_be_confirmed_is_named_and_the_others_are_settled(town: Town) -> None:
     town.run("adopt")
     result = town.run("adopt", "--confirm", "3", "4")

@@ -1,5 +1,7 @@
 """A person says whose a doubtful suspension is: one with a blank reason, where the book does not tell."""
 
+from typing import Final
+
 from whmcs_bridge.domain.case import Adoption, Case
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
@@ -10,10 +12,15 @@ from whmcs_bridge.policy.cases import settled
 from whmcs_bridge.policy.stages import carries_our_reason
 
 SETTLES = (Adoption.WHMCS, Adoption.STAFF)
+DOUBTFUL: Final = "blank-suspension"
+"""Code of the task for a suspension of which nobody knows whose it is."""
 
 
 def confirm_suspension(ports: Ports, service: ServiceId, whose: Adoption, by: str) -> Case:
-    """Settle a suspension with a blank reason; nothing changes in WHMCS. See Bridge.confirm_suspension."""
+    """Settle a suspension with a blank reason; nothing changes in WHMCS. See Bridge.confirm_suspension.
+
+    Nobody is asked any more: the task of the doubt is closed at once.
+    """
     if whose not in SETTLES:
         raise UsageProblem(f"a suspension is confirmed as {' or '.join(SETTLES)}, not as {whose}")
     book = ports.mirror.book_of_service(service)
@@ -34,4 +41,7 @@ def confirm_suspension(ports: Ports, service: ServiceId, whose: Adoption, by: st
     case = settled(facts.case, facts, whose, ports.today(), by)
     memory.keep(case)
     ports.journal.add_evidence(service, ports.now(), {"kind": "adoption", "whose": whose.value, "by": by})
+    for task in ports.journal.raised_tasks((DOUBTFUL,)):
+        if task.service == service:
+            ports.journal.set_task(task.number, "closed", ports.today(), f"confirmed as {whose} by {by}")
     return case
