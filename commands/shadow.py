@@ -209,11 +209,14 @@ def _verdict(out: Console, found: ShadowReport) -> None:
     out.print(heading("Before it acts in earnest"))
     for check in found.checks:
         wrapped(out, check.text, lead="  ok   " if check.ok else "  no   ", style="" if check.ok else HARMFUL)
-        if not check.ok and check.todo:
+        if check.todo:
             wrapped(out, check.todo, lead="       -> ")
     out.print()
     if found.ready:
         wrapped(out, 'reasonable to enforce: set mode = "enforce" in bridge.toml', style="bold green")
+        for check in found.checks:
+            if check.todo:
+                wrapped(out, check.todo, style="bold")
     else:
         open_ = [c.code for c in found.checks if not c.ok]
         wrapped(out, f"not yet: {', '.join(WORDS[code] for code in open_)}", style="bold")
@@ -239,8 +242,8 @@ WORDS = {
     "days": "too few shadow days",
     "complete": "WHMCS was not read whole",
     "second-actor": "somebody unknown acts",
-    "doubtful": "doubtful suspensions are open",
-    "automation": "WHMCS's own automation is on",
+    "doubtful": "doubtful suspensions are not settled",
+    "automation": "WHMCS's own automation is in the way",
     "limits": "limits would have refused",
     "harm": "somebody who had paid would have been harmed",
     "sanity": "a sanity check has stopped a run",

@@ -363,7 +363,7 @@ def _steps(found: Findings) -> Iterator[tuple[str, str]]:
     if any(d.code == "blank" for d in found.down):
         yield "Settle the doubtful suspensions", "whmcs-bridge adopt --confirm SERVICE..."
     if any(s.weight in (Weight.FIGHTS, Weight.GIVES_AWAY) for s in found.settings):
-        yield "Change the settings of WHMCS named above, at the latest on the day you enforce", ""
+        yield "Change the settings of WHMCS named above, each on the day said there", ""
     if found.mode == "shadow":
         yield "Let the sync run in shadow mode for two weeks, and compare", "whmcs-bridge shadow report"
         yield "Begin with a few", 'whmcs-bridge adopt --only "GROUP" CLIENT...'

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Self
 
-from tests.house import WARNED, House
+from tests.house import WARNED, House, service_id
 from tests.jobs.test_others import acting
 from tests.jobs.test_shadow import writes
-from whmcs_bridge.jobs.shadow_report import DAYS, Difference, ShadowReport, Verdict
+from whmcs_bridge.domain.case import Adoption
+from whmcs_bridge.jobs.shadow_report import DAYS, Check, Difference, ShadowReport, Verdict
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.simulator import modules
 from whmcs_bridge.simulator.automation import record_payment
@@ -58,7 +59,7 @@ def test_two_weeks_of_shadow_with_a_second_module_acting() -> None:
     with life.house as house:
         world = house.world
         world.settings.update({"AutoSuspension": "on", "AutoSuspensionDays": "3", "AutoUnsuspend": "on"})
-        world.settings.update({"AutoTermination": "", "GenerateInvoices": ""})
+        world.settings.update({"AutoTermination": "on", "AutoTerminationDays": "300", "GenerateInvoices": ""})
         start = house.today
         alike, _ = life.debtor(overdue=1, lagging=True)
         left_alone, soon_paid = life.debtor(overdue=1)
@@ -160,18 +161,69 @@ def test_a_missed_day_and_a_failed_one_begin_the_count_anew() -> None:
         assert life.report().days == 0
 
 
-def test_whmcs_own_automation_speaks_against_it_until_it_is_off() -> None:
+def the_check(life: Fortnight, code: str) -> Check:
+    (check,) = [c for c in life.report().checks if c.code == code]
+    return check
+
+
+def test_whmcs_own_termination_speaks_against_it_and_its_suspension_is_for_the_day_itself() -> None:
     life = Fortnight.of()
     with life.house as house:
-        house.world.settings.update({"AutoSuspension": "on", "AutoTermination": ""})
+        house.world.settings.update({"AutoSuspension": "on", "AutoTermination": "on"})
         life.live(1)
-        (check,) = [c for c in life.report().checks if c.code == "automation"]
+        check = the_check(life, "automation")
         assert not check.ok
-        assert "AutoSuspension" in check.text
+        assert "AutoTermination is on" in check.text
+        assert "today" in check.todo
+        house.world.settings["AutoTermination"] = ""
+        life.live(1)
+        check = the_check(life, "automation")
+        assert check.ok
+        assert "AutoSuspension is on" in check.text
+        assert check.todo.startswith('on the day you set mode = "enforce": switch it off')
+        house.enforcing(True)
+        assert not the_check(life, "automation").ok
+        house.enforcing(False)
         house.world.settings["AutoSuspension"] = ""
         life.live(1)
-        (check,) = [c for c in life.report().checks if c.code == "automation"]
-        assert check.ok
+        assert (the_check(life, "automation").ok, the_check(life, "automation").todo) == (True, "")
+
+
+def test_adopt_doctor_and_report_name_the_same_day_for_each_setting() -> None:
+    life = Fortnight.of()
+    with life.house as house:
+        house.world.settings.update({"AutoSuspension": "on", "AutoTermination": "on"})
+        said = {s.setting: s.set_to for s in house.bridge.adopt().settings}
+        assert said["AutoSuspension"] == 'off, on the day you set mode = "enforce"'
+        assert said["AutoTermination"] == "off, today"
+        life.live(1)
+        assert "switch it off today" in the_check(life, "automation").todo
+
+
+def test_before_the_first_sync_nothing_is_said_to_be_in_order_that_nobody_has_looked_at() -> None:
+    life = Fortnight.of()
+    with life.house as house:
+        house.a_service().status = "Suspended"
+        assert len(house.bridge.adopt().doubtful) == 1
+        for code in ("doubtful", "automation"):
+            assert not the_check(life, code).ok
+            assert "not known yet: no sync has run" in the_check(life, code).text
+
+
+def test_a_confirmed_suspension_is_asked_about_no_more_at_once() -> None:
+    life = Fortnight.of()
+    with life.house as house:
+        services = [house.a_service(), house.a_service()]
+        for service in services:
+            service.status = "Suspended"
+        life.live(1)
+        assert "2 suspensions" in the_check(life, "doubtful").text
+        for service, whose in zip(services, (Adoption.WHMCS, Adoption.STAFF), strict=True):
+            house.bridge.confirm_suspension(service_id(service), whose, "ana")
+        assert "blank-suspension" not in house.task_codes()
+        assert the_check(life, "doubtful").ok
+        life.live(1)
+        assert "blank-suspension" not in house.task_codes()
 
 
 def test_a_limit_that_would_have_refused_an_ordinary_day_speaks_against_it() -> None:

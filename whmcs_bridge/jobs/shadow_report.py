@@ -8,12 +8,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
+from whmcs_bridge.jobs.confirm import DOUBTFUL
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.others import QUIET_DAYS, STILL_OWED, other_bridges, told, unknown_acts
 from whmcs_bridge.jobs.shadow import SETTINGS
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import HARMFUL_SET, Kind
-from whmcs_bridge.policy.whmcs_settings import SUSPENSION, TERMINATION
+from whmcs_bridge.policy.whmcs_settings import MODULES, SUSPENSION, TERMINATION, is_on
 from whmcs_bridge.ports import Actor, ForeignAct, ShadowStep
 
 DAYS: Final = 14
@@ -26,8 +27,7 @@ SANITY_DAYS: Final = 3
 GOOD_RUNS: Final = frozenset({("shadow", "shadow"), ("enforce", "ok"), ("enforce", "refused")})
 """(mode, outcome) of syncs that saw everything: a house may act for a few clients already."""
 COMPARED: Final = frozenset({Kind.SUSPEND, Kind.UNSUSPEND, Kind.TERMINATE})
-DOUBTFUL: Final = "blank-suspension"
-"""Code of the task for a suspension of which nobody knows whose it is."""
+NO_SYNC: Final = "not known yet: no sync has run"
 
 
 class Verdict(StrEnum):
@@ -91,7 +91,7 @@ class Check:
     text: str
     """How it stands."""
     todo: str = ""
-    """What to do where it does not hold."""
+    """What to do where it does not hold; where it holds, what is left for the day on which acting begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +330,7 @@ def _harms_the_paid_up(found: Difference) -> bool:
 
 def shadow_days(ports: Ports) -> int:
     """Count the house days in a row, up to today (or yesterday: today's sync may be to come), with a good sync."""
-    today = ports.today()
-    good = {d for d, runs in ports.journal.sync_days(today - timedelta(days=400)).items() if GOOD_RUNS & set(runs)}
+    today, good = ports.today(), _good_days(ports)
     day = today if today in good else today - timedelta(days=1)
     count = 0
     while day in good:
@@ -340,13 +339,19 @@ def shadow_days(ports: Ports) -> int:
     return count
 
 
+def _good_days(ports: Ports) -> set[date]:
+    since = ports.today() - timedelta(days=400)
+    return {day for day, runs in ports.journal.sync_days(since).items() if GOOD_RUNS & set(runs)}
+
+
 def _checks(
     ports: Ports, days: int, over: Mapping[date, tuple[str, ...]], harmed: Sequence[Difference]
 ) -> Iterator[Check]:
     yield _days_check(days)
     yield _complete_check(ports)
     yield _actors_check(ports)
-    yield _doubtful_check(ports)
+    synced = bool(_good_days(ports))
+    yield _doubtful_check(ports, synced=synced)
     yield _automation_check(ports)
     yield _limits_check(ports, over)
     yield _harm_check(harmed)
@@ -378,8 +383,11 @@ def _actors_check(ports: Ports) -> Check:
     return Check("second-actor", False, f"{count} by nobody we know within {QUIET_DAYS} days: {told(acts[-1])}", todo)
 
 
-def _doubtful_check(ports: Ports) -> Check:
+def _doubtful_check(ports: Ports, *, synced: bool) -> Check:
     tasks = [t for t in ports.journal.tasks() if t.code == DOUBTFUL]
+    if not tasks and not synced:
+        text = f"whose each suspension is, is {NO_SYNC}"
+        return Check("doubtful", False, text, "whmcs-bridge sync; adopt lists those that are doubtful")
     if not tasks:
         return Check("doubtful", True, "no suspension is left of which nobody knows whose it is")
     number = sum(t.size for t in tasks)
@@ -391,26 +399,40 @@ def _doubtful_check(ports: Ports) -> Check:
 
 
 def _automation_check(ports: Ports) -> Check:
-    kept = ports.journal.get(SETTINGS) or {}
-    values = {name: kept.get(name) for name in (SUSPENSION, TERMINATION)}
-    on = [name for name, value in values.items() if value is not None and _is_on(value)]
-    unknown = [name for name, value in values.items() if value is None]
-    if on:
-        text = f"WHMCS's own automation is on ({', '.join(on)}): it goes by due dates, whatever the rules say"
-        return Check("automation", False, text, "switch it off in System Settings > Automation Settings")
-    if not unknown:
-        return Check("automation", True, f"WHMCS's own {SUSPENSION} and {TERMINATION} are off")
+    """What ends a service cannot wait; what suspends is left to WHMCS until the day on which we act in its place."""
+    kept = ports.journal.get(SETTINGS)
+    if kept is None:
+        text = f"whether WHMCS's own automation is on is {NO_SYNC}"
+        return Check("automation", False, text, "whmcs-bridge sync; adopt asks WHMCS by itself")
     since = ports.today() - timedelta(days=QUIET_DAYS)
     acts = [a for a in ports.journal.foreign_acts(since) if a.actor is Actor.CRON]
-    if acts:
-        text = f"WHMCS does not tell whether {', '.join(unknown)} is on, and its cron acted: {told(acts[-1])}"
-        return Check("automation", False, text, "switch it off in System Settings > Automation Settings")
+    if _runs(TERMINATION, kept, acts, Kind.TERMINATE):
+        text = f"WHMCS's own {TERMINATION} {_how(TERMINATION, kept, acts, Kind.TERMINATE)}: it ends by due dates"
+        return Check("automation", False, text, f"switch it off today, in {MODULES}")
+    if _runs(SUSPENSION, kept, acts, Kind.SUSPEND):
+        text = f"WHMCS's own {SUSPENSION} {_how(SUSPENSION, kept, acts, Kind.SUSPEND)}"
+        if ports.settings.enforcing:
+            return Check("automation", False, f"{text}: it suspends by due dates", f"switch it off, in {MODULES}")
+        todo = f'on the day you set mode = "enforce": switch it off, in {MODULES}'
+        return Check("automation", True, f"{text}: until the bridge acts, it suspends in its place", todo)
+    unknown = [name for name in (SUSPENSION, TERMINATION) if kept.get(name) is None]
+    if not unknown:
+        return Check("automation", True, f"WHMCS's own {SUSPENSION} and {TERMINATION} are off")
     quiet = f"its cron has suspended and ended nothing for {QUIET_DAYS} days"
     return Check("automation", True, f"WHMCS does not tell whether {', '.join(unknown)} is on; {quiet}")
 
 
-def _is_on(value: str) -> bool:
-    return value.strip().casefold() in ("on", "1", "true", "yes")
+def _runs(name: str, kept: Mapping[str, str | None], acts: Iterable[ForeignAct], kind: Kind) -> bool:
+    """WHMCS says that it is on; where it does not say, its cron does it."""
+    value = kept.get(name)
+    return is_on(value) if value is not None else any(act.kind == kind for act in acts)
+
+
+def _how(name: str, kept: Mapping[str, str | None], acts: Sequence[ForeignAct], kind: Kind) -> str:
+    if kept.get(name) is not None:
+        return "is on"
+    last = next(act for act in reversed(acts) if act.kind == kind)
+    return f"is on, it seems (WHMCS does not tell, and its cron acted: {told(last)})"
 
 
 def _limits_check(ports: Ports, over: Mapping[date, tuple[str, ...]]) -> Check:
