@@ -1,15 +1,31 @@
-"""What a person does in WHMCS's admin area: let through, and kept, so that it can be told afterwards who did what."""
+"""What a person does in WHMCS's admin area: let through or refused, as the house wants it, and kept who did what."""
 
 from hooks.about import service_of, who
 from whmcs_bridge.bridge import Bridge
-from whmcs_bridge.hookpoints import HookEvent
+from whmcs_bridge.hookpoints import Answer, HookEvent
+from whmcs_bridge.jobs.ask import Verdict
+
+REFUSE = "refuse"
+"""[hooks] admin_clicks: the reason is shown where the person is."""
 
 
-def keep_act(event: HookEvent, bridge: Bridge, verdict: str) -> None:
+def persons_answer(event: HookEvent, bridge: Bridge, verdict: Verdict) -> Answer:
+    """Answer a person's click and keep it; refused only where the rules say no and the house wants it so."""
+    refused = (
+        bridge.settings.hooks.admin_clicks == REFUSE
+        and not verdict.allowed
+        and not verdict.advisory
+        and bridge.settings.enforcing
+    )
+    keep_act(event, bridge, verdict.why, refused=refused)
+    return Answer(True, verdict.why) if refused else Answer(False, "a person's act")
+
+
+def keep_act(event: HookEvent, bridge: Bridge, verdict: str, *, refused: bool = False) -> None:
     """Add the act to the service's evidence: what, who, when, and what the rules said about it."""
     service = service_of(event)
     if service is None:
         return
-    payload = {"kind": "person", "act": event.point, "by": who(event), "rules": verdict}
+    payload = {"kind": "person", "act": event.point, "by": who(event), "rules": verdict, "refused": refused}
     with bridge.journal.writer():
         bridge.journal.add_evidence(service, event.at, payload)

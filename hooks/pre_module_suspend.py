@@ -1,6 +1,6 @@
 """PreModuleSuspend: WHMCS's cron looks at dates, the bridge at debt."""
 
-from hooks.a_persons_act import keep_act
+from hooks.a_persons_act import keep_act, persons_answer
 from hooks.about import service_of
 from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
@@ -18,8 +18,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     if verdict.ours:
         return Answer(False, verdict.why, ours=True)
     if event.by_person:
-        keep_act(event, bridge, verdict.why)
-        return Answer(False, "a person's act")
+        return persons_answer(event, bridge, verdict)
     if not verdict.allowed and verdict.why.startswith("no debt"):
         text = f"WHMCS wanted to suspend service {service}, which owes nothing: its next due date lags behind"
         with bridge.journal.writer():

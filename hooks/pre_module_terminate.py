@@ -1,6 +1,6 @@
 """PreModuleTerminate: nothing ends before its stage, and whose account it was is kept before the module forgets it."""
 
-from hooks.a_persons_act import keep_act
+from hooks.a_persons_act import keep_act, persons_answer
 from hooks.about import service_of
 from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
@@ -22,9 +22,10 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     if verdict.ours:
         return Answer(False, verdict.why, ours=True)
     if event.by_person:
-        keep_act(event, bridge, verdict.why)
-        _capture(bridge, service)
-        return Answer(False, "a person's act")
+        answered = persons_answer(event, bridge, verdict)
+        if not answered.abort:
+            _capture(bridge, service)
+        return answered
     if verdict.allowed:
         _capture(bridge, service)
     return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from hooks.a_persons_act import keep_act
+from hooks.a_persons_act import keep_act, persons_answer
 from hooks.about import paying, service_of, who
 from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
@@ -10,9 +10,6 @@ from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.hookpoints import Answer, HookEvent
 from whmcs_bridge.policy.decision import Kind
-
-CLICK_LASTS_DAYS = 3
-"""A person's click is kept up so long: the next sync does not undo it, and it does not last for ever."""
 
 
 def handle(event: HookEvent, bridge: Bridge) -> Answer:
@@ -24,10 +21,10 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     if verdict.ours:
         return Answer(False, verdict.why, ours=True)
     if event.by_person:
-        keep_act(event, bridge, verdict.why)
-        if not verdict.allowed:
+        answered = persons_answer(event, bridge, verdict)
+        if not verdict.allowed and not answered.abort:
             _keep_up(event, bridge, service)
-        return Answer(False, "a person's act")
+        return answered
     return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
 
 
@@ -55,7 +52,7 @@ def _keep_up(event: HookEvent, bridge: Bridge, service: ServiceId) -> None:
         reason="unsuspended in WHMCS's admin area",
         made_on=day,
         since=day,
-        until=day + timedelta(days=CLICK_LASTS_DAYS),
+        until=day + timedelta(days=bridge.settings.hooks.click_release_days),
         client_id=book.client.id,
         service_id=service,
     )

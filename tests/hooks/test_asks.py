@@ -10,6 +10,7 @@ from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.hookpoints import Actor, HookEvent
+from whmcs_bridge.settings.model import HookSettings
 
 DAY_1, DAY_3, DAY_4 = date(2026, 3, 11), date(2026, 3, 13), date(2026, 3, 14)
 
@@ -85,6 +86,38 @@ def test_a_word_about_another_client_is_not_taken_for_this_ones() -> None:
 
 def telling(asked: HookEvent, told: Told) -> HookEvent:
     return replace(asked, told=told)
+
+
+@pytest.mark.parametrize("point", ["PreModuleUnsuspend", "PreModuleTerminate"])
+def test_a_house_may_refuse_its_people_what_the_rules_refuse(point: str) -> None:
+    with house(DAY_4) as stage:
+        ports = stage.bridge.ports
+        ports.settings = replace(ports.settings, hooks=HookSettings(admin_clicks="refuse"))
+        answer = ask(stage, module_event(stage, point, SITE, Actor.ADMIN))
+        assert answer.abort
+        assert answer.reason
+        assert stage.bridge.journal.records(kind=RecordKind.RELEASE) == []
+        (kept,) = [entry for entry in stage.bridge.journal.evidence(SITE) if entry.get("kind") == "person"]
+        assert (kept["act"], kept["refused"]) == (point, True)
+        ports.settings = replace(ports.settings, mode="shadow")
+        assert not ask(stage, module_event(stage, point, SITE, Actor.ADMIN)).abort
+
+
+def test_what_the_rules_allow_no_house_refuses_a_person() -> None:
+    with house(DAY_4) as stage:
+        ports = stage.bridge.ports
+        ports.settings = replace(ports.settings, hooks=HookSettings(admin_clicks="refuse"))
+        asked = module_event(stage, "PreModuleUnsuspend", SITE, Actor.ADMIN, paying=INVOICE)
+        assert not ask(stage, asked).abort
+
+
+def test_a_click_keeps_a_service_up_for_as_long_as_the_house_says() -> None:
+    with house(DAY_4) as stage:
+        ports = stage.bridge.ports
+        ports.settings = replace(ports.settings, hooks=HookSettings(click_release_days=10))
+        ask(stage, module_event(stage, "PreModuleUnsuspend", SITE, Actor.ADMIN))
+        (release,) = stage.bridge.journal.records(kind=RecordKind.RELEASE)
+        assert release.until == date(2026, 3, 24)
 
 
 def test_a_persons_unsuspension_is_a_release_of_three_days() -> None:

@@ -151,6 +151,9 @@ def _run(
             _remember(ports, memory, judged)
         elif judged.cases and not doubted:
             journal.save_cases(judged.cases)  # nothing but settled suspensions that are over
+        if reading.complete and not doubted:
+            # before the first step: our own suspensions pass WHMCS's hooks, and perhaps nobody is there to answer them
+            report.problems += _export(gate, ports.gate_file)
         if on_planned is not None:
             on_planned(plan)
         raised: list[Note] = []
@@ -165,7 +168,6 @@ def _run(
         journal.reconcile_tasks(notes, today, complete=reading.complete)
         if reading.complete:
             sanity.remember(ports, plan.stops)
-            report.problems += _export(gate, ports.gate_file)
         report.calls = ports.panel.calls()
         return report
     except WhmcsError as error:
