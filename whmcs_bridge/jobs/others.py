@@ -174,6 +174,12 @@ def _read_log(ports: Ports, since: datetime | None) -> Log:
     return log
 
 
+def log_says(ports: Ports, service: ServiceId, kind: Kind, since: datetime) -> bool:
+    """WHMCS's activity log has it that the module did this to the service since then; no log says nothing."""
+    lines = _read_log(ports, since).lines.get(service, [])
+    return any(line.kind == kind.value and not line.by_cron for line in lines)
+
+
 def _older(line: Line, floor: datetime | None) -> bool:
     return floor is not None and line.at is not None and line.at < floor
 

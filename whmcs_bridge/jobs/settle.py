@@ -14,6 +14,7 @@ from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.mails import Concern, compose, find_sent, pattern_of
 from whmcs_bridge.jobs.notices import remember_notice
+from whmcs_bridge.jobs.others import log_says
 from whmcs_bridge.jobs.owed import FOUND_OUT
 from whmcs_bridge.jobs.requests import forget_refused_end
 from whmcs_bridge.plan.model import Step
@@ -82,6 +83,8 @@ def _suspended(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
             memory.keep(
                 replace(case, opened_on=case.opened_on or step.date, suspended_on=step.date, last_act_on=step.date)
             )
+    elif found is not None and log_says(ports, step.service, Kind.SUSPEND, entry.begun_at):
+        return True, f"{found.status}, after WHMCS's log says that it was suspended: somebody has undone it"
     return done, f"{found.status if found else 'not listed'}"
 
 
