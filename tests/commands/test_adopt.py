@@ -84,10 +84,45 @@ def test_what_could_not_be_read_is_said_and_exits_1(town: Town) -> None:
     assert "could not read" in result.stderr
 
 
-def test_an_empty_mirror_offline_exits_1(town: Town) -> None:
-    result = town.run("adopt", "--offline")
+def test_an_empty_mirror_offline_exits_1_without_tables_of_nothing(town: Town) -> None:
+    for words in ((), ("--json",)):
+        result = town.run("adopt", "--offline", *words)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert "the mirror is empty" in error_of(result)
+
+
+NOTHING_READ = [Kind.CONNECTION_REFUSED, Kind.BAD_CREDENTIALS, Kind.MAINTENANCE]
+
+
+@pytest.mark.parametrize("kind", NOTHING_READ)
+def test_where_nothing_can_be_read_one_line_says_so_and_no_table_of_zeros(town: Town, kind: Kind) -> None:
+    town.faults(Fault("*", kind, count=0))
+    result = town.run("adopt")
     assert result.exit_code == 1
-    assert "the mirror is empty" in result.stderr
+    assert result.stdout == ""
+    assert error_of(result)
+    runs = town.json("journal", "--runs")
+    assert [(run["job"], run["outcome"]) for run in runs] == [("adopt", "failed")]
+
+
+@pytest.mark.parametrize("kind", NOTHING_READ)
+def test_a_look_that_read_nothing_leaves_the_last_good_reading_as_good_as_it_was(town: Town, kind: Kind) -> None:
+    town.run("adopt")
+    before = town.json("adopt", "--offline")
+    town.faults(Fault("*", kind, count=0))
+    said = error_of(town.run("adopt"))
+    assert kind is Kind.BAD_CREDENTIALS or "--offline" in said
+    after = town.json("adopt", "--offline")
+    assert after == before
+    assert after["complete"]
+
+
+def test_a_look_that_broke_off_in_the_middle_is_not_passed_off_as_whole(town: Town) -> None:
+    town.run("adopt")
+    town.faults(Fault("GetClientsProducts", Kind.CONNECTION_REFUSED, count=0))
+    town.run("adopt")
+    assert not town.json("adopt", "--offline")["complete"]
 
 
 def test_a_confirmed_suspension_is_released_by_the_next_sync(town: Town) -> None:

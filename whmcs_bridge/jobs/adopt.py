@@ -12,7 +12,7 @@ from whmcs_bridge.domain.case import Adoption
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
 from whmcs_bridge.domain.money import ZERO, Money
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.errors import WhmcsError
+from whmcs_bridge.errors import BridgeError, WhmcsError
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.findings import Classless, Coming, Down, Findings, Refusal, Subject, column_of
@@ -45,7 +45,8 @@ BILLING_WORDS = re.compile(
 def adopt(ports: Ports, *, offline: bool = False, days: int = AHEAD_DAYS) -> Findings:
     """Find out what there is and what the rules would make of it, and keep that in the journal.
 
-    `offline` reads nothing from WHMCS: the mirror must have been filled before. Raises Locked while a run is under way.
+    `offline` reads nothing from WHMCS: the mirror must have been filled before. Raises Locked while a run is under way,
+    BridgeError where there is nothing to look at: WHMCS gave nothing at all, or the mirror is empty.
     """
     with ports.journal.writer(), ports.one_day():
         journal, settings, today = ports.journal, ports.settings, ports.today()
@@ -54,6 +55,10 @@ def adopt(ports: Ports, *, offline: bool = False, days: int = AHEAD_DAYS) -> Fin
         try:
             memory = Memory(journal, today)
             reading = None if offline else _read(ports, memory)
+            nothing = _nothing(ports, reading)
+            if nothing:
+                summary = nothing
+                raise BridgeError(nothing)
             with without_collections():
                 findings = _look_around(ports, memory, reading, today + timedelta(days=days))
             findings.number = journal.add_adoption(
@@ -64,6 +69,17 @@ def adopt(ports: Ports, *, offline: bool = False, days: int = AHEAD_DAYS) -> Fin
             return findings
         finally:
             journal.end_run(run, ports.now(), outcome, summary)
+
+
+def _nothing(ports: Ports, reading: Reading | None) -> str:
+    """Say why there is nothing to look at; "" where there is. Old findings are not passed off as today's."""
+    info = ports.mirror.last()
+    if reading is None:
+        return "" if info is not None else "the mirror is empty: run it without --offline, or run a sync first"
+    if reading.answered:
+        return ""
+    old = f"; to look at what was read {info.at:%Y-%m-%d %H:%M}: --offline" if info is not None else ""
+    return f"WHMCS could not be read ({'; '.join(reading.problems)}){old}"
 
 
 def _summary(found: Findings) -> str:
@@ -82,6 +98,7 @@ def _read(ports: Ports, memory: Memory) -> Reading:
             ports.today(),
             ports.now(),
             held_down=held_down,
+            keep_empty=False,
             progress=lambda _what, rows: bar.advance(rows),
         )
 
@@ -90,8 +107,6 @@ def _look_around(ports: Ports, memory: Memory, reading: Reading | None, until: d
     policy, today, mirror = ports.settings.policy, ports.today(), ports.mirror
     info = mirror.last()
     problems = [*reading.problems, *reading.gaps] if reading is not None else list(info.problems if info else ())
-    if info is None:
-        problems.append("the mirror is empty: run it without --offline, or run a sync first")
     complete = reading.complete if reading is not None else info is not None and info.complete
     findings = Findings(
         today=today,

@@ -36,6 +36,8 @@ class Reading:
     """Single invoices that could not be read: nothing harmful follows for their clients, the others go on."""
     unreachable: bool = False
     """WHMCS did not answer at all: no further list was tried."""
+    answered: bool = False
+    """Some list was read: the mirror is not quite what it was."""
     rows: int = 0
     lines_read: int = 0
     history_rows: int = 0
@@ -65,12 +67,14 @@ def take_snapshot(
     at: datetime,
     *,
     held_down: Iterable[ClientId] = (),
+    keep_empty: bool = True,
     progress: Callable[[str, int], None] = lambda _what, _rows: None,
 ) -> Reading:
     """Read everything a decision may need. What cannot be read is named in `problems`; the snapshot is incomplete then.
 
     `held_down`: clients with a service that we keep suspended; their open invoices are read again once a house day,
-    because a partial payment need not change anything that a list shows.
+    because a partial payment need not change anything that a list shows. `keep_empty`: one that read nothing at all
+    counts too, as the newest, and incomplete; else the mirror stands as it stood, with what it says of itself.
     """
     reading = Reading(mirror.begin(at))
     number = reading.number
@@ -80,6 +84,7 @@ def take_snapshot(
             pages = sweep()
             for page in pages:
                 save(page)
+                reading.answered = True
                 reading.rows += len(page)
                 progress(what, len(page))
         except (DatabaseTrouble, Locked):
@@ -98,6 +103,7 @@ def take_snapshot(
             reading.failed(what, error)
             return
         save(rows)
+        reading.answered = True
         progress(what, len(rows))
 
     try:
@@ -120,11 +126,13 @@ def take_snapshot(
             wanted.extend(mirror.vanished_invoices(number))
         _read_lines(panel, mirror, reading, wanted, at, progress)
     except AccessRefused:
-        mirror.finish(number, at, False, reading.problems, today)
+        if reading.answered or keep_empty:
+            mirror.finish(number, at, False, reading.problems, today)
         raise
     except Away:
         pass
-    mirror.finish(number, at, reading.complete, reading.problems, today)
+    if reading.answered or keep_empty:
+        mirror.finish(number, at, reading.complete, reading.problems, today)
     return reading
 
 
