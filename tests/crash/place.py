@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from inspect import isfunction, unwrap
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,8 +29,10 @@ from requests.adapters import BaseAdapter
 from tests.house import NEVER_SLEEP, House, WorldClock, a_world, settings_of
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.journal import SqliteJournal
+from whmcs_bridge.mirror import SqliteMirror
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import AccountIdentity, BackupItem, JournalStep, StepState
+from whmcs_bridge.ports import AccountIdentity, BackupItem, Journal, JournalStep, Mirror, StepState
+from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.simulator.front import Front
 from whmcs_bridge.simulator.records import Client, Service
 from whmcs_bridge.simulator.state import World
@@ -55,6 +58,7 @@ CONFIG: Mapping[str, Any] = {
     "vip": {"group": "VIP", "min_tenure_months": 12, "exempt_max_days": 1},
 }
 PRELUDE_DAYS = 15
+SETTINGS = replace(settings_of(CONFIG), whmcs=replace(settings_of(CONFIG).whmcs, connections=1))
 
 
 class FolderStore:
@@ -160,6 +164,7 @@ class Place:
     base: Path
     seed: int
     world: World = field(init=False)
+    settings: Settings = SETTINGS
     trials: int = 0
     _wanted: dict[str, Any] | None = None
 
@@ -190,12 +195,29 @@ class Place:
         place.world = house.world
         return place
 
+    @classmethod
+    def furnished(
+        cls, base: Path, config: Mapping[str, Any], furnish: Callable[[House], None], *, shadow: bool = False
+    ) -> "Place":
+        """A house of one's own under these tables; it stops where `furnish` leaves it."""
+        settings = settings_of(config)
+        whmcs = replace(settings.whmcs, connections=1)
+        place = cls(base, 0, replace(settings, whmcs=whmcs, mode="shadow" if shadow else "enforce"))
+        home = base / "morning"
+        home.mkdir()
+        with House.of(config, world=a_world(), folder=home, stores=[FolderStore(home / "vault")]) as house:
+            house.bridge.journal._store.conn.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]
+            house.enforcing(not shadow)
+            furnish(house)
+        place.world = house.world
+        return place
+
     def trial(self) -> "Trial":
         """A fresh copy of the morning."""
         self.trials += 1
         folder = self.base / f"trial-{self.trials}"
         shutil.copytree(self.base / "morning", folder)
-        return Trial(folder, Front(deepcopy(self.world)))
+        return Trial(folder, Front(deepcopy(self.world)), self.settings)
 
     def undisturbed(self) -> dict[str, Any]:
         """The state after two syncs in which nobody died."""
@@ -238,6 +260,7 @@ class Trial:
 
     folder: Path
     front: Front
+    settings: Settings = SETTINGS
 
     @property
     def world(self) -> World:
@@ -255,7 +278,7 @@ class Trial:
         pid = os.fork()
         if pid == 0:
             here.close()
-            _child(there, self.folder, self.world, kill, marks, workers, act)
+            _child(there, self.folder, self.world, self.settings, kill, marks, workers, act)
         there.close()
         calls: list[str] = []
         with here:
@@ -373,21 +396,20 @@ class LineAdapter(BaseAdapter):
 
 # --- the child ----------------------------------------------------------------------------------------
 
-JOURNALED = frozenset(
-    {
-        *("begin_run", "end_run", "begin", "end", "save_plan", "save_cases", "save_membership", "reconcile_tasks"),
-        *("add_task", "drop_approval", "put", "add_evidence", "close_record"),
-    }
-)
-MIRRORED = frozenset(
-    {
-        *("begin", "finish", "save_groups", "save_products", "save_clients", "save_services", "save_addons"),
-        *("save_heads", "save_invoice", "save_book_live", "save_service_live", "save_client_group", "save_credit"),
-    }
-)
+
+def writing_methods(port: type, implementation: type) -> frozenset[str]:
+    """Methods of a port whose implementation opens a writing transaction: each is a boundary, none has to be listed."""
+    return frozenset(
+        name
+        for name, method in vars(port).items()
+        if isfunction(method)
+        and not name.startswith("_")
+        and "writing" in unwrap(getattr(implementation, name)).__code__.co_names
+    )
 
 
-SETTINGS = replace(settings_of(CONFIG), whmcs=replace(settings_of(CONFIG).whmcs, connections=1))
+JOURNALED = writing_methods(Journal, SqliteJournal)
+MIRRORED = writing_methods(Mirror, SqliteMirror)
 
 
 class Watched:
@@ -427,6 +449,7 @@ def _child(
     line: socket.socket,
     folder: Path,
     world: World,
+    given: Settings,
     kill: Kill,
     marks: Path,
     workers: int,
@@ -444,7 +467,7 @@ def _child(
 
     gc.disable()  # a collection would touch, and so copy, every page of the parent
     try:
-        settings = replace(SETTINGS, source=folder / "bridge.toml", folder=folder)
+        settings = replace(given, source=folder / "bridge.toml", folder=folder)
         bridge = open_bridge(
             settings,
             adapter=LineAdapter(line, crossed),

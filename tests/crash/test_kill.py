@@ -34,6 +34,21 @@ def kills_for(run: Run, chance: Random) -> list[Kill]:
     return around + [Kill("boundary", n) for n in picked]
 
 
+def some_kills(run: Run, chance: Random, count: int, writes: tuple[str, ...]) -> list[Kill]:
+    """Both sides of each call that begins so, at most half of `count`, and boundaries by chance; all in a soak."""
+    calls = [number for number, action in enumerate(run.calls, start=1) if writes and action.startswith(writes)]
+    around = [Kill(where, number) for where in ("call-lost", "answer-lost") for number in calls]
+    journal = [n for n, mark in enumerate(run.boundaries, start=1) if mark in _ABOUT_STEPS]
+    others = [n for n in range(1, len(run.boundaries) + 1) if n not in set(journal)]
+    if SOAK >= 3 and count > 1:
+        return around + [Kill("boundary", n) for n in journal + others]
+    around = chance.sample(around, min(count // 2, len(around)))
+    room = count - len(around)
+    few = min(room // 4, len(others))
+    picked = chance.sample(journal, min(room - few, len(journal))) + chance.sample(others, few)
+    return around + [Kill("boundary", n) for n in picked]
+
+
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """What is not as it would be if nobody had died, one line each."""
     lines: list[str] = []
