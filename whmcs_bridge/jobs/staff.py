@@ -21,8 +21,8 @@ REACHED: Final[Mapping[str, ServiceStatus]] = {
 
 
 def lag_note(text: str, client: ClientId | None, service: ServiceId) -> Note:
-    """A next due date that lies behind though nothing is owed: WHMCS's own cron would suspend by it."""
-    pile = "active services that were due and that no open invoice bills"
+    """A next due date that lies behind though nothing is overdue: WHMCS's own cron would suspend by it."""
+    pile = "active services that were due and that no overdue invoice bills"
     return Note("due-date-lag", text, "correct the next due date in WHMCS, or bill it", client, service, pile=pile)
 
 
@@ -47,7 +47,7 @@ def _missing(ports: Ports) -> Iterator[Note]:
 
 def _lagging(ports: Ports) -> Iterator[Note]:
     for client, service, due in ports.mirror.lagging(ports.today()):
-        yield lag_note(f"service {service} was due on {due}, and no open invoice bills it", client, service)
+        yield lag_note(f"service {service} was due on {due}, and no overdue invoice bills it", client, service)
 
 
 def _still_failing(ports: Ports) -> Iterator[Note]:

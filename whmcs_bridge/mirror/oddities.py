@@ -18,10 +18,11 @@ def lagging(conn: sqlite3.Connection, today: date) -> list[tuple[ClientId, Servi
             WHERE status='Active' AND missing=0 AND json_extract(body, '$.next_due') < ?
             AND CAST(json_extract(body, '$.amount') AS REAL) > 0
             AND NOT EXISTS (SELECT 1 FROM bills JOIN invoices ON invoices.id = bills.invoice_id
-                WHERE bills.addon=0 AND bills.relid=services.id AND invoices.status IN {OPEN})
+                WHERE bills.addon=0 AND bills.relid=services.id AND invoices.status IN {OPEN}
+                AND (invoices.due < ? OR invoices.status='Payment Pending'))
             AND NOT EXISTS (SELECT 1 FROM cancel_requests WHERE service_id=services.id)
             ORDER BY id""",
-        ((today - timedelta(days=LAG_DAYS)).isoformat(),),
+        ((today - timedelta(days=LAG_DAYS)).isoformat(), today.isoformat()),
     )
     return [(ClientId(client), ServiceId(service), date.fromisoformat(due)) for client, service, due in rows]
 
