@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 PACKAGES = ("whmcs_bridge", "hooks", "commands")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ZONES_OLD_AFTER_YEARS = 2
+NEVER = {
+    "suspend_after_days": ("nobody is suspended for debt", "who owes keeps the service, however much it is"),
+    "terminate_after_days": ("nothing is ended for debt", "who owes is suspended at most, however long it lasts"),
+    "delete_backups_after_days": ("no backup is deleted", "backups of ended services are kept for good"),
+}
+"""Setting that is never -> what that means, and what follows from it."""
+BECAUSE = {
+    "set": "it is set so there or in [defaults]",
+    "default": "the default: neither it nor [defaults] sets it",
+    "never suspended": "it follows from suspend_after_days, which is never",
+}
+"""Where a never comes from, as never_list names it -> the same for people."""
 
 
 def settings_and_rules(settings: Settings) -> Iterator[Finding]:
@@ -30,8 +42,9 @@ def settings_and_rules(settings: Settings) -> Iterator[Finding]:
         why = "it is allowed, but hardly meant"
         yield Finding("settings", Grade.WARN, warning, "see: whmcs-bridge policy check", why)
     for one in never_list(settings):
-        why = "nobody under this rule is ever taken so far, however much is owed"
-        yield Finding("never", Grade.INFO, f"{one.layer} {one.key} is never ({one.why})", "", why)
+        means, why = NEVER[one.key]
+        text = f"{one.layer}: {means}, because {one.key} is never ({BECAUSE[one.why]})"
+        yield Finding("never", Grade.INFO, text, f"if that is not meant, set {one.key} in {one.layer}", why)
 
 
 def credentials(settings: Settings) -> Iterator[Finding]:

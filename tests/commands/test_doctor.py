@@ -592,6 +592,22 @@ def test_what_is_set_to_never_is_a_note(town: Town) -> None:
     assert "delete_backups_after_days" in the(town, "info", "never", "is never")["text"]
 
 
+def test_a_never_says_which_setting_of_which_layer_and_what_it_means(town: Town) -> None:
+    rules = '[class.vps]\nproduct_types = ["server"]\nsuspend_after_days = "never"\n'
+    town.settle(more=rules)
+    said = [one for one in findings(town) if one["area"] == "never" and one["text"].startswith("[class.vps]")]
+    assert [one["text"] for one in said] == [
+        "[class.vps]: nobody is suspended for debt, because suspend_after_days is never "
+        "(it is set so there or in [defaults])",
+        "[class.vps]: nothing is ended for debt, because terminate_after_days is never "
+        "(the default: neither it nor [defaults] sets it)",
+        "[class.vps]: no backup is deleted, because delete_backups_after_days is never "
+        "(the default: neither it nor [defaults] sets it)",
+    ]
+    assert said[0]["why"] == "who owes keeps the service, however much it is"
+    assert said[0]["todo"] == "if that is not meant, set suspend_after_days in [class.vps]"
+
+
 def test_offline_asks_nobody(town: Town) -> None:
     town.faults(Fault("*", Kind.BAD_CREDENTIALS, count=0))
     assert not [one for one in findings(town, "--offline") if one["grade"] == "fail"]
