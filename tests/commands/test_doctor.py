@@ -55,7 +55,8 @@ def settle(town: Town) -> None:
     world.settings |= {"AutoCancellationRequests": "on", "ContinuousInvoiceGeneration": "on"}
     world.settings["lastDailyCronInvocationTime"] = f"{world.clock:%Y-%m-%d %H:%M:%S}"
     del world.groups[2]
-    town.house.a_debtor(overdue=-20)
+    _, service, _ = town.house.a_debtor(overdue=-20)
+    service.next_due = town.house.day(20)
     town.settle(mode="enforce")
 
 
