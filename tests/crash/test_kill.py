@@ -60,6 +60,8 @@ def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
             lines += [
                 f"{key}[{k}]: {one.get(k)} is not {other.get(k)}" for k in {*one, *other} if one.get(k) != other.get(k)
             ]
+        elif isinstance(other, str | bool | int):
+            lines.append(f"{key}: {one} is not {other}")
         else:
             lines += [f"{key}: {item} is too much" for item in one if item not in other]
             lines += [f"{key}: {item} is missing" for item in other if item not in one]
