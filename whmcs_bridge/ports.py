@@ -322,7 +322,7 @@ class Mirror(Protocol):
         ...
 
     def lagging(self, today: date) -> list[tuple[ClientId, ServiceId, date]]:
-        """Active services whose next due date lies behind and that no open invoice bills, with that date."""
+        """Active services whose next due date lies behind and that no overdue invoice bills, with that date."""
         ...
 
     def missing_services(self) -> list[tuple[ClientId, ServiceId]]:
@@ -739,7 +739,8 @@ class Journal(Protocol):
         limit: int = 200,
     ) -> list[dict[str, Any]]:
         """The newest lines of the export about a service or a client, newest first: steps, what others did, what people
-        recorded, approved and said, tasks. With a service, `client` is its owner."""
+        recorded, approved and said, tasks. With a service, `client` is its owner; with neither, what was done on these
+        days: runs, steps, what others did, approvals, what was confirmed."""
         ...
 
     def export(self, since: date | None = None, until: date | None = None) -> Iterator[dict[str, Any]]:
