@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from tests.bench import book, first_day, large, small, snapshot, year
+from tests.bench import asks, book, first_day, large, small, snapshot, year
 from tests.bench.model import Measure, table
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
     "snapshot_wall": snapshot.wall,
     "snapshot_memory": snapshot.memory,
     "plan_large": large.plan_large,
+    "ask_latency": asks.ask_latency,
     "journal_year": year.journal_year,
     "adopt_large": first_day.adopt_large,
     "book_100k": book.book_100k,

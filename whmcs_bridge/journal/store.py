@@ -50,6 +50,14 @@ class SqliteJournal:
     def writer(self, job: str = "", wait_seconds: float = PASSING_WAIT_SECONDS) -> AbstractContextManager[None]:
         return nullcontext() if self._lock is None else self._lock.hold(job, wait_seconds)
 
+    def moment(self) -> AbstractContextManager[object]:
+        return self._store.reading
+
+    def version(self) -> object:
+        with self._store.looking as conn:
+            # The first counts what others commit, the second what this connection does.
+            return conn.execute("PRAGMA data_version").fetchone()[0], conn.total_changes
+
     # --- runs and steps
 
     def begin_run(self, job: str, mode: str, today: date, at: datetime, policy_version: str) -> int:

@@ -12,6 +12,7 @@ from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, OddEvent
 from whmcs_bridge.hookpoints import Answer, Ask, HookEvent, Tell, default_answer
 from whmcs_bridge.ports import InboxEvent, Journal
+from whmcs_bridge.receiver.answering import Remembered, Write, answering
 from whmcs_bridge.receiver.events import Delivery, ReadFacts, client_in, event_of, oddity, read, service_in
 from whmcs_bridge.receiver.refusal import Refusal
 
@@ -53,6 +54,11 @@ class Desk:
     max_body_bytes: int = 64 * 1024
     on_tell: Callable[[], None] = lambda: None
     """Called when something new is in the inbox."""
+    put_off: Callable[[Write], object] = lambda write: write()
+    """Writes what can wait until WHMCS has its answer."""
+    remembered: Remembered = field(default_factory=Remembered)
+    pages: Bridge | None = None
+    """Fills parts of pages, apart from what answers: a page may read a lot."""
 
     @property
     def zone(self) -> tzinfo | None:
@@ -81,7 +87,8 @@ class Desk:
             raise Refusal(404, "unknown screen")
         delivery = self._read(point, body)
         try:
-            shown, outcome = screen(self._event(delivery), delivery.payload, self.bridge), "shown"
+            bridge = self.pages or self.bridge
+            shown, outcome = screen(self._event(delivery), delivery.payload, bridge), "shown"
         except Exception as error:
             shown, outcome = {}, _trouble(point, error)
         return Reply(OK, shown, outcome, time.perf_counter() - began)
@@ -136,7 +143,8 @@ class Desk:
             answer, outcome = default_answer(event), "default"
         else:
             try:
-                answer = handler.handle(event, self.bridge)
+                with answering(self.bridge, self.remembered, self.inbox or self.bridge.journal, self.put_off) as bridge:
+                    answer = handler.handle(event, bridge)
                 outcome = "ours" if answer.ours else "abort" if answer.abort else "allow"
             except Exception as error:
                 answer, outcome = default_answer(event), "default"

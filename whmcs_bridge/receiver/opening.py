@@ -54,6 +54,8 @@ class Receiver:
             screens or {},
             hooks.max_body_kib * KIB,
             self.worker.wake,
+            self.worker.write_later,
+            pages=work,
         )
         work.deliver = Desk(work, handlers).handle
         guard = Guard(secret, hooks.clock_tolerance_seconds, self._nonces, now)

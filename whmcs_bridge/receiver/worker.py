@@ -2,11 +2,13 @@
 
 import logging
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.errors import BridgeError, Locked
 from whmcs_bridge.jobs.inbox import Worked, work_portion
+from whmcs_bridge.receiver.answering import Write
 from whmcs_bridge.receiver.metrics import Metrics
 
 LOOK_SECONDS = 1.0
@@ -27,6 +29,7 @@ class Worker:
     _woken: threading.Event = field(default_factory=threading.Event)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _later: deque[Write] = field(default_factory=deque)
     _waiting: bool = False
     """It has said that another process holds the journal."""
 
@@ -37,6 +40,14 @@ class Worker:
     def wake(self) -> None:
         """Something new is in the inbox."""
         self._woken.set()
+
+    def write_later(self, write: Write) -> None:
+        """Write this as soon as may be; at once where nobody works."""
+        if self.working:
+            self._later.append(write)
+            self._woken.set()
+        else:
+            write()
 
     @property
     def working(self) -> bool:
@@ -53,11 +64,20 @@ class Worker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._woken.clear()
+            self._write()
             pause = self._turn()
             if pause is None:
                 self._woken.wait(LOOK_SECONDS)
             else:
                 self._stopping.wait(pause)
+        self._write()
+
+    def _write(self) -> None:
+        while self._later:
+            try:
+                self._later.popleft()()
+            except BridgeError as error:
+                log.error("task not written: %s", error)
 
     def _turn(self) -> float | None:
         """Work one portion off; return for how many seconds to leave off, None until woken."""
