@@ -74,3 +74,22 @@ def test_after_a_clock_that_was_wrong_a_final_warning_goes_out_once() -> None:
         house.next_day(40)
         assert service.status == "Terminated"
         assert len(house.mails(client, "Final warning")) == 1
+
+
+def test_under_a_clock_that_is_behind_only_who_owes_on_no_day_comes_back() -> None:
+    """Three days ago nothing was overdue yet: that releases nobody. A booked payment does, whatever the clock says."""
+    with House.of(WATCHED) as house:
+        clock = WrongClock(house.world)
+        house.bridge.ports.clock = clock
+        _, debtor, _ = house.a_debtor()
+        _, payer, paid = house.a_debtor()
+        house.next_day(4)
+        assert (debtor.status, payer.status) == ("Suspended", "Suspended")
+        house.pay(paid)
+        clock.days = -6
+        report = house.next_day()
+        assert (debtor.status, payer.status) == ("Suspended", "Active")
+        assert done(report) == ["unsuspend"]
+        clock.days = 0
+        house.next_day()
+        assert (debtor.status, payer.status) == ("Suspended", "Active")

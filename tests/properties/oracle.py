@@ -244,8 +244,6 @@ class Oracle:
         )
         if self.hides_debt() or self._released(service):
             return
-        if not self.on_one_day():
-            return  # a release waits for nothing, not even for the clock: what is not due yet there holds nobody down
         due = [
             i
             for i in self.debts(service)

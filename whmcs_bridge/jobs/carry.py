@@ -28,7 +28,7 @@ from whmcs_bridge.jobs.pause import held_up
 from whmcs_bridge.jobs.report import StepResult
 from whmcs_bridge.jobs.requests import forget_refused_end
 from whmcs_bridge.plan.model import Step
-from whmcs_bridge.policy import view_of
+from whmcs_bridge.policy import decide, view_of
 from whmcs_bridge.policy.cases import after_end, after_release, after_suspension
 from whmcs_bridge.policy.decision import HARMFUL_SET, Due, Kind, Note
 from whmcs_bridge.policy.stages import carries_our_reason, paid_for, reason_for
@@ -42,6 +42,7 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
         if step.kind is Kind.UNSUSPEND and not _somebody_paid(hand, now, step):
             now = _with_requests(hand, step)
         due = hand.still_due(step, now)
+        _owes_on_no_day(hand, step, now)
     except MovedOn as moved:
         return hand.finish(hand.begin(step), step, StepState.SKIPPED, str(moved))
     except (DatabaseTrouble, Locked):
@@ -83,6 +84,15 @@ def _before(step: Step, now: Now) -> str:
 def _somebody_paid(hand: Hand, now: Now, step: Step) -> bool:
     facts = now.facts.get(step.service) if step.service is not None else None
     return facts is not None and paid_for(view_of(facts, hand.ports.settings.policy, hand.ports.today())[0])
+
+
+def _owes_on_no_day(hand: Hand, step: Step, now: Now) -> None:
+    """Where our clock may be behind, nobody comes back only because the debt is not due yet by it; raises MovedOn."""
+    if step.kind is not Kind.UNSUSPEND or hand.perhaps is None or step.service is None:
+        return
+    decision = decide(now.facts[step.service], hand.ports.settings.policy, hand.perhaps)
+    if not any(due.kind is Kind.UNSUSPEND for due in decision.due):
+        raise MovedOn(f"our clock is in doubt, and if today were {hand.perhaps} something would be owed")
 
 
 def _with_requests(hand: Hand, step: Step) -> Now:

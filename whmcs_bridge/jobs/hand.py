@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
@@ -42,6 +43,8 @@ class Hand:
     """Ids of steps that a pause or midnight left to the next run."""
     complete: bool = True
     """The snapshot behind the plan was whole."""
+    perhaps: date | None = None
+    """While our clock is in doubt: the latest day that today may be."""
 
     def look(self, client: ClientId, *, credit: bool = False) -> Now:
         """Read the client live and judge it again; raises WhmcsError."""

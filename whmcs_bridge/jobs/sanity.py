@@ -86,6 +86,12 @@ def clock_in_doubt(ports: Ports, accepted: Collection[str] = ()) -> bool:
     return any(code in CLOCK and code not in accepted for code, _ in found)
 
 
+def latest_day(ports: Ports) -> date:
+    """The latest of the days that our clock, WHMCS's and the last run have named: ours may be behind."""
+    said = ((ports.journal.get(SEEN) or {}).get("day"), (ports.journal.get(PANEL) or {}).get("today"))
+    return max([ports.today(), *(date.fromisoformat(day) for day in said if day)])
+
+
 def _findings(ports: Ports, judged: "Judged") -> Iterator[tuple[str, str]]:
     yield from _about_the_house(ports)
     yield from _same_age(ports, judged)

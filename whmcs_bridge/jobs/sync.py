@@ -159,7 +159,9 @@ def _run(
         raised: list[Note] = []
         if enforcing and not reading.unreachable:
             sanity.announce(ports, plan.stops)
-            raised = _carry_out_all(ports, memory, report, plan, reviewed, complete=reading.complete)
+            perhaps = sanity.latest_day(ports) if doubted else None
+            hand = Hand(ports, memory, run, report.results, complete=reading.complete, perhaps=perhaps)
+            raised = _carry_out_all(hand, report, plan, reviewed)
         raised += undone_notes(report, raised)
         if not enforcing:
             raised += kept_down(plan)
@@ -291,18 +293,9 @@ class Breaker:
                 self.open = f"broke off: {sum(self._last)} of the last {len(self._last)} steps failed"
 
 
-def _carry_out_all(
-    ports: Ports,
-    memory: Memory,
-    report: RunReport,
-    plan: Plan,
-    reviewed: Reviewed | None,
-    *,
-    complete: bool,
-) -> list[Note]:
+def _carry_out_all(hand: Hand, report: RunReport, plan: Plan, reviewed: Reviewed | None) -> list[Note]:
     """Carry out the plan (or its reviewed part); return what staff should know of it."""
-    steps = plan.steps
-    hand = Hand(ports, memory, report.run, report.results, complete=complete)
+    steps, ports = plan.steps, hand.ports
     if reviewed is not None:
         report.gone = _no_longer_due(plan, reviewed)
     breaker = Breaker(ports.stopping)
