@@ -1,13 +1,16 @@
 """The demonstration: the same seed tells the same story, and what it leaves behind can be asked."""
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from commands import cli
 from whmcs_bridge.demo import CLAIMS
+from whmcs_bridge.demo.second_story import Scene
 
 PLAIN = ["demo", "--shadow-days", "0", "--clients", "40", "--days", "30", "--seed", "8", "--today", "2025-10-31"]
 MESSY = ["demo", "--shadow-days", "8", "--clients", "150", "--days", "5", "--seed", "8", "--today", "2025-10-31"]
@@ -78,7 +81,8 @@ def test_machines_get_a_day_a_line_and_the_summary_last() -> None:
     code, text = run(*PLAIN, "--json")
     assert code == 0
     lines = [json.loads(line) for line in text.splitlines()]
-    assert [line["date"] for line in lines[:-1]] == [f"2025-10-{day:02d}" for day in range(2, 32)]
+    lived = [line["date"] for line in lines[:-1] if line["act"] == 2]
+    assert lived == [f"2025-10-{day:02d}" for day in range(2, 32)]
     summary = lines[-1]["summary"]
     stages = summary["stages"]
     assert stages["suspended"] >= stages["came_back"] > 0
@@ -86,14 +90,31 @@ def test_machines_get_a_day_a_line_and_the_summary_last() -> None:
     assert summary["released_at_once"] > 0
     assert summary["recovered_after_suspension"]
     assert summary["first_act"] is None
+    assert set(summary["second_story"]) == {"two_invoices", "paid_up", "staffs_click"}
+
+
+def test_the_second_story_tells_what_was_refused_let_through_and_given_back(told: str) -> None:
+    _, _, second = told.partition("Second story: WHMCS asks before it acts")
+    text = " ".join(second.partition("Who went through which stages")[0].split())
+    for words in (
+        "pays invoice 1, 40.00 USD; invoice 2 stays open",
+        "wants to unsuspend two-invoices.example.com (service 1). The bridge refuses",
+        "It stays suspended.",
+        "is back in the moment of the payment",
+        "wants to suspend paid-up.example.com (service 2). The bridge refuses: no debt",
+        "on 10 mornings and was refused each time; staff has 1 task about it",
+        "recorded as a release of 3 days",
+        "one-click.example.com (service 3) is suspended by WHMCS's cron, and the bridge lets it",
+    ):
+        assert words in text
 
 
 def test_machines_get_both_acts_and_the_proof() -> None:
     code, text = run(*MESSY, "--json")
     assert code == 0
     *days, last = [json.loads(line) for line in text.splitlines()]
-    assert [day["date"] for day in days] == [f"2025-10-{day:02d}" for day in range(18, 32)]
-    assert [day["act"] for day in days] == [1] * 9 + [2] * 5
+    assert [day["date"] for day in days if day["act"] < 3] == [f"2025-10-{day:02d}" for day in range(18, 32)]
+    assert [day["act"] for day in days] == [1] * 9 + [2] * 5 + [3] * 11
     act, proof = last["summary"]["first_act"], last["summary"]["proof"]
     assert act["shadow_days"] == 8
     assert act["would_have"]["suspend"] > 0
@@ -108,6 +129,63 @@ def test_machines_get_both_acts_and_the_proof() -> None:
     assert proof["failed"] == {key: [] for key, _ in CLAIMS}
     assert proof["acts"]["suspend"] > 0
     assert proof["first_enforced_day"]["suspend"] == proof["first_enforced_day"]["end"] == 0
+
+
+@pytest.fixture(scope="module")
+def second() -> dict[str, Any]:
+    """The second story alone, for machines."""
+    scene = Scene(date(2025, 10, 31))
+    days = list(scene.play())
+    assert [day.day for day in days] == [date(2025, 10, 21) + timedelta(days=each) for each in range(11)]
+    assert not scene.story.troubles
+    return json.loads(json.dumps(scene.story.to_json()))  # type: ignore[no-any-return]
+
+
+def test_who_pays_one_of_two_invoices_stays_down_until_the_second(second: dict[str, Any]) -> None:
+    story = second["two_invoices"]
+    first, last = story["paid_at"]
+    asked = [(one["at"], one["by"], one["hook"], one["refused"]) for one in story["asked"]]
+    assert asked == [
+        (first, "payment", "PreModuleUnsuspend", True),
+        (last, "payment", "PreModuleUnsuspend", False),
+    ]
+    assert story["asked"][0]["reason"] == "invoice 2 is still open"
+    assert story["acts"] == [{"at": last, "act": "release", "by": "payment"}]
+
+
+def test_the_cron_never_gets_at_who_paid_and_staff_hears_of_it_once(second: dict[str, Any]) -> None:
+    story = second["paid_up"]
+    assert len({one["at"] for one in story["asked"]}) == 10
+    assert {(one["by"], one["hook"], one["refused"]) for one in story["asked"]} == {("cron", "PreModuleSuspend", True)}
+    assert all(one["reason"].startswith("no debt") for one in story["asked"])
+    assert story["acts"] == []
+    assert len(story["tasks"]) == 1
+
+
+def test_staffs_click_on_a_debtor_holds_for_three_days(second: dict[str, Any]) -> None:
+    story = second["staffs_click"]
+    assert [one["refused"] for one in story["asked"] if one["by"] == "admin"] == [False]
+    assert story["releases"] == [{"since": "2025-10-27", "until": "2025-10-30"}]
+    cron = [(one["at"][:10], one["refused"]) for one in story["asked"] if one["by"] == "cron"]
+    assert cron == [(f"2025-10-{day}", day < 31) for day in (28, 29, 30, 31)]
+    assert [(act["at"][:10], act["act"], act["by"]) for act in story["acts"]] == [
+        ("2025-10-23", "suspend", "api"),
+        ("2025-10-27", "release", "admin"),
+        ("2025-10-31", "suspend", "cron"),
+    ]
+
+
+@pytest.mark.parametrize("later", range(7))
+def test_the_second_story_is_the_same_on_whatever_day_it_ends(later: int) -> None:
+    scene = Scene(date(2026, 2, 25) + timedelta(days=later))
+    list(scene.play())
+    assert [(act, by) for _, act, by, _ in scene.story.acts] == [
+        ("suspend", "api"),
+        ("release", "admin"),
+        ("release", "payment"),
+        ("suspend", "cron"),
+    ]
+    assert len(scene.story.tasks) == 1
 
 
 def test_what_is_kept_can_be_asked_without_whmcs(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from whmcs_bridge.demo.company import LIVING, Company, demo_settings
 from whmcs_bridge.demo.first_act import Takeover
 from whmcs_bridge.demo.proof import CLAIMS, Proof, taken_down_by_staff
+from whmcs_bridge.demo.second_story import Scene, SecondStory
 from whmcs_bridge.demo.story import Day, FirstAct, Journey, Line, Summary, Teller
 from whmcs_bridge.simulator.seed import generate
 from whmcs_bridge.simulator.seed_messy import messy_book
@@ -38,7 +39,9 @@ def play(
         teller = Teller(company, Summary(len(world.clients), living, first, last, seed, proof, act))
         for number in range(days):
             yield teller.tell(company.live(first + number * ONE_DAY, proof.see))
-        yield teller.finish()
+        scene = Scene(last)
+        yield from scene.play()
+        yield teller.finish(scene.story)
 
 
-__all__ = ["CLAIMS", "Day", "FirstAct", "Journey", "Line", "Proof", "Summary", "play"]
+__all__ = ["CLAIMS", "Day", "FirstAct", "Journey", "Line", "Proof", "SecondStory", "Summary", "play"]

@@ -36,6 +36,18 @@ BACKUP_BYTES = 1_500_000_000
 LIVING = (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """WHMCS asked before it acted on a service, and what it was told."""
+
+    at: dt.datetime
+    point: str
+    actor: str
+    service: int
+    refused: bool
+    reason: str
+
+
 @dataclass(slots=True)
 class DayBook:
     """What one day left behind, raw."""
@@ -76,6 +88,8 @@ class Company:
         )
         self.world.hook_listener = self._hear
         self._told: list[tuple[Callable[[HookEvent, Bridge], None], HookEvent]] = []
+        self.asked: list[Asked] = []
+        """What others than the bridge itself wanted to do to services, oldest first."""
         self._rng = Random(f"days {seed}")
         self._paying = 0
         self.approving = approving
@@ -188,6 +202,9 @@ class Company:
         answer = default_answer(event)
         with suppress(BridgeError):
             answer = handler.handle(event, self.bridge)
+        if not answer.ours:
+            number = event.number("serviceid")
+            self.asked.append(Asked(self.world.clock, point, event.actor, number, answer.abort, answer.reason))
         return {ABORT_KEYS.get(point, "abortcmd"): True} if answer.abort else None
 
     def _facts(self, variables: Mapping[str, object]) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from html import unescape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whmcs_bridge.demo.company import OPERATOR, Company, DayBook
 from whmcs_bridge.demo.proof import Proof
@@ -14,6 +14,9 @@ from whmcs_bridge.domain.money import Money
 from whmcs_bridge.plan.render import days, totals
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import Actor, JournalStep, StepState
+
+if TYPE_CHECKING:
+    from whmcs_bridge.demo.second_story import SecondStory
 
 NAMED = 3
 """So many are named in a line; the others are counted."""
@@ -36,7 +39,7 @@ class Day:
     day: dt.date
     lines: tuple[Line, ...]
     act: int = 2
-    """1 is the first act, in shadow mode."""
+    """1 is the first act, in shadow mode; 3 the second story, in a small house of its own."""
 
 
 @dataclass(slots=True)
@@ -159,6 +162,7 @@ class Summary:
     proof: Proof
     """WHMCS's own tables on what the bridge did."""
     first_act: FirstAct | None = None
+    second_story: "SecondStory | None" = None
     journeys: dict[int, Journey] = field(default_factory=dict)
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, state) -> how many."""
@@ -236,6 +240,7 @@ class Summary:
             "suspended_without_debt": self.wrongly_suspended,
             "proof": self.proof.to_json(),
             "first_act": self.first_act.to_json() if self.first_act is not None else None,
+            "second_story": self.second_story.to_json() if self.second_story is not None else None,
             "withheld": [
                 {"kind": kind, "code": code, "services": len(found), "why": self.why[kind, code]}
                 for (kind, code), found in sorted(self.withheld.items())
@@ -279,8 +284,10 @@ class Teller:
         ]
         return Day(book.day, tuple(lines))
 
-    def finish(self) -> Summary:
-        """Return the summary, with the tasks that are open now."""
+    def finish(self, second: "SecondStory") -> Summary:
+        """Return the summary, with the tasks that are open now and what came of the second story."""
+        self.summary.second_story = second
+        self.summary.troubles += second.troubles
         self.summary.tasks = [task.text for task in self.company.bridge.journal.tasks()]
         return self.summary
 
