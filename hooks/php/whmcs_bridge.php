@@ -650,7 +650,10 @@ if (!defined('WHMCS')) {
         // The gate file may be a day old: who has paid since is not held to it.
         $paid = $owes($facts) === false;
         if ($point === 'PreModuleUnsuspend') {
-            $why = $paid ? '' : $listed('unsuspend_refused');
+            $why = $listed('unsuspend_never'); // not for debt: no payment changes that
+            if ($why === '' && !$paid) {
+                $why = $listed('unsuspend_refused');
+            }
             return $why === '' ? [false, 'the bridge is away; nothing open as far as is known'] : [true, $why];
         }
         if ($known['held'] !== '') {

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.house import HOSTING, House, client_id, service_id
+from whmcs_bridge.domain.case import Adoption
 from whmcs_bridge.jobs.gate import ALSO_DOWN
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.simulator.endings import request_cancellation
@@ -34,7 +35,8 @@ def test_it_answers_as_the_bridge_would_this_moment(tmp_path: Path) -> None:
         assert (gate["v"], gate["mode"], gate["held"], gate["only"]) == (1, "enforce", "", None)
         for service in house.world.services.values():
             number, asked = str(service.id), service_id(service)
-            assert (number not in gate["unsuspend_refused"]) is house.bridge.may(Kind.UNSUSPEND, asked).allowed
+            refused = number in gate["unsuspend_refused"] or number in gate["unsuspend_never"]
+            assert (not refused) is house.bridge.may(Kind.UNSUSPEND, asked).allowed
             assert (number in gate["terminate"]) is house.bridge.may(Kind.TERMINATE, asked).allowed
         assert gate["unsuspend_refused"][str(down.id)] in (ALSO_DOWN, "invoice 3 is still open")
         assert str(leaving.id) in gate["terminate"]
@@ -50,6 +52,17 @@ def test_a_service_that_is_due_today_may_go_down_whoever_asks_first(tmp_path: Pa
         gate = gate_of(house)
         assert gate["suspend"] == {str(service.id): "overdue by the house's rules"}
         assert gate["unsuspend_refused"] == {str(service.id): ALSO_DOWN}
+
+
+def test_what_no_payment_changes_is_listed_apart(tmp_path: Path) -> None:
+    """WHMCS's side lets whoever has paid since past the list of debtors, and past this one nobody."""
+    with House.of(folder=tmp_path) as house:
+        service = house.a_service(status="Suspended")
+        house.sync()
+        house.bridge.confirm_suspension(service_id(service), Adoption.STAFF, "ana")
+        house.sync()
+        assert list(gate_of(house)["unsuspend_never"]) == [str(service.id)]
+        assert gate_of(house)["unsuspend_refused"] == {}
 
 
 def test_products_without_a_class_are_nobodys_business(tmp_path: Path) -> None:

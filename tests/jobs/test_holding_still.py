@@ -7,7 +7,9 @@ from whmcs_bridge.backups.memory import MemoryStore
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.jobs.scope import WHY_OUTSIDE
 from whmcs_bridge.plan.model import Plan
+from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import BackupItem
+from whmcs_bridge.simulator.endings import request_cancellation
 
 VIP = {"class": {"hosting": HOSTING}, "vip": {"group": "VIP", "min_tenure_months": 0}}
 
@@ -181,3 +183,29 @@ def test_a_jump_in_new_debts_stops_the_run_however_many_old_ones_there_are() -> 
         assert "30 invoices became overdue since the last run" in stop.why
         assert "sanity:new-overdue" not in [s.code for s in house.sync(accept_sanity=["new-overdue"]).plan.stops]
         assert [s.code for s in house.next_day().plan.stops] == []
+
+
+def test_nothing_harmful_is_allowed_by_an_old_reading_of_a_client() -> None:
+    """Paid since the last sync of nine days ago, and nobody told us: the cron is refused, a release is not."""
+    with House.of() as house:
+        _, service, invoice = house.a_debtor(overdue=2)
+        house.sync()
+        house.world.hook_listener = None
+        house.pay(invoice)
+        house.pass_days(9)
+        for kind in (Kind.SUSPEND, Kind.TERMINATE):
+            refused = house.bridge.may(kind, service_id(service))
+            assert (refused.allowed, refused.why) == (False, "the client was last read 216 hours ago")
+        assert house.bridge.may(Kind.UNSUSPEND, service_id(service)).allowed
+
+
+def test_a_request_to_end_with_the_period_is_no_leave_to_end_before_it() -> None:
+    """WHMCS's own overdue termination would otherwise skip every stage for whoever has asked to leave some day."""
+    with House.of() as house:
+        _, service, _ = house.a_debtor()
+        request_cancellation(house.world, service, "End of Billing Period", "moving")
+        house.next_day(2)
+        assert not house.bridge.may(Kind.TERMINATE, service_id(service)).allowed
+        service.next_due = house.today
+        house.next_day()
+        assert house.bridge.may(Kind.TERMINATE, service_id(service)).allowed

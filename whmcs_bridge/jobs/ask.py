@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from whmcs_bridge.domain.case import Adoption
+from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import InvoiceId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.domain.told import Told
@@ -17,9 +18,11 @@ from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, View, decide, view_of
 from whmcs_bridge.policy.decision import HARMFUL_SET, Decision, Due, Kind
 from whmcs_bridge.policy.protections import hold
-from whmcs_bridge.policy.stages import is_ours
+from whmcs_bridge.policy.stages import is_ours, request_is_due
 from whmcs_bridge.ports import JournalStep, StepState
 
+STALE_AFTER = timedelta(hours=26)
+"""An older reading lets nothing harmful follow; a missed sync is noticed after the same time."""
 LONGEST_STEP = timedelta(minutes=10)
 """No module call is waited for longer; the read time-out of module actions is 180 s by default."""
 
@@ -65,7 +68,7 @@ def may(
         client = replace(facts.client, invoices=tuple(i for i in facts.client.invoices if i.id != paying))
         facts = replace(facts, client=client)
     outside = handed_back or not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
-    held = held_for_all(ports) if kind in HARMFUL_SET else ""
+    held = (held_for_all(ports) or _too_old(ports, facts)) if kind in HARMFUL_SET else ""
     if held:
         return Verdict(False, held, advisory=outside)
     policy, today = ports.settings.policy, ports.today()
@@ -81,6 +84,17 @@ def may(
     if kind is Kind.TERMINATE and told is not None and not verdict.allowed:
         verdict = _fixed_term(view, told) or verdict
     return replace(verdict, advisory=True) if outside else verdict
+
+
+def _too_old(ports: Ports, facts: ServiceFacts) -> str:
+    """Say that the client was last looked at too long ago for harm; "" where that is not so.
+
+    Whoever has paid since would go down by an answer that rests on it. What WHMCS told with its question is of now.
+    """
+    if facts.as_of is None:
+        return "the client was never read whole"
+    age = ports.now() - facts.as_of
+    return f"the client was last read {age.total_seconds() / 3600:.0f} hours ago" if age > STALE_AFTER else ""
 
 
 def held_for_all(ports: Ports) -> str:
@@ -126,8 +140,8 @@ def may_suspend(view: View, decision: Decision) -> Verdict:
 
 
 def may_terminate(view: View, decision: Decision) -> Verdict:
-    """What is due today, and what its client asked for, unless something holds it."""
-    if view.facts.cancel_request is not None:
+    """What is due today, and what its client asked for and whose day has come, unless something holds it."""
+    if request_is_due(view):
         held_up = hold(view, Due(Kind.TERMINATE, "a cancellation request", by_request=True))
         return Verdict(False, held_up.why) if held_up else Verdict(True, "a cancellation request")
     if any(d.kind is Kind.TERMINATE for d in decision.due):

@@ -30,6 +30,8 @@ class Gate:
         """Services that may be suspended today, with why; no others may."""
         self.refused: dict[int, str] = {}
         """Services that may not be unsuspended, with why; all others may."""
+        self.kept_down: dict[int, str] = {}
+        """Services that may not be unsuspended for another reason than debt: no payment changes that."""
         self.terminate: dict[int, str] = {}
         """Services that may be ended, with why; no others may."""
         self.free: set[int] = set()
@@ -76,7 +78,8 @@ class Gate:
             self.terminate[number] = ending.why
         release = may_unsuspend(view, decision)
         if not release.allowed:
-            self.refused[number] = release.why
+            owes = bool(decision.holding or decision.debts) and not view.case.settled_by
+            (self.refused if owes else self.kept_down)[number] = release.why
 
     def to_json(self) -> dict[str, Any]:
         """The file's content; fields are added, never renamed (docs/reference/receiver.md)."""
@@ -93,6 +96,7 @@ class Gate:
             "free_products": sorted(self.free),
             "suspend": _keyed(self.suspend),
             "unsuspend_refused": _keyed(self.refused),
+            "unsuspend_never": _keyed(self.kept_down),
             "terminate": _keyed(self.terminate),
         }
 
