@@ -22,10 +22,16 @@ def persons_answer(event: HookEvent, bridge: Bridge, verdict: Verdict) -> Answer
 
 
 def keep_act(event: HookEvent, bridge: Bridge, verdict: str, *, refused: bool = False) -> None:
-    """Add the act to the service's evidence: what, who, when, and what the rules said about it."""
+    """Add the act to the service's evidence, once: what, who, when, and what the rules said about it.
+
+    An answer that came too late for WHMCS brings the event back by way of the spool.
+    """
     service = service_of(event)
     if service is None:
         return
-    payload = {"kind": "person", "act": event.point, "by": who(event), "rules": verdict, "refused": refused}
+    at = event.at.isoformat()
+    if any((row.get("act"), row.get("at")) == (event.point, at) for row in bridge.journal.evidence(service)):
+        return
+    payload = {"kind": "person", "act": event.point, "at": at, "by": who(event), "rules": verdict, "refused": refused}
     with bridge.journal.writer():
         bridge.journal.add_evidence(service, event.at, payload)

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
-from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.errors import BridgeError, NotFound
 from whmcs_bridge.hookpoints import HookEvent
 
 
 def client_of(event: HookEvent, bridge: Bridge) -> ClientId | None:
     """Return the client, in this order: named, read by the shim, of the service, of the invoice (read live).
 
-    None where the event names nobody that we know: the sync makes it true.
+    None where the event names nobody that we know: the sync makes it true. Raises WhmcsError where WHMCS does not let
+    the invoice be read.
     """
     named = event.number("userid", "clientId", "client_id", "toUserID") or _fact(event.facts, "client")
     if named:
@@ -22,6 +23,8 @@ def client_of(event: HookEvent, bridge: Bridge) -> ClientId | None:
         return book.client.id
     invoice = invoice_of(event)
     for _, found in bridge.panel.invoices([invoice]) if invoice else ():
+        if isinstance(found, BridgeError) and not isinstance(found, NotFound):
+            raise found  # read again later: whose payment it is cannot be left open
         if not isinstance(found, BridgeError):
             return found.client_id
     return None

@@ -1,5 +1,6 @@
 """PreModuleUnsuspend: one paid invoice is not everything that is owed."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hooks.a_persons_act import keep_act, persons_answer
@@ -56,5 +57,8 @@ def _keep_up(event: HookEvent, bridge: Bridge, service: ServiceId) -> None:
         client_id=book.client.id,
         service_id=service,
     )
+    known = bridge.journal.records(client=book.client.id, kind=RecordKind.RELEASE)
+    if record in [replace(one, id=0) for one in known]:
+        return  # recorded when it was asked, and told again by way of the spool
     with bridge.journal.writer():
         bridge.journal.add_record(record)

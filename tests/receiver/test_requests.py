@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,6 +17,7 @@ from tests.receiver.office import NOW, SECRET, Office, body_of, event, hear_ever
 from whmcs_bridge.errors import DatabaseTrouble
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.receiver.signature import NONCE, SIGNATURE, TIMESTAMP, reply_signature, signed
+from whmcs_bridge.simulator.faults import Fault, Kind
 from whmcs_bridge.simulator.records import ServiceStatus
 
 PRIVATE = "ana@example.com"
@@ -209,6 +211,21 @@ def test_health_and_metrics_tell_numbers_and_no_names() -> None:
         said = here.http.get("/healthz").get_data(as_text=True)
         assert client.email not in said + text
         assert json.loads(said)["inbox"]["waiting"] == 1
+
+
+def test_a_payment_is_tried_again_while_whmcs_does_not_say_whose_it_is() -> None:
+    with office() as here:
+        _, service, invoice = here.suspended()
+        here.house.pay(invoice)
+        here.send(event("InvoicePaid", invoiceid=invoice.id))
+        here.house.faults(Fault("GetInvoice", Kind.HTTP_503, count=0))
+        here.work_off()
+        (entry,) = here.house.bridge.journal.events()
+        assert (entry.state, entry.tries) == ("waiting", 1)
+        here.house.faults()
+        here.house.world.clock += timedelta(seconds=2)
+        here.work_off()
+        assert service.status == ServiceStatus.ACTIVE
 
 
 # --- whatever comes ---------------------------------------------------------------------------------
