@@ -37,7 +37,7 @@ HARMFUL_SET = frozenset({*HARMFUL, Kind.SUSPEND_ADDON})
 HELD = (*HARMFUL, Kind.SUSPEND_ADDON, Kind.CANCEL_INVOICE, Kind.CLOSE_ADDON)
 """What a pause or a sanity stop holds: harm, and what follows an end and cannot simply be taken back."""
 LIFTING = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON})
-ALL_BUT_LIFTING = tuple(kind for kind in Kind if kind not in LIFTING)
+ALL_BUT_LIFTING = (*HARMFUL, *(kind for kind in Kind if kind not in LIFTING and kind not in HARMFUL))
 
 
 class Standing(StrEnum):
