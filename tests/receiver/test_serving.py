@@ -1,8 +1,10 @@
 """`serve` as it runs: in a process, behind a socket, ended by signals."""
 
+import os
 import random
 import signal
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -136,19 +138,41 @@ def deliver_all(here: Town, events: list[dict[str, object]], kills: int, seed: i
     return again
 
 
-def test_whenever_it_is_killed_every_event_is_there_once_and_every_client_is_right(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Storm:
+    """How much is sent, and how often the receiver is killed meanwhile."""
+
+    events: int
+    clients: int
+    kills: int
+
+
+STORMS = [
+    pytest.param(Storm(80, 8, 2), id="small"),
+    pytest.param(
+        Storm(10_000, 60, 20),
+        id="large",
+        marks=pytest.mark.skipif(not os.environ.get("WHMCS_BRIDGE_SOAK"), reason="minutes; set WHMCS_BRIDGE_SOAK"),
+    ),
+]
+
+
+@pytest.mark.parametrize("storm", STORMS)
+def test_whenever_it_is_killed_every_event_is_there_once_and_every_client_is_right(
+    tmp_path: Path, storm: Storm
+) -> None:
     with town(tmp_path) as here:
-        made = debtors(here, 8)
+        made = debtors(here, storm.clients)
         here.start()
         chance = random.Random(4)
-        paid = chance.sample(made, 5)
+        paid = chance.sample(made, storm.clients * 2 // 3)
         for _, invoice in paid:
             with here.whmcs.front.lock:
                 record_payment(here.world, invoice, mail=False)
         events = [event("InvoicePaid", invoiceid=invoice.id) for _, invoice in paid]
-        events += [event("ClientEdit", userid=chance.choice(made)[0].client) for _ in range(75)]
+        events += [event("ClientEdit", userid=chance.choice(made)[0].client) for _ in range(storm.events - len(paid))]
         chance.shuffle(events)
-        deliver_all(here, events, 2, seed=5)
+        deliver_all(here, events, storm.kills, seed=5)
         until(lambda: all(e.state is EventState.HANDLED for e in here.inbox()), "the end of all events")
         assert sorted(e.event_id for e in here.inbox()) == sorted(str(told["id"]) for told in events)
         up = {service.id for service, _ in paid}
