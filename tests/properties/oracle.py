@@ -173,6 +173,7 @@ class Oracle:
         elif action == "UpdateClient":
             client = world.clients[params.number("clientid")]
             assert client.group in (0, VIP_GROUP), f"client {client.id} was moved out of group {client.group}"
+            self.disturbed.update(world.services_by_client.get(client.id, ()))  # a courtesy may begin, or end
         elif action == "SendEmail":
             self._speaking = (len(world.emails), self._warns_of(params))
 
