@@ -662,7 +662,7 @@ class History(Oracle):
         """The findings of the first day, asked for on any day: nothing changes in WHMCS."""
         try:
             self.house.bridge.adopt()
-        except WhmcsError as error:
+        except BridgeError as error:  # refused by WHMCS, or nothing could be read at all
             return str(error)
         return "findings"
 
