@@ -118,17 +118,43 @@ if (!defined('WHMCS')) {
     $number = static function ($given, string $name): int {
         return is_array($given) && isset($given[$name]) && is_scalar($given[$name]) ? (int) $given[$name] : 0;
     };
-    // A module's error message may repeat the password or access hash that it was called with.
+    // A module's error message may repeat what it was called with, as it was or as it went over the line: passwords,
+    // access hashes, and whatever the host keeps in fields of its own, which may be called anything.
     $withoutSecrets = static function (string $text, array $vars): string {
-        $secrets = [];
-        array_walk_recursive($vars, static function ($value, $key) use (&$secrets): void {
+        $found = [];
+        array_walk_recursive($vars, static function ($value, $key) use (&$found): void {
             if (is_string($value) && preg_match('/pass|hash|secret|token|key/i', (string) $key)) {
-                $secrets[] = trim($value);
-                $secrets[] = html_entity_decode(trim($value), ENT_QUOTES);
+                $found[] = $value;
             }
         });
-        $long = array_filter($secrets, static function (string $secret): bool {
+        foreach (['customfields', 'configoptions'] as $own) {
+            $given = isset($vars['params'][$own]) ? (array) $vars['params'][$own] : [];
+            array_walk_recursive($given, static function ($value) use (&$found): void {
+                if (is_string($value)) {
+                    $found[] = $value;
+                }
+            });
+        }
+        $secrets = [];
+        foreach ($found as $value) {
+            foreach (array_unique([$value, html_entity_decode($value, ENT_QUOTES)]) as $one) {
+                foreach (array_merge([$one], preg_split('/\R/', $one)) as $part) {
+                    $part = trim($part);
+                    $secrets[] = $part;
+                    $secrets[] = htmlspecialchars($part, ENT_QUOTES);
+                    $secrets[] = urlencode($part);
+                    $secrets[] = rawurlencode($part);
+                    $secrets[] = rtrim(base64_encode($part), '=');
+                    $secrets[] = trim((string) json_encode($part), '"');
+                }
+            }
+        }
+        $long = array_filter(array_unique($secrets), static function (string $secret): bool {
             return strlen($secret) >= 4;
+        });
+        // The longest first: what is left of one that begins with another would still be told.
+        usort($long, static function (string $one, string $other): int {
+            return strlen($other) - strlen($one);
         });
         return str_replace($long, '***', $text);
     };
@@ -683,8 +709,7 @@ if (!defined('WHMCS')) {
 
     foreach ($asks as $point => $key) {
         add_hook($point, 1, $guarded(static function ($vars) use (
-            $point, $key, $event, $read, $encode, $call, $fallback, $spool, $deliver, $settings, $log, $keepNote,
-            $number
+            $point, $key, $event, $read, $encode, $call, $fallback, $spool, $settings, $log, $keepNote, $number
         ) {
             $vars = is_array($vars) ? $vars : [];
             $asked = $event($point, $vars);
@@ -703,7 +728,6 @@ if (!defined('WHMCS')) {
             if (is_array($reply) && isset($reply['abort']) && is_bool($reply['abort'])) {
                 $abort = $reply['abort'];
                 $why = isset($reply['reason']) && is_string($reply['reason']) ? $reply['reason'] : '';
-                $deliver(5, 1.0);
             } else {
                 list($abort, $why) = $fallback($asked, $facts);
                 $asked['answered'] = $abort ? 'abort' : 'allow';

@@ -106,3 +106,31 @@ def test_no_secret_ever_leaves(whmcs: Whmcs, receiver: Receiver) -> None:
     kept = json.dumps(whmcs.spool)
     assert len(whmcs.spool) > 20
     assert [secret for secret in SECRETS if secret in kept] == []
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "s3cr&t w0rd",
+        "s3cr%26t+w0rd",
+        "s3cr%26t%20w0rd",
+        "s3cr&amp;t w0rd",
+        "czNjciZ0IHcwcmQ=",
+        "MyOwnWord",
+        "hash-begins-here-AND-GOES-ON",
+    ],
+)
+def test_a_module_may_repeat_a_secret_in_any_dress(whmcs: Whmcs, receiver: Receiver, repeated: str) -> None:
+    """As it went over the line, as a field of the host's own, or as one that begins with another."""
+    params = {
+        "serviceid": 34,
+        "userid": 3,
+        "password": "s3cr&t w0rd",
+        "serverpassword": "hash-begins-here",
+        "serveraccesshash": "hash-begins-here-AND-GOES-ON",
+        "customfields": {"Senha": "MyOwnWord"},
+    }
+    given = {"params": params, "failureResponseMessage": f"refused: {repeated}"}
+    whmcs.page(("AfterModuleSuspendFailed", given))
+    (event,) = receiver.events()
+    assert event["vars"]["failureResponseMessage"].rstrip("=") == "refused: ***"

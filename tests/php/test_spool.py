@@ -4,6 +4,7 @@ import fcntl
 from pathlib import Path
 
 from tests.needs import needs
+from tests.php.calls import OWING, SUSPEND
 from tests.php.receiver import Receiver
 from tests.php.whmcs import Whmcs
 
@@ -35,6 +36,17 @@ def test_a_page_delivers_a_few_and_the_cron_the_rest(whmcs: Whmcs, receiver: Rec
     assert len(whmcs.spool) == 7
     whmcs.page(("AfterCronJob", {}))
     assert whmcs.spool == []
+
+
+def test_who_waits_for_an_answer_does_not_wait_for_the_spool(whmcs: Whmcs, receiver: Receiver) -> None:
+    """A question has its time-out, and nothing comes on top of it."""
+    receiver.answers["InvoicePaid"] = (503, {"error": "disk full"})
+    whmcs.page(("InvoicePaid", {"invoiceid": 1}))
+    receiver.answers.clear()
+    before = len(receiver.heard)
+    whmcs.page(SUSPEND, local=OWING)
+    assert len(receiver.heard) == before + 1
+    assert len(whmcs.spool) == 1
 
 
 def test_delivery_stops_at_the_first_silence_and_loses_nothing(whmcs: Whmcs, receiver: Receiver) -> None:
