@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from pytest_httpserver import HTTPServer
 
 from commands import cli
 from tests.receiver.office import SECRET, Office, body_of, event, office
@@ -181,6 +182,15 @@ def test_a_question_that_was_answered_without_us_is_kept_and_noted(tmp_path: Pat
         assert [e.state for e in here.house.bridge.journal.events()] == [EventState.HANDLED] * 2
         (record,) = here.house.bridge.journal.records()
         assert record.service_id == service.id
+
+
+def test_an_event_goes_only_by_an_answer_with_our_secret(tmp_path: Path, httpserver: HTTPServer) -> None:
+    """Somebody else listens at the address, and says that it has taken everything."""
+    httpserver.expect_request("/hooks/ClientEdit").respond_with_json({"accepted": True}, status=202)
+    spool = spooled(tmp_path, *tells(1))
+    drained = drain(spool, over_http(httpserver.url_for("/").rstrip("/"), SECRET))
+    assert (drained.delivered, drained.left) == (0, 1)
+    assert len(httpserver.log) == 1
 
 
 def test_drain_says_how_many_and_works_them_off(here: Town) -> None:

@@ -1,5 +1,6 @@
 """Deliver what the file in WHMCS could not: one file an event, oldest first, gone once it is taken."""
 
+import hmac
 import re
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from uuid import uuid4
 from whmcs_bridge.receiver.desk import ACCEPTED, OK, Desk
 from whmcs_bridge.receiver.events import read
 from whmcs_bridge.receiver.refusal import Refusal
-from whmcs_bridge.receiver.signature import signed
+from whmcs_bridge.receiver.signature import SIGNATURE, reply_signature, signed
 
 NAME: Final = re.compile(r"[0-9]+-[0-9a-f]{32}\.json")
 """How an event's file is named: milliseconds and its id. Whatever else lies in the folder is not ours to move."""
@@ -87,7 +88,8 @@ def over_http(url: str, secret: bytes) -> Deliver:
     session.trust_env = False  # no proxy from the environment: it is our own address
 
     def deliver(point: str, body: bytes) -> int:
-        headers = signed(secret, body, uuid4().hex, time.time())
+        nonce = uuid4().hex
+        headers = signed(secret, body, nonce, time.time())
         try:
             reply = session.post(
                 f"{url.rstrip('/')}/hooks/{point}",
@@ -98,6 +100,9 @@ def over_http(url: str, secret: bytes) -> Deliver:
             )
         except requests.RequestException:
             return 0
-        return reply.status_code
+        # somebody else may listen at that address: only an answer with our secret makes an event go
+        expected = reply_signature(secret, nonce, reply.status_code, reply.content)
+        given = reply.headers.get(SIGNATURE, "")
+        return reply.status_code if hmac.compare_digest(expected.encode(), given.encode()) else 0
 
     return deliver
