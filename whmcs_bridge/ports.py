@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -797,10 +797,6 @@ class Journal(Protocol):
         ...
 
     def inbox_depth(self) -> InboxDepth: ...
-    def use_nonce(self, nonce: str, at: datetime, keep: timedelta) -> bool:
-        """Remember a nonce, durably, for `keep`; False if it was used before."""
-        ...
-
     def get(self, key: str, default: Any = None) -> Any:
         """A small remembered value (JSON)."""
         ...

@@ -93,14 +93,6 @@ def test_events_outlive_the_process(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_nonce_is_used_once_as_long_as_its_time_would_be_accepted() -> None:
-    journal, keep = SqliteJournal(), timedelta(minutes=10)
-    assert journal.use_nonce("n", NOON, keep)
-    assert not journal.use_nonce("n", NOON + keep, keep)
-    assert journal.use_nonce("other", NOON, keep)
-    assert journal.use_nonce("n", NOON + keep + timedelta(seconds=1), keep)
-
-
 @given(st.lists(st.tuples(st.sampled_from(["come", "fail", "drop", "done"]), st.integers(0, 3)), max_size=25))
 def test_whatever_happens_a_client_is_never_served_out_of_order(acts: list[tuple[str, int]]) -> None:
     journal, came = SqliteJournal(), 0

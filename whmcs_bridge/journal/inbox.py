@@ -111,13 +111,6 @@ def depth(conn: sqlite3.Connection) -> InboxDepth:
     return InboxDepth(count, aside, datetime.fromisoformat(oldest) if oldest else None)
 
 
-def use_nonce(conn: sqlite3.Connection, nonce: str, at: datetime, keep: timedelta) -> bool:
-    """Remember a nonce; False if it was used before. Those older than `keep` are forgotten: their time is refused."""
-    conn.execute("DELETE FROM nonces WHERE used_at < ?", ((at - keep).timestamp(),))
-    made = conn.execute("INSERT OR IGNORE INTO nonces(nonce, used_at) VALUES(?,?)", (nonce, at.timestamp())).rowcount
-    return made == 1
-
-
 def _event(row: tuple[Any, ...]) -> InboxEvent:
     number, event_id, point, client, payload, received_at, state, tries, next_try_at, error = row
     return InboxEvent(

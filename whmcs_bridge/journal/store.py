@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -385,10 +385,6 @@ class SqliteJournal:
     def inbox_depth(self) -> InboxDepth:
         with self._store.looking as conn:
             return inbox.depth(conn)
-
-    def use_nonce(self, nonce: str, at: datetime, keep: timedelta) -> bool:
-        with self._store.writing as conn:
-            return inbox.use_nonce(conn, nonce, at, keep)
 
     def close(self) -> None:
         self._store.close()
