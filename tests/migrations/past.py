@@ -23,7 +23,7 @@ from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.mirror.schema import MIRROR
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.ports import Approval
+from whmcs_bridge.ports import Actor, Approval, ForeignAct, ShadowCase, ShadowStep
 from whmcs_bridge.simulator.faults import Fault, Kind
 from whmcs_bridge.simulator.records import CancelRequest
 from whmcs_bridge.storage import FileKind
@@ -54,6 +54,7 @@ BY_HAND: Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
             "INSERT INTO inbox VALUES(?,?,?,?,?,?,?,?,?,?,?)",
             (1, "e-1", "InvoicePaid", 1, '{"invoiceid":1}', "2025-03-28T09:00:00+00:00", "waiting", 0, None, None, ""),
         ),
+        ("INSERT INTO nonces VALUES(?,?)", ("n-1", 1743152400.0)),
     ),
     "mirror": (),
 }
@@ -127,6 +128,13 @@ def _speak(house: House) -> None:
     journal.set_task(journal.tasks()[-1].number, "done", house.today, "seen")
     journal.note_policy(house.bridge.settings.policy.version, "[policy]", house.today)
     journal.approve(Approval("terminate", ServiceId(6), "owner", house.today))
+    journal.comment_task(journal.tasks()[0].number, house.bridge.clock.now(), "owner", "I have called them")
+    journal.add_adoption(house.today, house.bridge.clock.now(), "owner", "p", {"findings": [{"service": 7}]})
+    journal.save_foreign_acts(
+        1, [ForeignAct(ServiceId(7), ClientId(7), "suspend", Actor.STAFF, house.today, "Active", "Suspended")]
+    )
+    step, case = journal.steps(limit=1)[0].step, journal.cases()[ServiceId(1)]
+    journal.save_shadow(1, [ShadowStep(step, "limit")], [ShadowCase(case, "Suspended", "Overdue")])
     for name, port in (("journal", journal), ("mirror", house.bridge.mirror)):
         with port._store.writing as conn:  # type: ignore[union-attr]
             for statement, row in BY_HAND[name]:
