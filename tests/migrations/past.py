@@ -54,7 +54,6 @@ BY_HAND: Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
             "INSERT INTO inbox VALUES(?,?,?,?,?,?,?,?,?,?,?)",
             (1, "e-1", "InvoicePaid", 1, '{"invoiceid":1}', "2025-03-28T09:00:00+00:00", "waiting", 0, None, None, ""),
         ),
-        ("INSERT INTO nonces VALUES(?,?)", ("n-1", 1743152400.0)),
     ),
     "mirror": (),
 }

@@ -26,6 +26,8 @@ from whmcs_bridge.storage import Store
 EARLIER = [(name, version) for name, kind in KINDS.items() for version in range(1, kind.version)]
 EACH = pytest.mark.parametrize(("name", "version"), EARLIER, ids=[f"{name}-{version}" for name, version in EARLIER])
 DAYS_AFTER = 16
+DROPPED = frozenset({("journal", "nonces")})
+"""Tables that a later shape has not any more: nothing ever wrote to them."""
 SOAK = int(os.environ.get("WHMCS_BRIDGE_SOAK", "1"))
 
 BODIES: Mapping[tuple[str, str], type] = {
@@ -95,6 +97,9 @@ def test_a_file_of_an_earlier_version_opens_and_keeps_every_value(name: str, ver
         Store(KINDS[name], old).close()
     after = rows_of(old)
     for table, rows in before.items():
+        if (name, table) in DROPPED:
+            assert table not in after
+            continue
         kept = after[table]
         assert len(kept) == len(rows), table
         assert [line for n, row in enumerate(rows) for line in lost(row, kept[n], f"{table}[{n}]")] == []
@@ -200,6 +205,7 @@ def test_a_migration_that_was_killed_is_done_by_the_next_opening(name: str, vers
         Store(KINDS[name], path).close()
         assert shape_of(path) == wanted
         after = rows_of(path)
-        assert {table: len(after[table]) for table in before} == {table: len(before[table]) for table in before}
+        kept = {table: rows for table, rows in before.items() if (name, table) not in DROPPED}
+        assert {table: len(after[table]) for table in kept} == {table: len(rows) for table, rows in kept.items()}
         deadly += 1 if SOAK > 1 else 2
     assert deadly > 10
