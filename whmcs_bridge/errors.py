@@ -111,6 +111,34 @@ class DatabaseTrouble(BridgeError):
     """A database file is foreign, newer, damaged, read-only, on a network, or the disk is full."""
 
 
+class StoreTrouble(BridgeError):
+    """A backup store or panel did not do what was asked; nothing may be concluded from its silence."""
+
+
+class StoreUnreachable(StoreTrouble):
+    """It is away, or the line broke."""
+
+
+class StoreAuthFailed(StoreTrouble):
+    """It does not take our credentials, or its key or certificate is not the one we know."""
+
+
+class ViewIncomplete(StoreTrouble):
+    """It shows less than it holds, or we cannot tell: no partial list is ever taken for a whole one."""
+
+
+class StoreRateLimited(StoreTrouble):
+    """Too many requests; `retry_after` in seconds where it says."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StoreUnsupported(StoreTrouble):
+    """This kind of store cannot do that, or it is not proved on a real one that it does."""
+
+
 class OddEvent(BridgeError):
     """An event of WHMCS's hooks lacks what it has to name: no later try will help."""
 

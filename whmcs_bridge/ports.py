@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, LivingAccount, Probe, Receipt
 from whmcs_bridge.domain.book import (
     ActivityEntry,
     Addon,
@@ -853,45 +854,76 @@ class Journal(Protocol):
 # --- backups ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BackupItem:
-    """One deletable unit; the locator is the store's own."""
-
-    store: str
-    locator: str
-    size: int | None = None
-    at: datetime | None = None
-    owner_hint: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountIdentity:
-    """Whose backups: frozen before the service ends, because modules erase it."""
-
-    service: ServiceId
-    client: ClientId
-    server: int
-    username: str
-    domain: str
-    since: date | None
-    until: date | None
-    proofs: Mapping[str, str] = field(default_factory=dict)
-
-
 class BackupStore(Protocol):
-    """A place that holds backups. A delete's answer is never evidence: only a fresh, complete listing is."""
+    """A place that holds backups. Drivers never decide, and a delete's answer is never evidence.
+
+    Reads and writes raise StoreTrouble and its kinds. Only reads are repeated by a driver, and deletions that are bound
+    to an immutable id.
+    """
 
     @property
     def name(self) -> str: ...
-    def items(self) -> Sequence[BackupItem]:
-        """Everything in scope, unfiltered and complete; raises rather than leaving something out."""
+    @property
+    def kind(self) -> str:
+        """Name of the driver."""
         ...
 
-    def is_mine(self, item: BackupItem, account: AccountIdentity) -> bool:
-        """Pure: the item provably belongs to this account, and to no other."""
+    @property
+    def root(self) -> str:
+        """Where it begins, for people and evidence: a path, bucket and prefix, repository; without secrets."""
         ...
 
-    def delete(self, item: BackupItem) -> None: ...
+    @property
+    def caps(self) -> Capabilities: ...
+    def serves(self, server: int) -> bool:
+        """Backups of accounts on this WHMCS server may lie here."""
+        ...
+
+    def probe(self) -> Probe:
+        """Look whether the store is there, its view complete, its clock right, a backup at work."""
+        ...
+
+    def items(self) -> Iterable[BackupItem]:
+        """Everything in scope: unfiltered, all pages, all versions, quarantine too. Raises rather than leaving out."""
+        ...
+
+    def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
+        """Pure: whose the item is, by what it shows itself."""
+        ...
+
+    def quarantine(self, item: BackupItem, plan: str) -> Receipt:
+        """Move one item aside, if it is still the one that was listed; its receipt holds the item as it lies there."""
+        ...
+
+    def delete(self, item: BackupItem) -> Receipt:
+        """Delete exactly this one, if it is still the one that was listed."""
+        ...
+
+    def poll(self, receipt: Receipt) -> Receipt:
+        """What has become of work that the store had only accepted."""
+        ...
+
+    def residue(self, account: AccountIdentity) -> Iterable[BackupItem]:
+        """What belongs to the account beside its backups: logs, index lines, notes, part uploads."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class AccountPanel(Protocol):
+    """A hosting panel: who lives there now. Reads raise StoreTrouble."""
+
+    @property
+    def name(self) -> str: ...
+    def serves(self, server: int) -> bool:
+        """It is the panel of this WHMCS server."""
+        ...
+
+    def living(self) -> Mapping[str, LivingAccount]:
+        """Every account that lives now, by name; complete, or it raises."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Clock(Protocol):

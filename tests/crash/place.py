@@ -27,11 +27,13 @@ import requests
 from requests.adapters import BaseAdapter
 
 from tests.house import NEVER_SLEEP, House, WorldClock, a_world, settings_of
+from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, Outcome, Receipt, Verdict
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.mirror import SqliteMirror
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import AccountIdentity, BackupItem, Journal, JournalStep, Mirror, StepState
+from whmcs_bridge.ports import Journal, JournalStep, Mirror, StepState
 from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.simulator.front import Front
 from whmcs_bridge.simulator.records import Client, Service
@@ -61,10 +63,13 @@ PRELUDE_DAYS = 15
 SETTINGS = replace(settings_of(CONFIG), whmcs=replace(settings_of(CONFIG).whmcs, connections=1))
 
 
-class FolderStore:
+class FolderStore(SimpleStore):
     """Backups as files `<service>-<name>` in a folder: what is deleted stays deleted, whoever dies."""
 
+    kind = "folder"
+
     def __init__(self, folder: Path) -> None:
+        super().__init__("vault", root=str(folder))
         self.folder = folder
         folder.mkdir(exist_ok=True)
 
@@ -75,11 +80,13 @@ class FolderStore:
     def items(self) -> Sequence[BackupItem]:
         return [BackupItem(self.name, path.name) for path in sorted(self.folder.iterdir())]
 
-    def is_mine(self, item: BackupItem, account: AccountIdentity) -> bool:
-        return item.locator.split("-", 1)[0] == str(int(account.service))
+    def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
+        mine = item.locator.split("-", 1)[0] == str(int(account.service))
+        return Claim(Verdict.MINE, ("name", "its service")) if mine else Claim(Verdict.NOT_MINE)
 
-    def delete(self, item: BackupItem) -> None:
+    def delete(self, item: BackupItem) -> Receipt:
         (self.folder / item.locator).unlink(missing_ok=True)
+        return Receipt(Outcome.DELETED)
 
 
 # --- a day on which everything is due -------------------------------------------------------------
@@ -439,10 +446,11 @@ class WatchedStore(FolderStore):
         super().__init__(folder)
         self._crossed = crossed
 
-    def delete(self, item: BackupItem) -> None:
+    def delete(self, item: BackupItem) -> Receipt:
         self._crossed("before:store.delete")
-        super().delete(item)
+        receipt = super().delete(item)
         self._crossed("after:store.delete")
+        return receipt
 
 
 def _child(

@@ -14,9 +14,10 @@ from tests.crash.place import SETTINGS, FolderStore, Place, Trial
 from tests.crash.power import Disk, Fate, Mark, forgetful
 from tests.house import NEVER_SLEEP, WorldClock
 from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.backups import BackupItem, Receipt
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import BackupItem, Journal
+from whmcs_bridge.ports import Journal
 from whmcs_bridge.simulator.actions.base import Params
 from whmcs_bridge.simulator.adapter import SimulatorAdapter
 from whmcs_bridge.simulator.front import Front
@@ -92,9 +93,10 @@ class WatchedVault(FolderStore):
         super().__init__(folder)
         self._deleted = deleted
 
-    def delete(self, item: BackupItem) -> None:
-        super().delete(item)
+    def delete(self, item: BackupItem) -> Receipt:
+        receipt = super().delete(item)
         self._deleted()
+        return receipt
 
 
 def belongs(call: Sent, step: Step) -> bool:

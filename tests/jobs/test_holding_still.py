@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from tests.house import HOSTING, WARNED, House, client_id, done, service_id
 from whmcs_bridge.backups.memory import MemoryStore
+from whmcs_bridge.domain.backups import BackupItem
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.jobs.scope import WHY_OUTSIDE
 from whmcs_bridge.plan.model import Plan
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import BackupItem
 from whmcs_bridge.simulator.endings import request_cancellation
 
 VIP = {"class": {"hosting": HOSTING}, "vip": {"group": "VIP", "min_tenure_months": 0}}

@@ -6,10 +6,11 @@ import pytest
 
 from tests.house import HOSTING, House, done, results, service_id, the_result
 from whmcs_bridge.backups.memory import MemoryStore
+from whmcs_bridge.domain.backups import BackupItem, Outcome, Receipt
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import UnknownId, UsageProblem
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import BackupItem, StepState
+from whmcs_bridge.ports import StepState
 from whmcs_bridge.simulator import modules
 from whmcs_bridge.simulator.records import Actor, ServiceStatus
 
@@ -300,8 +301,8 @@ def test_backups_of_a_service_whose_account_lives_on_elsewhere_stay() -> None:
 class Sticky(MemoryStore):
     """A store that says it deleted, and did not."""
 
-    def delete(self, item: BackupItem) -> None:
-        return None
+    def delete(self, item: BackupItem) -> Receipt:
+        return Receipt(Outcome.DELETED)
 
 
 def test_a_deletion_that_left_something_is_not_done() -> None:

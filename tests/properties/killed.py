@@ -16,9 +16,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tests.crash.place import JOURNALED, MIRRORED, Watched
+from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.memory import MemoryStore
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, Receipt
 from whmcs_bridge.errors import WhmcsError
-from whmcs_bridge.ports import AccountIdentity, BackupItem
 from whmcs_bridge.simulator.adapter import SimulatorAdapter
 from whmcs_bridge.simulator.front import PATH, Answer, Front
 
@@ -56,24 +57,25 @@ class LineFront:
         return answer
 
 
-class LineStore:
+class LineStore(SimpleStore):
     """The child's backup store; only deletions change anything, and the parent carries them out."""
 
     def __init__(self, line: Connection, store: MemoryStore) -> None:
+        super().__init__(store.name, root=store.root)
         self._line, self._store = line, store
-        self.name = store.name
 
     def items(self) -> Sequence[BackupItem]:
         self._line.send(("items", ()))
         found: Sequence[BackupItem] = self._line.recv()
         return found
 
-    def is_mine(self, item: BackupItem, account: AccountIdentity) -> bool:
-        return self._store.is_mine(item, account)
+    def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
+        return self._store.claim(item, account)
 
-    def delete(self, item: BackupItem) -> None:
+    def delete(self, item: BackupItem) -> Receipt:
         self._line.send(("delete", (item,)))
-        self._line.recv()
+        receipt: Receipt = self._line.recv()
+        return receipt
 
 
 def sync_and_die(

@@ -13,11 +13,12 @@ from typing import Any
 
 from tests.house import House
 from tests.properties.houses import EXEMPT_GROUP, HOUSES, VIP_GROUP
+from whmcs_bridge.domain.backups import BackupItem
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.plan.model import Step
-from whmcs_bridge.ports import BackupItem, StepState, Task
+from whmcs_bridge.ports import StepState, Task
 from whmcs_bridge.simulator.actions.base import Params
 from whmcs_bridge.simulator.records import Actor, Email, Invoice, InvoiceLine, Service, ServiceStatus
 from whmcs_bridge.simulator.state import SimEvent

@@ -3,27 +3,26 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from whmcs_bridge.backups.base import SimpleStore
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, Outcome, Receipt, Verdict
 from whmcs_bridge.domain.ids import ServiceId
-from whmcs_bridge.ports import AccountIdentity, BackupItem
 
 Deleted = Callable[[BackupItem, ServiceId], None]
 
 
-class MemoryStore:
+class MemoryStore(SimpleStore):
     """Items by locator, with their owner; `on_delete` hears of every deletion."""
 
+    kind = "memory"
+
     def __init__(self, name: str, on_delete: Deleted | None = None) -> None:
-        self._name = name
+        super().__init__(name, root="memory")
         self._items: dict[str, tuple[BackupItem, ServiceId]] = {}
         self._on_delete = on_delete
 
-    @property
-    def name(self) -> str:
-        return self._name
-
     def put(self, service: ServiceId, name: str, *, size: int | None = None, at: datetime | None = None) -> BackupItem:
         """Store an item of a service; one of the same name is replaced."""
-        item = BackupItem(self._name, f"{service}/{name}", size, at, owner_hint=str(service))
+        item = BackupItem(self.name, f"{service}/{name}", size, at, owner_hint=str(service))
         self._items[item.locator] = (item, service)
         return item
 
@@ -31,16 +30,21 @@ class MemoryStore:
         """Everything, in the order in which it came."""
         return [item for item, _ in self._items.values()]
 
-    def is_mine(self, item: BackupItem, account: AccountIdentity) -> bool:
+    def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
         """The owner was recorded when the item was stored: nothing has to be guessed from a name."""
         found = self._items.get(item.locator)
-        return found is not None and found[0] == item and found[1] == account.service
+        if found is not None and found[0] == item and found[1] == account.service:
+            return Claim(Verdict.MINE, ("recorded owner", "recorded when it was stored"))
+        return Claim(Verdict.NOT_MINE)
 
-    def delete(self, item: BackupItem) -> None:
+    def delete(self, item: BackupItem) -> Receipt:
         """Remove one item; one that is gone already is no error."""
         found = self._items.pop(item.locator, None)
-        if found is not None and self._on_delete is not None:
+        if found is None:
+            return Receipt(Outcome.GONE_BEFORE)
+        if self._on_delete is not None:
             self._on_delete(*found)
+        return Receipt(Outcome.DELETED)
 
     def count(self, service: ServiceId) -> int:
         """How many items of a service are left."""

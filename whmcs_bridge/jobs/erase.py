@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Verdict
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import BridgeError, MovedOn
@@ -11,7 +12,7 @@ from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.pause import held_up
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.ports import AccountIdentity, BackupItem, BackupStore
+from whmcs_bridge.ports import BackupStore
 
 IDENTITY = "identity"
 DELETION = "deletion"
@@ -104,7 +105,7 @@ def _living_twin(ports: Ports, facts: ServiceFacts, account: AccountIdentity) ->
 
 def _delete_in(ports: Ports, store: BackupStore, account: AccountIdentity, step: Step) -> str:
     before = list(store.items())
-    mine = [item for item in before if store.is_mine(item, account)]
+    mine = [item for item in before if store.claim(item, account).verdict is Verdict.MINE]
     done: list[BackupItem] = []
     for item in mine:
         if held_up(ports, step):  # a pause stops a deletion between two items

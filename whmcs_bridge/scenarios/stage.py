@@ -13,12 +13,13 @@ from hooks import HANDLERS
 from hooks.looking_again import look_again
 from whmcs_bridge.backups.memory import MemoryStore
 from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.backups import BackupItem
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import Record, RecordState
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.hookpoints import Answer, Ask, HookEvent, Tell, default_answer
 from whmcs_bridge.plan.model import Plan
-from whmcs_bridge.ports import BackupItem, BackupStore
+from whmcs_bridge.ports import BackupStore
 from whmcs_bridge.scenarios import actions
 from whmcs_bridge.scenarios.actions import Action
 from whmcs_bridge.scenarios.events import Impossible

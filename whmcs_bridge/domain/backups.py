@@ -1,0 +1,156 @@
+"""What backups are to us: items in stores, whose they are, and what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+
+
+class Verdict(StrEnum):
+    """Whose an item is, as far as the item itself tells."""
+
+    MINE = "mine"
+    NOT_MINE = "not mine"
+    AMBIGUOUS = "ambiguous"
+    """It may be this account's or somebody else's: never deleted by itself."""
+    SHARED = "shared"
+    """It holds more than this account: never deleted."""
+
+
+class Outcome(StrEnum):
+    """What one request to a store came to. None of them is evidence: only a fresh, complete listing is."""
+
+    DELETED = "deleted"
+    ACCEPTED = "accepted"
+    """The store works on it: `poll` tells."""
+    QUARANTINED = "quarantined"
+    GONE_BEFORE = "gone before"
+    LOCKED = "locked"
+    """A lock or legal hold of the store keeps it, until its end."""
+    REFUSED = "refused"
+    """It is not the item that was planned any more, or may not be touched."""
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """Sent, and the answer was lost: only a listing tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupItem:
+    """One deletable unit, as a listing showed it; what it says is the precondition of its deletion."""
+
+    store: str
+    locator: str
+    """The store's own name of it; opaque to everybody else."""
+    size: int | None = None
+    """Bytes."""
+    at: datetime | None = None
+    """When it was made or last written, as far as the store tells; aware."""
+    owner_hint: str | None = None
+    """Whose it is in the store's own words: an account's id, a vmid."""
+    version: str | None = None
+    """S3 version id, snapshot or archive id: immutable where there is one."""
+    etag: str | None = None
+    """Changes whenever the content does: an ETag, or device, inode, size and time of a file."""
+    account: str = ""
+    """Account name that the layout reads in the locator; "" where it holds none."""
+    made_on: date | None = None
+    """Day in the item's name, in the panel's own time zone."""
+    shared: bool = False
+    """It holds more than one account's data."""
+    lock: str = ""
+    """What keeps it: governance, compliance, legal-hold, protected, lock; "" is nothing."""
+    locked_until: datetime | None = None
+    quarantine: str = ""
+    """Digest of the plan in whose quarantine it lies."""
+    meta: Mapping[str, str] = field(default_factory=dict)
+    """What else may prove whose it is: uuid, domain, repository id."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountIdentity:
+    """Whose backups: one account on one server, frozen before the service ends, because modules erase it.
+
+    A service that moved between servers, or was renamed, has several.
+    """
+
+    service: ServiceId
+    client: ClientId
+    server: int
+    username: str
+    domain: str
+    since: date | None
+    until: date | None
+    proofs: Mapping[str, str] = field(default_factory=dict)
+    """Panel's own ids (uid, uuid, account id, smbios), custom fields, addresses: by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose an item is, and what proves it: the pattern of its name, a recorded id, its time, its metadata."""
+
+    verdict: Verdict
+    proofs: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a kind of store can do."""
+
+    quarantine: bool = False
+    """It can move an item aside atomically, inside itself."""
+    versions: bool = False
+    locks: bool = False
+    async_delete: bool = False
+    conditional_delete: bool = False
+    """A deletion can be bound to what was listed; else the driver looks again just before."""
+    deletes: bool = True
+    """False: it lists and verifies only, or a person deletes and attests."""
+    name_is_all: bool = False
+    """Its items carry nothing but a name and a time: the panel has to confirm that the account is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a store says about itself now."""
+
+    complete: bool
+    """A listing will show everything in scope."""
+    why: str = ""
+    """Why not."""
+    clock_skew: timedelta | None = None
+    """Its clock minus ours; None where it does not tell."""
+    busy: tuple[str, ...] = ()
+    """Accounts with a backup or transport at work; "*" is any."""
+    keeps_for: timedelta | None = None
+    """Bytes stay so long after a deletion: soft delete, garbage collection, snapshots underneath."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one quarantine, deletion or poll came to."""
+
+    outcome: Outcome
+    note: str = ""
+    """In one line, without secrets."""
+    task: str = ""
+    """The store's own number of work that goes on."""
+    until: datetime | None = None
+    """End of the lock, or when the last bytes go."""
+    item: BackupItem | None = None
+    """Where a quarantine has put it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivingAccount:
+    """An account that lives on a panel now."""
+
+    username: str
+    identity: str = ""
+    """The panel's own id of it (uid, uuid, creation time), comparable with a captured proof; "" where it has none."""
+    domain: str = ""
+    owner: str = ""
+    """Reseller it belongs to."""
