@@ -129,7 +129,7 @@ def open_bridge(
         workers=1 if adapter is not None else settings.whmcs.connections,
         actor=actor,
         morning_folder=None if in_memory else settings.folder / "morning",
-        gate_file=None if in_memory else settings.folder / "gate.json",
+        gate_file=None if in_memory else settings.gate,
     )
     return Bridge(ports, (close, mirror.close, journal.close))
 

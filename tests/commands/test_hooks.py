@@ -209,6 +209,16 @@ def test_what_the_settings_file_says_can_be_read_again(given_: dict[str, str]) -
     assert settings_in(settings_php(given_)) == given_
 
 
+def test_the_gate_file_lies_where_it_was_asked_for(town: Town, root: Path) -> None:
+    """What a sync writes is what PHP is told to read."""
+    town.settle(more=HOOKS + 'gate_file = "for-php.json"\n')
+    assert town.run("sync").exit_code == 0
+    assert json.loads((town.folder / "for-php.json").read_text())["mode"] == "shadow"
+    assert not (town.folder / "gate.json").exists()
+    found = town.json("hooks", "install", "--whmcs", str(root))
+    assert found["settings"]["gate"] == str(town.folder / "for-php.json")
+
+
 # --- check ------------------------------------------------------------------------------------------
 
 
