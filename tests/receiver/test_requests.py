@@ -103,8 +103,50 @@ def test_a_nonce_is_taken_once_also_after_a_restart(tmp_path: Path) -> None:
 def test_a_large_body_is_refused() -> None:
     with office() as here:
         told = event("InvoicePaid", invoiceid=5, source="x" * 70_000)
-        assert here.send(told).status_code == 413
-        assert here.inbox == []
+        reply = here.send(told)
+        assert (reply.status_code, here.inbox) == (413, [])
+        assert SIGNATURE in reply.headers  # its sender may believe that it will never be taken
+        reply = here.send(told, secret=b"another")
+        assert (reply.status_code, here.inbox) == (413, [])
+        assert SIGNATURE not in reply.headers
+
+
+REFUSED: list[tuple[str, dict[str, Any], int]] = [
+    ("wrong", {"secret": b"another"}, 401),
+    ("stale", {"at": NOW - 301}, 401),
+    ("again", {"nonce": "a" * 32}, 409),
+    ("large", {"body": b"x" * 70_000}, 413),
+    ("no JSON", {"body": PRIVATE.encode()}, 400),
+    ("unknown", {"point": "Unheard"}, 404),
+]
+
+
+@pytest.mark.parametrize(("more", "status"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_what_is_refused_is_one_line_with_its_sender_and_none_of_what_it_says(
+    caplog: pytest.LogCaptureFixture, more: dict[str, Any], status: int
+) -> None:
+    with office() as here:
+        assert here.send(event("InvoicePaid", invoiceid=5), nonce="a" * 32).status_code == 202
+        hear_everything(caplog)
+        caplog.clear()
+        words = {"point": "InvoicePaid", "body": body_of(event("InvoicePaid", invoiceid=6, source=PRIVATE))} | more
+        assert here.send_body(**words).status_code == status
+        (record,) = caplog.records
+        assert f"refused status={status} from=127.0.0.1: " in record.getMessage()
+        assert not [word for word in (PRIVATE, "Unheard", SECRET.decode()) if word in log_of(caplog)]
+
+
+@pytest.mark.parametrize("field", ["v", "at", "actor"])
+def test_a_strange_question_is_one_line_with_its_sender_and_none_of_what_it_says(
+    caplog: pytest.LogCaptureFixture, field: str
+) -> None:
+    hear_everything(caplog)
+    with office() as here:
+        assert here.send(event("PreModuleSuspend", serviceid=1) | {field: PRIVATE}).status_code == 200
+        said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert len(said) == 1
+        assert said[0].startswith("odd point=PreModuleSuspend from=127.0.0.1: it ")
+        assert PRIVATE not in log_of(caplog)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b'"text"', b"\xff\xfe", b"[" * 50_000, b"null"])

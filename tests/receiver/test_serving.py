@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,26 @@ def test_a_sync_and_the_receiver_work_on_the_same_house_side_by_side(tmp_path: P
         released = [e for e in here.world.log if e.kind == "module:unsuspend"]
         assert len(released) == len(made)
         assert here.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"POST /hooks/InvoicePaid HTTP/1.1\r\nContent-Length: 2000000\r\n\r\nana@example.com", 413),
+        (b"ana@example.com\r\n\r\n", 400),
+    ],
+)
+def test_what_is_no_request_is_refused_with_one_line_too(tmp_path: Path, request_: bytes, status: int) -> None:
+    with town(tmp_path) as here:
+        here.start()
+        host, _, port = here.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as line:
+            line.sendall(request_)
+            assert line.recv(4096).split()[1] == str(status).encode()
+        assert here.stop() == 0
+        (said,) = [line for line in (tmp_path / "log").read_text().splitlines() if "refused" in line]
+        assert f"refused status={status} from=127.0.0.1: " in said
+        assert "ana@" not in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

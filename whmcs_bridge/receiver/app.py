@@ -58,19 +58,23 @@ def create_app(desk: Desk, guard: Guard, metrics: Metrics, look: Callable[[], He
 
     def _admitted() -> bytes:
         """Return the body of a request that is signed; raises Refusal."""
-        length = request.content_length
-        if length is not None and length > desk.max_body_bytes:
+        body = request.stream.read()  # waitress has bounded it
+        too_large = len(body) > desk.max_body_bytes
+        try:
+            g.nonce = guard.admit(request.headers.get, body)
+        except Refusal:
+            if not too_large:
+                raise
+        if too_large:  # said signed where its sender is known: only then it stops sending it
             raise Refusal(413, f"the body is larger than {desk.max_body_bytes // 1024} KiB")
-        body = request.stream.read(desk.max_body_bytes + 1)
-        if len(body) > desk.max_body_bytes:
-            raise Refusal(413, f"the body is larger than {desk.max_body_bytes // 1024} KiB")
-        g.nonce = guard.admit(request.headers.get, body)
         return body
 
     def _served(kind: str, point: str, reply: Reply) -> Response:
         metrics.served(kind, point, reply)
         took, sender = reply.seconds * 1000, request.remote_addr
         log.info("%s point=%s outcome=%s ms=%.1f from=%s", kind[:-1], point, reply.outcome, took, sender)
+        if reply.odd:
+            log.warning("odd point=%s from=%s: it %s", point, sender, reply.odd)
         return _json(reply.body, reply.status)
 
     def _signed(body: bytes, status: int) -> Response:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ class Reply:
     outcome: str
     """One word for the log and the metrics."""
     seconds: float = 0.0
+    odd: str = ""
+    """Why it could not be taken for what it says it is, without a word of what it says."""
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class Desk:
             reply = self._ask(handler, delivery)
         else:
             reply = self.keep(delivery)
-        return Reply(reply.status, reply.body, reply.outcome, time.perf_counter() - began)
+        return replace(reply, seconds=time.perf_counter() - began)
 
     def show(self, point: str, body: bytes) -> Reply:
         """Fill a part of a page; one that goes wrong is empty. Raises Refusal."""
@@ -139,7 +141,6 @@ class Desk:
     def _ask(self, handler: Ask, delivery: Delivery) -> Reply:
         event, odd = self._event(delivery), oddity(delivery)
         if odd:
-            log.warning("odd point=%s id=%s: %s", delivery.point, delivery.id[:12], odd)
             answer, outcome = default_answer(event), "default"
         else:
             try:
@@ -151,7 +152,7 @@ class Desk:
                 _trouble(delivery.point, error)
                 self._note_later(handler, delivery, answer)
         body = {"abort": answer.abort, "reason": answer.reason, "ours": answer.ours}
-        return Reply(OK, body, outcome)
+        return Reply(OK, body, outcome, odd=odd)
 
     def _note_later(self, handler: Ask, delivery: Delivery, answer: Answer) -> None:
         """Its handler could not record it now (a run holds the journal): the inbox brings it back."""

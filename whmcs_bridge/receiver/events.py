@@ -88,7 +88,7 @@ def read(body: bytes, point: str = "") -> Delivery:
 
 
 def oddity(delivery: Delivery) -> str:
-    """Say why the event cannot be handled as what it says it is; "" if it can."""
+    """Say why the event cannot be handled as what it says it is, in words of ours only; "" if it can."""
     payload, said = delivery.payload, _malformed(delivery.payload)
     if said:
         return said
@@ -101,7 +101,7 @@ def oddity(delivery: Delivery) -> str:
 
 def _malformed(payload: Mapping[str, Any]) -> str:
     if payload.get("v") != VERSION:
-        return f"is of version {str(payload.get('v'))[:20]!r}, not {VERSION}"
+        return f"is of another version than {VERSION}"
     if not isinstance(payload.get("vars"), dict):
         return "has no vars"
     if not isinstance(payload.get("facts", {}), dict | list):

@@ -73,7 +73,6 @@ class Receiver:
             host,
             port,
             threads=self.settings.threads,
-            max_body_bytes=self.settings.max_body_kib * KIB,
             proxied=proxied,
         )
 

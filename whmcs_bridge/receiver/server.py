@@ -1,29 +1,45 @@
 """The receiver as it runs: waitress in front, the worker behind, an orderly end."""
 
+import logging
 import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flask import Flask
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ErrorTask
 
 from whmcs_bridge.receiver.worker import Worker
 
 LOOP_SECONDS: Final = 0.5
 LINGER_SECONDS: Final = 5.0
 """Requests in hand are answered at the end, but not for longer than this."""
-ROOM_BYTES: Final = 64 * 1024
-"""A body this much over the limit is still read, so that it is refused with a line in the log."""
+MOST_BYTES: Final = 1088 * 1024
+"""A body over the limit is read up to here, so that its refusal can be signed; above all that `max_body_kib` takes."""
+
+log = logging.getLogger("whmcs_bridge.receiver")
+
+
+class _Refusal(ErrorTask):
+    """What is no request at all is refused by waitress itself; it leaves a line in the log like all that is refused."""
+
+    def execute(self) -> None:
+        error = cast(Any, self.request).error
+        log.warning("refused status=%d from=%s: %s", error.code, self.channel.addr[0], error.reason.lower())
+        super().execute()
+
+
+class _Channel(HTTPChannel):
+    error_task_class = _Refusal
 
 
 class Server:
     """A receiver that is being served; `url` is where."""
 
-    def __init__(
-        self, app: Flask, worker: Worker, host: str, port: int, *, threads: int, max_body_bytes: int, proxied: bool
-    ) -> None:
+    def __init__(self, app: Flask, worker: Worker, host: str, port: int, *, threads: int, proxied: bool) -> None:
         """Listen; raises OSError. `proxied`: one proxy in front says in X-Forwarded-For who sends."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family)
@@ -40,11 +56,12 @@ class Server:
             sockets=[listening],
             threads=threads,
             ident=None,
-            max_request_body_size=max_body_bytes + ROOM_BYTES,
+            max_request_body_size=MOST_BYTES,
             channel_timeout=30,
             clear_untrusted_proxy_headers=True,
             **(behind if proxied else {}),
         )
+        cast(Any, self._server).channel_class = _Channel
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="receiver")
 
