@@ -295,19 +295,26 @@ class Bridge:
             self.journal.approve(Approval(kind, service, by, self.today()))
 
     def record(self, record: Record, *, override: bool = False) -> Record:
-        """Admit and store a record; raises RecordRefused. One that lifts something does so at once."""
+        """Admit and store a record; return it with its number. One that lifts something does so at once.
+
+        `override`: staff goes past the house's rules, and the record says past which; what cannot be (a day gone by, an
+        unknown id, more than is owed, a service that others suspended) is refused all the same. Raises RecordRefused,
+        UnknownId.
+        """
         with self.journal.writer():
             kept = records.add_record(self.ports, record, override=override)
         if records.KINDS_THAT_LIFT.get(kept.kind) and kept.client_id is not None:
             self.reevaluate(kept.client_id, f"{kept.kind} {kept.id}")
         return kept
 
-    def close_record(self, number: int, state: RecordState, note: str = "") -> None:
-        """Close a record today; raises UnknownId."""
-        found = next((r for r in self.journal.records() if r.id == number), None)
-        if found is None:
-            raise UnknownId(f"no record {number}")
+    def end_record(self, number: int, kind: RecordKind, state: RecordState, *, author: str, reason: str = "") -> Record:
+        """Close a record of this kind today, as a person says; return it closed. What it held back is due again.
+
+        Raises UnknownId for a number that no record of the kind has, RecordRefused where it is closed already or
+        the kind cannot end like this (records.WAYS_TO_END).
+        """
         with self.journal.writer():
-            self.journal.close_record(number, state, self.today(), note)
-        if found.client_id is not None and found.kind is RecordKind.RECEIPT:
-            self.reevaluate(found.client_id, f"{found.kind} {number} {state}")
+            closed = records.end_record(self.ports, number, kind, state, author=author, reason=reason)
+        if closed.client_id is not None:
+            self.reevaluate(closed.client_id, f"{kind} {number} {state}")
+        return closed

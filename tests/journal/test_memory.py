@@ -172,8 +172,8 @@ def test_records_are_found_by_client_kind_and_state(journal: SqliteJournal) -> N
     assert [r.id for r in (promise, freeze, other)] == [1, 2, 3]
     assert journal.records(client=ClientId(1)) == [promise]
     assert journal.records(kind=RecordKind.FREEZE) == [freeze]
-    journal.close_record(1, RecordState.KEPT, TODAY, "paid in full")
-    closed = replace(promise, state=RecordState.KEPT, closed_on=TODAY)
+    journal.close_record(1, RecordState.KEPT, TODAY, "paid in full", by="Ana")
+    closed = replace(promise, state=RecordState.KEPT, closed_on=TODAY, closed_by="Ana", closed_why="paid in full")
     assert journal.records(open_only=True) == [freeze, other]
     assert journal.records(client=ClientId(1), kind=RecordKind.PROMISE) == [closed]
 

@@ -249,7 +249,8 @@ def a_receipt(**more: Any) -> Record:
     ("earlier", "refused"),
     [
         ((), False),
-        ((a_receipt(number=7, state=RecordState.REJECTED, closed_on=day(-300)),), True),
+        ((a_receipt(number=7, state=RecordState.FORGED, closed_on=day(-300)),), True),
+        ((a_receipt(number=7, state=RecordState.REJECTED, closed_on=day(-300)),), False),
         ((a_receipt(number=7),), True),
         ((a_receipt(number=7, state=RecordState.VERIFIED, closed_on=DUE),), False),
         ((a_record(RecordKind.RECEIPT, TODAY, day(5), number=7, invoice=101),), False),

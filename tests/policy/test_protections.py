@@ -321,7 +321,7 @@ def test_a_gateway_may_refuse_receipts() -> None:
 
 
 def test_a_receipt_that_was_false_holds_nothing_any_more() -> None:
-    said = [a_year_of(RecordKind.RECEIPT, invoice=100, state=RecordState.REJECTED, closed_on=day(2))]
+    said = [a_year_of(RecordKind.RECEIPT, invoice=100, state=RecordState.FORGED, closed_on=day(2))]
     assert due_kinds(up(records=said), today=day(3)) == ["suspend"]
 
 

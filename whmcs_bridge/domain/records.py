@@ -16,6 +16,8 @@ class RecordKind(StrEnum):
     RECEIPT = "receipt"
     HOLD = "hold"
     """Legal or other hold: nothing harmful."""
+    ARRANGEMENT = "arrangement"
+    """Payment in parts: services return with the first part, each later one is a promise."""
     FREEZE = "freeze"
     """Clients could not pay: the clock stands still."""
     CONTACT = "contact"
@@ -36,8 +38,19 @@ class RecordState(StrEnum):
     """A dispute decided for the client: what it was about is no debt any more."""
     VERIFIED = "verified"
     REJECTED = "rejected"
-    """A receipt that was false."""
+    """A receipt that proves nothing: unreadable, of another invoice. It holds nothing any more."""
+    FORGED = "forged"
+    """A receipt that was false: it bars the next."""
     LIFTED = "lifted"
+
+
+@dataclass(frozen=True, slots=True)
+class Instalment:
+    """One part of an arrangement."""
+
+    amount: Decimal
+    on: date
+    """Last day to pay it, that day included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +74,23 @@ class Record:
     invoice_id: InvoiceId | None = None
     line_id: LineId | None = None
     amount: Decimal | None = None
-    """Promised, or disputed part; None is all of it."""
+    """Promised, disputed, or said to be paid; None is all of it."""
     sort: str = ""
     """hold: legal, other; contact: ticket, payment, login, staff; receipt: client, bank; dispute: its outcome."""
     gateway: str = ""
     """A freeze of one gateway only; "" is everyone."""
     owed: tuple[tuple[InvoiceId, Decimal], ...] = ()
-    """promise: what each invoice it is about still owed on the day it was made."""
+    """promise, arrangement: what each invoice it is about still owed on the day it was made."""
+    parts: tuple[Instalment, ...] = ()
+    """arrangement: in the order of their days."""
+    discount: Decimal | None = None
+    """arrangement: what the house lets go; staff books it in WHMCS."""
+    how: str = ""
+    """How we know: phone, ticket 12, mail, client area."""
+    against: str = ""
+    """The rule that staff went past with this record, word for word; "" is none."""
+    closed_by: str = ""
+    closed_why: str = ""
 
     def protects_on(self, day: date) -> bool:
         """It is in force on `day`: begun, not closed before or on it, not past its last day."""

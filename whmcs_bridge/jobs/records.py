@@ -22,7 +22,7 @@ from whmcs_bridge.policy.admission import (
 from whmcs_bridge.policy.debt import Ledger
 from whmcs_bridge.policy.rules import Rules
 from whmcs_bridge.policy.vip import tenure_months
-from whmcs_bridge.ports import ClientBook
+from whmcs_bridge.ports import ClientBook, Journal
 
 
 def add_record(ports: Ports, wanted: Record, *, override: bool = False) -> Record:
@@ -172,3 +172,43 @@ def end_promises(ports: Ports, service: ServiceId, why: str) -> None:
 
 KINDS_THAT_LIFT: Mapping[RecordKind, bool] = {RecordKind.RELEASE: True, RecordKind.DISPUTE: True}
 """Records that may bring a suspended service back at once."""
+
+WAYS_TO_END: Mapping[RecordKind, frozenset[RecordState]] = {
+    RecordKind.PROMISE: frozenset({RecordState.CANCELLED}),
+    RecordKind.RELEASE: frozenset({RecordState.CANCELLED}),
+    RecordKind.ARRANGEMENT: frozenset({RecordState.CANCELLED}),
+    RecordKind.DISPUTE: frozenset({RecordState.UPHELD, RecordState.RESOLVED, RecordState.CANCELLED}),
+    RecordKind.RECEIPT: frozenset({RecordState.VERIFIED, RecordState.REJECTED, RecordState.FORGED}),
+    RecordKind.HOLD: frozenset({RecordState.LIFTED}),
+    RecordKind.FREEZE: frozenset({RecordState.LIFTED}),
+    RecordKind.PIN: frozenset({RecordState.LIFTED, RecordState.CANCELLED}),
+    RecordKind.ATTESTED: frozenset({RecordState.CANCELLED}),
+}
+"""How a person may end a record of each kind; whether a promise was kept, the runs find out."""
+
+_LATER_FORGED = frozenset({RecordState.VERIFIED, RecordState.REJECTED, RecordState.RESOLVED})
+"""Receipts that are closed and may still turn out to be forged."""
+
+
+def find_record(journal: Journal, number: int, kind: RecordKind) -> Record:
+    """Return a record by its number; raises UnknownId where there is none of this kind."""
+    found = next((r for r in journal.records() if r.id == number), None)
+    if found is None:
+        raise UnknownId(f"no {kind} {number}; see: whmcs-bridge {kind} list")
+    if found.kind is not kind:
+        raise UnknownId(f"{number} is a {found.kind}, no {kind}; see: whmcs-bridge {kind} list")
+    return found
+
+
+def end_record(
+    ports: Ports, number: int, kind: RecordKind, state: RecordState, *, author: str, reason: str = ""
+) -> Record:
+    """Close a record today as a person says; raises UnknownId, RecordRefused."""
+    found = find_record(ports.journal, number, kind)
+    if state not in WAYS_TO_END.get(kind, frozenset()):
+        raise RecordRefused(f"a {kind} cannot be {state} by hand")
+    late = kind is RecordKind.RECEIPT and state is RecordState.FORGED and found.state in _LATER_FORGED
+    if found.state is not RecordState.OPEN and not late:
+        raise RecordRefused(f"{kind} {number} is {found.state} since {found.closed_on}: there is nothing to end")
+    ports.journal.close_record(number, state, ports.today(), reason, author)
+    return find_record(ports.journal, number, kind)

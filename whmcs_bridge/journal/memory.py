@@ -86,12 +86,12 @@ def add_record(conn: sqlite3.Connection, record: Record) -> Record:
     return kept
 
 
-def close_record(conn: sqlite3.Connection, number: int, state: RecordState, on: date, note: str) -> None:
+def close_record(conn: sqlite3.Connection, number: int, state: RecordState, on: date, note: str, by: str) -> None:
     """Close a record; raises UnknownId."""
     row = conn.execute("SELECT body FROM records WHERE id=?", (number,)).fetchone()
     if row is None:
         raise UnknownId(f"no record {number}")
-    closed = replace(_record(row[0]), state=state, closed_on=on)
+    closed = replace(_record(row[0]), state=state, closed_on=on, closed_by=by, closed_why=note)
     conn.execute(
         "UPDATE records SET state=?, closed_on=?, note=?, body=? WHERE id=?",
         (state, on.isoformat(), note, _json(closed), number),

@@ -164,9 +164,9 @@ class SqliteJournal:
         with self._store.writing as conn:
             return memory.add_record(conn, record)
 
-    def close_record(self, number: int, state: RecordState, on: date, note: str = "") -> None:
+    def close_record(self, number: int, state: RecordState, on: date, note: str = "", by: str = "") -> None:
         with self._store.writing as conn:
-            memory.close_record(conn, number, state, on, note)
+            memory.close_record(conn, number, state, on, note, by)
 
     def memberships(self) -> dict[ClientId, Membership]:
         with self._store.looking as conn:

@@ -99,7 +99,7 @@ def tier_for(tiers: tuple[ReleaseTier, ...], months: int) -> ReleaseTier | None:
 
 def receipt_refusal(wanted: Record, facts: ClientFacts) -> str:
     """A forged receipt bars the next one."""
-    if any(r.kind is RecordKind.RECEIPT and r.state is RecordState.REJECTED for r in facts.records):
+    if any(r.kind is RecordKind.RECEIPT and r.state is RecordState.FORGED for r in facts.records):
         return "an earlier receipt of this client was forged"
     if any(
         r.kind is RecordKind.RECEIPT and r.state is RecordState.OPEN and r.invoice_id == wanted.invoice_id

@@ -176,7 +176,7 @@ def receipt_verified(stage: "Stage", event: Event) -> None:
 
 def receipt_rejected(stage: "Stage", event: Event) -> None:
     for record in _open_records(stage, event, RecordKind.RECEIPT):
-        stage.close_record(record, RecordState.REJECTED, event.text("reason"))
+        stage.close_record(record, RecordState.FORGED, event.text("reason"))
 
 
 def contact_recorded(stage: "Stage", event: Event) -> None:

@@ -173,7 +173,7 @@ class Stage:
 
     def close_record(self, record: Record, state: RecordState, note: str) -> None:
         """Close a record through the bridge."""
-        self.bridge.close_record(record.id, state, note)
+        self.bridge.end_record(record.id, record.kind, state, author="staff", reason=note)
 
     # --- hooks --------------------------------------------------------------------------------------
 
