@@ -13,7 +13,7 @@ from whmcs_bridge.errors import DatabaseTrouble
 from whmcs_bridge.jobs.context import Ports, Progress, Silent
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.mirror import SqliteMirror
-from whmcs_bridge.ports import BackupStore, Clock, Panel
+from whmcs_bridge.ports import AccountPanel, BackupStore, Clock, Panel
 from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.settings.secret import Secret
 
@@ -98,6 +98,7 @@ def open_bridge(
     clock: Clock | None = None,
     in_memory: bool = False,
     stores: Sequence[BackupStore] | None = None,
+    account_panels: Sequence[AccountPanel] | None = None,
     progress: Progress | None = None,
     actor: str = "bridge",
     sleep: Callable[[float], None] | None = None,
@@ -125,6 +126,7 @@ def open_bridge(
         journal=journal,
         clock=clock or HouseClock(settings.policy.calendar.timezone),
         stores=tuple(stores) if stores is not None else (),
+        account_panels=tuple(account_panels) if account_panels is not None else (),
         progress=progress or Silent(),
         workers=1 if adapter is not None else settings.whmcs.connections,
         actor=actor,

@@ -82,7 +82,7 @@ class FolderStore(SimpleStore):
 
     def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
         mine = item.locator.split("-", 1)[0] == str(int(account.service))
-        return Claim(Verdict.MINE, ("name", "its service")) if mine else Claim(Verdict.NOT_MINE)
+        return Claim(Verdict.MINE, ("name", "its service"), proven=True) if mine else Claim(Verdict.NOT_MINE)
 
     def delete(self, item: BackupItem) -> Receipt:
         (self.folder / item.locator).unlink(missing_ok=True)

@@ -34,7 +34,7 @@ class MemoryStore(SimpleStore):
         """The owner was recorded when the item was stored: nothing has to be guessed from a name."""
         found = self._items.get(item.locator)
         if found is not None and found[0] == item and found[1] == account.service:
-            return Claim(Verdict.MINE, ("recorded owner", "recorded when it was stored"))
+            return Claim(Verdict.MINE, ("recorded owner", "recorded when it was stored"), proven=True)
         return Claim(Verdict.NOT_MINE)
 
     def delete(self, item: BackupItem) -> Receipt:

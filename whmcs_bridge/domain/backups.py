@@ -93,6 +93,9 @@ class Claim:
     verdict: Verdict
     proofs: tuple[str, ...] = ()
     why: str = ""
+    proven: bool = False
+    """An id captured before the end, the store's own record or the item's metadata proves it, not only a name and a
+    time: whoever else has had the name does not matter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
-from whmcs_bridge.ports import BackupStore, Clock, Journal, Mirror, Panel
+from whmcs_bridge.ports import AccountPanel, BackupStore, Clock, Journal, Mirror, Panel
 from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.settings.version import text_of
 
@@ -51,6 +51,8 @@ class Ports:
     journal: Journal
     clock: Clock
     stores: Sequence[BackupStore] = ()
+    account_panels: Sequence[AccountPanel] = ()
+    """Hosting panels that say who lives on a server now."""
     progress: Progress = field(default_factory=Silent)
     workers: int = 1
     stopping: Stopping = field(default_factory=Stopping)
