@@ -1,12 +1,16 @@
 """What the mirror knows of one client, and of whom it has something to say."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.mirror.values import (
     ALICE,
@@ -217,6 +221,48 @@ def test_an_invoice_for_a_moved_service_stands_in_both_books(mirror: SqliteMirro
         assert [i.id for i in book_of(mirror, client).invoices] == [5]
         assert book_of(mirror, client).created_on == {InvoiceId(5): date(2025, 2, 20)}
     assert [[i.id for i in book.invoices] for book in mirror.books(TODAY, ())] == [[5], [5]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_a_client_reads_the_same_alone_as_among_all(chance: Random) -> None:
+    """One statement answers WHMCS, others fill the plan: both have to see the same."""
+    mirror, owners = SqliteMirror(), {number: chance.randint(1, 3) for number in range(1, 7)}
+    number = mirror.begin(AT)
+    mirror.save_products([BASIC])
+    mirror.save_clients([a_client(n) for n in (1, 2)], number)  # the third is a stranger
+    mirror.save_services([a_service(n, owner) for n, owner in owners.items()], number)
+    mirror.save_addons([an_addon(n + 30, n, chance.choice((owner, 1))) for n, owner in owners.items()], number)
+    mirror.save_cancel_requests([a_request(n, chance.randint(1, 7)) for n in range(5)], number)
+    for invoice in range(1, 9):
+        client, status = chance.randint(1, 3), chance.choice(tuple(InvoiceStatus))
+        mirror.save_heads([a_head(invoice, client, paid_at="2025-03-02T10:00:00")], number, TODAY)
+        lines = [replace(a_line(chance.randint(1, 7)), type=LineType.HOSTING), a_line(chance.randint(31, 37))]
+        if chance.random() < 0.8:
+            lines[1] = replace(lines[1], type=LineType.ADDON)
+            mirror.save_invoice(an_invoice(invoice, client, lines=lines), AT)
+        mirror.save_heads([a_head(invoice, client, status, paid_at="2025-03-02T10:00:00")], number, TODAY)
+    if chance.random() < 0.5:
+        mirror.finish(number, LATER, chance.random() < 0.5, (), TODAY)
+        again = mirror.begin(LATER)
+        mirror.save_services([a_service(n, owners[n], ServiceStatus.TERMINATED) for n in (1, 2, 3)], again)
+        mirror.finish(again, LATER, True, (), TODAY)
+    for book in mirror.books(TODAY, (), everyone=True):
+        assert mirror.book(book.client.id) == book
+        for service in book.services:
+            assert mirror.book_of_service(service.id) == book
+    mirror.close()
+
+
+def test_a_book_is_as_old_as_the_newest_complete_snapshot_whoever_took_it(tmp_path: Path) -> None:
+    with closing(SqliteMirror(tmp_path / "mirror.db")) as asked, closing(SqliteMirror(tmp_path / "mirror.db")) as other:
+        for at in (AT, LATER):
+            number = other.begin(at)
+            other.save_clients([a_client(1)], number)
+            other.finish(number, at, True, (), TODAY)
+            assert book_of(asked).as_of == at
+        asked.finish(asked.begin(LATER + timedelta(hours=1)), LATER, True, (), TODAY)
+        assert book_of(asked).as_of == LATER + timedelta(hours=1)
 
 
 # --- the clock of an invoice ----------------------------------------------------------------------

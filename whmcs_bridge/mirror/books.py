@@ -45,6 +45,7 @@ _missing: Final = msgspec.json.Decoder(frozenset[ServiceId]).decode
 _ends: Final = msgspec.json.Decoder(dict[ServiceId, date]).decode
 _history: Final = msgspec.json.Decoder(tuple[PaidInvoice, ...]).decode
 _request: Final = msgspec.json.Decoder(CancelRequest).decode
+_requests: Final = msgspec.json.Decoder(tuple[CancelRequest, ...]).decode
 _group: Final = msgspec.json.Decoder(ClientGroup).decode
 _product: Final = msgspec.json.Decoder(Product).decode
 
@@ -81,6 +82,34 @@ _INVOICES_BY_ID: Final = f"""
     SELECT i.id, {_PILES}
     FROM invoices i WHERE i.id IN (SELECT value FROM json_each(?)) AND i.status <> '' GROUP BY i.id"""
 
+# The same for one client, as one row: each statement costs an answer to WHMCS more than the few rows it finds.
+_BOOK: Final = f"""
+    SELECT w.client_id, c.body, m.currency, m.credit, m.credit_read_on, l.at, l.seen,
+        s.bodies, s.missing, s.ends, a.bodies, h.bodies, r.bodies, b.ids, i.*
+    FROM (SELECT {{client}} AS client_id) w LEFT JOIN clients c ON c.id = w.client_id
+        LEFT JOIN client_money m ON m.client_id = w.client_id LEFT JOIN live_reads l ON l.client_id = w.client_id,
+        (SELECT '[' || group_concat(s.body) || ']' AS bodies,
+            '[' || group_concat(iif(s.missing, s.id, NULL)) || ']' AS missing,
+            '{{{{' || group_concat('"' || s.id || '":"' || s.ended_seen_on || '"') || '}}}}' AS ends
+            FROM services s WHERE {of_client("{client}", "s")}) s,
+        (SELECT '[' || group_concat(a.body) || ']' AS bodies
+            FROM addons a WHERE {of_client("{client}", "a")}) a,
+        (SELECT '[' || group_concat(h.body) || ']' AS bodies
+            FROM history h WHERE {of_client("{client}", "h")}) h,
+        (SELECT '[' || group_concat(r.body) || ']' AS bodies FROM services s
+            CROSS JOIN cancel_requests r ON r.service_id = s.id WHERE {of_client("{client}", "s")}) r,
+        (SELECT '[' || group_concat(invoice_id) || ']' AS ids FROM (
+            SELECT b.invoice_id FROM services s CROSS JOIN bills b ON b.addon = 0 AND b.relid = s.id
+                WHERE {of_client("{client}", "s")} AND b.client_id <> s.client_id
+            UNION
+            SELECT b.invoice_id FROM addons a CROSS JOIN bills b ON b.addon = 1 AND b.relid = a.id
+                CROSS JOIN services s ON s.id = a.service_id
+                WHERE {of_client("{client}", "a")} AND b.client_id <> a.client_id AND s.client_id = a.client_id)) b,
+        (SELECT {_PILES.replace("{", "{{").replace("}", "}}")}
+            FROM invoices i WHERE {of_client("{client}", "i")} AND i.status <> '') i"""
+_BOOK_OF_CLIENT: Final = _BOOK.format(client="?1")
+_BOOK_OF_SERVICE: Final = _BOOK.format(client="(SELECT client_id FROM services WHERE id = ?1)")
+
 # Invoices that bill a service which another client owns (a moved service), by the service's owner.
 _MOVED: Final = """
     SELECT s.key >> 32, b.invoice_id FROM bills b JOIN services s ON s.id = b.relid
@@ -88,19 +117,9 @@ _MOVED: Final = """
     UNION
     SELECT s.key >> 32, b.invoice_id FROM bills b JOIN addons a ON a.id = b.relid JOIN services s ON s.id = a.service_id
         WHERE b.addon = 1 AND s.key >> 32 <> b.client_id"""
-_MOVED_OF: Final = f"""
-    SELECT s.client_id, b.invoice_id FROM services s CROSS JOIN bills b ON b.addon = 0 AND b.relid = s.id
-        WHERE {of_client("?1", "s")} AND b.client_id <> ?1
-    UNION
-    SELECT s.client_id, b.invoice_id FROM addons a CROSS JOIN bills b ON b.addon = 1 AND b.relid = a.id
-        CROSS JOIN services s ON s.id = a.service_id
-        WHERE {of_client("?1", "a")} AND b.client_id <> ?1 AND s.client_id = ?1"""
 
 _REQUESTING: Final = """
     SELECT s.key >> 32, r.id FROM cancel_requests r JOIN services s ON s.id = r.service_id"""
-_REQUESTING_OF: Final = f"""
-    SELECT s.client_id, r.id FROM services s CROSS JOIN cancel_requests r ON r.service_id = s.id
-        WHERE {of_client("?1", "s")}"""
 
 _INTERESTING: Final = f"""
     SELECT key >> 32 FROM invoices WHERE status IN {OPEN} AND due <= ?
@@ -127,6 +146,10 @@ class Catalogue:
     products: Mapping[int, Product]
 
 
+Snapshot = tuple[int, datetime | None]
+"""Number and beginning of the snapshot that says how old the book is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Links:
     """Per client, what hangs on its services and is kept elsewhere."""
@@ -147,11 +170,6 @@ def load_catalogue(conn: sqlite3.Connection) -> Catalogue:
 def all_links(conn: sqlite3.Connection) -> Links:
     """Find the links of every client."""
     return Links(_grouped(conn.execute(_MOVED)), _grouped(conn.execute(_REQUESTING)))
-
-
-def links_of(conn: sqlite3.Connection, client: ClientId) -> Links:
-    """Find the links of one client."""
-    return Links(_grouped(conn.execute(_MOVED_OF, (client,))), _grouped(conn.execute(_REQUESTING_OF, (client,))))
 
 
 def interesting(
@@ -175,7 +193,7 @@ def read_books(
     """Read the books of a chunk of clients, given in order; unknown ones are left out."""
     conn.execute("DELETE FROM wanted")
     conn.execute("INSERT INTO wanted SELECT value FROM json_each(?)", (body_of(list(clients)),))
-    services = {row[0]: row for row in conn.execute(_SERVICES)}
+    services = {client: row for client, *row in conn.execute(_SERVICES)}
     addons = dict(conn.execute(_ADDONS).fetchall())
     history = dict(conn.execute(_HISTORY).fetchall())
     requests = _read_requests(conn, clients, links)
@@ -193,6 +211,43 @@ def read_books(
         asked = requests.get(client, _NO_REQUESTS)
         books.append(_book(row, owned, extras, piles, past, asked, catalogue, snapshot))
     return books
+
+
+def read_book(
+    conn: sqlite3.Connection, client: ClientId, catalogue: Catalogue, snapshot: Snapshot
+) -> ClientBook | None:
+    """Read one client's book; None for nobody we know."""
+    return _read_one(conn, _BOOK_OF_CLIENT, client, catalogue, snapshot)
+
+
+def read_book_of_service(
+    conn: sqlite3.Connection, service: ServiceId, catalogue: Catalogue, snapshot: Snapshot
+) -> ClientBook | None:
+    """Read the book of the client who owns a service; None for a service that we do not know."""
+    return _read_one(conn, _BOOK_OF_SERVICE, service, catalogue, snapshot)
+
+
+def _read_one(
+    conn: sqlite3.Connection, statement: str, number: int, catalogue: Catalogue, snapshot: Snapshot
+) -> ClientBook | None:
+    row = conn.execute(statement, (number,)).fetchone()
+    services, extras, past, asked, moved, piled = row[7:10], row[10], row[11], row[12], row[13], row[14:]
+    known = _piles(piled) if any(piled) else None
+    if row[0] is None or (row[1] is None and services[0] is None and known is None and moved is None):
+        return None
+    if moved is not None:
+        for found in conn.execute(_INVOICES_BY_ID, (moved,)).fetchall():
+            known = _joined(known or _NO_PILES, _piles(found[1:]))
+    return _book(
+        row[:7],
+        None if services[0] is None else services,
+        () if extras is None else _addons(extras),
+        known,
+        () if past is None else _history(past),
+        _NO_REQUESTS if asked is None else _newest(_requests(asked)),
+        catalogue,
+        snapshot,
+    )
 
 
 class _Piles(NamedTuple):
@@ -254,12 +309,16 @@ def _read_requests(
     owners = {request: client for client in clients for request in links.requests.get(client, ())}
     if not owners:
         return {}
-    found = [_request(body) for (body,) in conn.execute(_REQUESTS, (body_of(list(owners)),))]
-    found.sort(key=lambda request: (request.at.isoformat() if request.at else "", request.id))
-    newest: defaultdict[int, dict[ServiceId, CancelRequest]] = defaultdict(dict)
-    for request in found:
-        newest[owners[request.id]][request.service_id] = request
-    return newest
+    found: defaultdict[int, list[CancelRequest]] = defaultdict(list)
+    for (body,) in conn.execute(_REQUESTS, (body_of(list(owners)),)):
+        request = _request(body)
+        found[owners[request.id]].append(request)
+    return {client: _newest(own) for client, own in found.items()}
+
+
+def _newest(requests: Iterable[CancelRequest]) -> dict[ServiceId, CancelRequest]:
+    in_order = sorted(requests, key=lambda request: (request.at.isoformat() if request.at else "", request.id))
+    return {request.service_id: request for request in in_order}
 
 
 def _book(
@@ -270,7 +329,7 @@ def _book(
     history: tuple[PaidInvoice, ...],
     requests: Mapping[ServiceId, CancelRequest],
     catalogue: Catalogue,
-    snapshot: tuple[int, datetime | None],
+    snapshot: Snapshot,
 ) -> ClientBook:
     """Put one client's book together."""
     number, body, currency, credit, credit_read_on, live_at, live_seen = row
@@ -279,7 +338,7 @@ def _book(
     services: tuple[Service, ...] = ()
     missing, ended_seen = _NONE_MISSING, _NO_ENDS
     if owned is not None:
-        _, bodies, missing_ids, ends = owned
+        bodies, missing_ids, ends = owned
         services = _services(bodies)
         if missing_ids is not None:
             missing = _missing(missing_ids)

@@ -250,7 +250,7 @@ def _read_row(invoice: Invoice, at: datetime, seen: int) -> tuple[object, ...]:
 def _history_row(paid: InvoiceHead | Invoice) -> tuple[int, str]:
     """The JSON of a PaidInvoice, written by hand because there are millions; absent is not reversed."""
     due = f'"{paid.due}"' if paid.due else "null"
-    reversed_ = ',"reversed":true' if paid.status is InvoiceStatus.REFUNDED else ""
+    reversed_ = ',"reversed":true,"refunded":true' if paid.status is InvoiceStatus.REFUNDED else ""
     body = (
         f'{{"id":{paid.id},"due":{due},"paid_on":"{_day(paid.paid_at)}","total":"{paid.total}",'
         f'"gateway":{_word(paid.gateway)}{reversed_}}}'

@@ -34,6 +34,7 @@ class SqliteMirror:
         self._store = Store(MIRROR, path)
         self._catalogue: Catalogue | None = None
         self._version = 0
+        self._snapshot: tuple[object, reading.Snapshot] | None = None
         with self._store.looking as conn:
             for statement in SCRATCH:
                 conn.execute(statement)
@@ -127,12 +128,11 @@ class SqliteMirror:
 
     def book(self, client: ClientId) -> ClientBook | None:
         with self._store.reading as conn:
-            return self._book(conn, client)
+            return reading.read_book(conn, client, *self._about_all(conn))
 
     def book_of_service(self, service: ServiceId) -> ClientBook | None:
         with self._store.reading as conn:
-            row = conn.execute("SELECT client_id FROM services WHERE id=?", (service,)).fetchone()
-            return None if row is None else self._book(conn, row[0])
+            return reading.read_book_of_service(conn, service, *self._about_all(conn))
 
     def save_book_live(
         self,
@@ -252,13 +252,18 @@ class SqliteMirror:
     def close(self) -> None:
         self._store.close()
 
-    def _book(self, conn: sqlite3.Connection, client: ClientId) -> ClientBook | None:
-        found = reading.read_books(conn, [client], reading.links_of(conn, client), self._shared(conn))
-        return found[0] if found else None
+    def _about_all(self, conn: sqlite3.Connection) -> tuple[Catalogue, reading.Snapshot]:
+        """Return what every book shares, read again when anybody has written."""
+        # The second counts what this connection writes, in files and in memory.
+        version = (conn.execute("PRAGMA data_version").fetchone()[0], conn.total_changes)
+        if self._snapshot is None or self._snapshot[0] != version:
+            self._snapshot = (version, snapshots.newest_complete(conn))
+        return self._shared(conn, version[0]), self._snapshot[1]
 
-    def _shared(self, conn: sqlite3.Connection) -> Catalogue:
+    def _shared(self, conn: sqlite3.Connection, version: int | None = None) -> Catalogue:
         """Return groups and products, read again when another process has written."""
-        version: int = conn.execute("PRAGMA data_version").fetchone()[0]
+        if version is None:
+            version = conn.execute("PRAGMA data_version").fetchone()[0]
         if self._catalogue is None or version != self._version:
             self._catalogue, self._version = load_catalogue(conn), version
         return self._catalogue
