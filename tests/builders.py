@@ -85,6 +85,7 @@ def a_service(
     override: bool = False,
     override_until: date | None = None,
     next_due: date | None = None,
+    registered: date | None = date(2020, 1, 15),
 ) -> Service:
     return Service(
         id=ServiceId(number),
@@ -99,7 +100,7 @@ def a_service(
         suspension_reason=reason,
         amount=Decimal("40.00"),
         billing_cycle="Monthly",
-        registered=date(2020, 1, 15),
+        registered=registered,
         next_due=next_due,
         override=override,
         override_until=override_until,

@@ -1,5 +1,6 @@
 """VIP: eligible by tenure, record and revenue or a pin; a member only while paid up (design section 9)."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,11 +23,20 @@ from tests.builders import (
 from whmcs_bridge.domain.book import ClientGroup
 from whmcs_bridge.domain.facts import ClientFacts, Membership, PaidInvoice
 from whmcs_bridge.domain.records import RecordKind
-from whmcs_bridge.domain.status import InvoiceStatus
+from whmcs_bridge.domain.status import ClientStatus, InvoiceStatus, ServiceStatus
 from whmcs_bridge.policy.calendar import Calendar
 from whmcs_bridge.policy.decision import ClientDecision, Kind, Standing
 from whmcs_bridge.policy.rules import VipRules
-from whmcs_bridge.policy.vip import decide_client, eligibility, is_late, months_before, tenure_months
+from whmcs_bridge.policy.vip import (
+    custom_since,
+    decide_client,
+    effects_of_move,
+    eligibility,
+    is_late,
+    months_before,
+    tenure_months,
+    would_change,
+)
 
 VIP_GROUP = a_group(9, "VIP")
 RULES = VipRules("VIP", min_tenure_months=18, max_late_payments=1, managed_groups=("VIP", ""))
@@ -270,3 +280,162 @@ def test_standing_is_of_the_client_as_a_whole(what: str, standing: Standing) -> 
     decision = judge(found, today=day(2))
     assert decision.standing is standing
     assert (Kind.VIP_REMOVE in [d.kind for d in decision.due]) is (standing is Standing.OVERDUE)
+
+
+# --- tenure of those who went, came back or were merged ---------------------------------------------------
+
+
+def ended(number: int, registered: date, last: date) -> Any:
+    return a_service(number, registered=registered, next_due=last, status=ServiceStatus.TERMINATED)
+
+
+def test_a_refund_by_the_house_is_no_late_payment() -> None:
+    assert not is_late(paid_invoice(paid_on=day(-5), reversed=True, refunded=True), 1, Calendar())
+    assert is_late(paid_invoice(paid_on=day(5), reversed=True, refunded=True), 1, Calendar())
+
+
+def test_tenure_of_one_who_left_and_came_back_counts_from_the_return() -> None:
+    """Since 2015, gone in 2019, back in June 2025: the years between are none of custom."""
+    came_back = client_facts(
+        client=a_client(since=date(2015, 1, 15)),
+        services=[ended(9, date(2015, 1, 15), date(2019, 3, 1)), a_service(registered=date(2025, 6, 1))],
+        invoices=[],
+    )
+    assert custom_since(came_back, 18, DUE) == date(2025, 6, 1)
+    assert eligibility(came_back, RULES, Calendar(), DUE) == (False, "9 of 18 months, back since 2025-06-01")
+    assert custom_since(came_back, 0, DUE) == date(2015, 1, 15)
+
+
+def test_payments_and_short_breaks_keep_tenure_going() -> None:
+    """A new service every few years, domains paid in between: the first day stands."""
+    services = [ended(9, date(2015, 1, 15), date(2019, 3, 1)), a_service(registered=date(2025, 6, 1))]
+    paid = [paid_invoice(n, date(2019 + n, 9, 1), date(2019 + n, 9, 1)) for n in range(1, 6)]
+    stayed = client_facts(client=a_client(since=date(2015, 1, 15)), services=services, invoices=[], history=tuple(paid))
+    assert custom_since(stayed, 18, DUE) == date(2015, 1, 15)
+    gone = replace(stayed, history=tuple(paid[2:]))
+    assert custom_since(gone, 18, DUE) == paid[2].paid_on
+
+
+def test_who_has_been_away_until_now_has_no_tenure() -> None:
+    left = client_facts(
+        client=a_client(since=date(2015, 1, 15)), services=[ended(9, date(2015, 1, 15), date(2019, 3, 1))], invoices=[]
+    )
+    assert tenure_months(custom_since(left, 18, DUE), DUE) == 0
+
+
+def test_without_a_trace_of_a_break_the_clients_own_day_counts() -> None:
+    late_first_service = client_facts(
+        client=a_client(since=date(2015, 1, 15)), services=[a_service(registered=date(2025, 6, 1))], invoices=[]
+    )
+    assert custom_since(late_first_service, 18, DUE) == date(2015, 1, 15)
+
+
+def test_a_merged_client_is_as_old_as_the_first_of_them() -> None:
+    merged = client(since=day(-20), merged_since=date(2019, 5, 1))
+    assert custom_since(merged, 18, DUE) == date(2019, 5, 1)
+    assert eligibility(merged, RULES, Calendar(), DUE)[0]
+
+
+def test_an_inactive_client_is_not_made_a_member() -> None:
+    inactive = client()
+    inactive = replace(inactive, client=replace(inactive.client, status=ClientStatus.INACTIVE))
+    assert moves(judge(inactive)) == []
+    assert moves(judge(replace(inactive, records=(a_record(RecordKind.PIN),)))) == ["vip_add"]
+
+
+# --- probation, pins, hands -------------------------------------------------------------------------------
+
+
+def test_invoices_paid_in_time_do_not_prolong_probation() -> None:
+    rules = VipRules("VIP", max_late_payments=9, managed_groups=("VIP", ""), probation_days=60)
+    was = Membership(None, day(1), day(1), 0)
+    in_time = tuple(paid_invoice(200 + n, day(10 * n), day(10 * n - 1)) for n in range(1, 6))
+    back = client(membership=was, history=(paid_invoice(100, DUE, day(4)), *in_time))
+    assert moves(judge(back, rules, day(63))) == []
+    assert moves(judge(back, rules, day(64))) == ["vip_add"]
+
+
+def test_a_member_by_a_pin_leaves_when_the_pin_ends() -> None:
+    pin = a_record(RecordKind.PIN, day(-9), day(5))
+    young = client(VIP_GROUP, since=day(-30), membership=Membership(day(-9), day(4), None, 0), records=[pin])
+    assert moves(judge(young, today=day(5))) == []
+    out = judge(young, today=day(6))
+    assert moves(out) == ["vip_remove"]
+    assert out.due[0].reason == f"the pin by staff ended on {day(5)}"
+
+
+@pytest.mark.parametrize(
+    ("since", "membership"),
+    [
+        (date(2020, 1, 15), Membership(day(-9), day(4), None, 0)),  # the record would do
+        (day(-30), Membership(day(-20), day(4), None, 0)),  # a member before the pin
+        (day(-30), Membership(date.min, day(4))),
+        (day(-30), Membership(day(-9), day(4), None, 0, day(-9))),  # put in by hand
+    ],
+)
+def test_the_end_of_a_pin_takes_out_nobody_else(since: date, membership: Membership) -> None:
+    pin = a_record(RecordKind.PIN, day(-9), day(5))
+    assert moves(judge(client(VIP_GROUP, since=since, membership=membership, records=[pin]), today=day(8))) == []
+
+
+@pytest.mark.parametrize(("pinned_on", "expected"), [(day(-21), []), (day(-20), ["vip_add"])])
+def test_a_pin_is_a_later_word_than_a_removal_by_hand(pinned_on: date, expected: list[str]) -> None:
+    by_hand = client(
+        membership=Membership(None, day(-30), None, None, day(-20)), records=[a_record(RecordKind.PIN, pinned_on)]
+    )
+    assert moves(judge(by_hand)) == expected
+
+
+def test_a_vip_group_that_is_not_managed_is_left_alone() -> None:
+    """ "Only clients in these groups are moved": out of them as well as into VIP."""
+    rules = replace(RULES, managed_groups=("",))
+    assert moves(judge(client(VIP_GROUP, invoices=[an_invoice()]), rules, day(5))) == []
+
+
+# --- what would change it ---------------------------------------------------------------------------------
+
+
+def change(facts: ClientFacts, rules: VipRules = RULES, today: date = DUE) -> tuple[str, ...]:
+    return would_change(facts, judge(facts, rules, today), a_policy(vip=rules), VIP_GROUP, today)
+
+
+def test_what_would_change_a_membership_is_said_with_its_day() -> None:
+    assert change(client(VIP_GROUP)) == ("an invoice that is overdue",)
+    assert change(client(VIP_GROUP, invoices=[an_invoice()])) == (f"invoice 100 unpaid on {day(1)}",)
+    assert change(client(VIP_GROUP, invoices=[an_invoice()]), today=day(1)) == (
+        "payment of invoice 100 before the next run keeps it",
+    )
+    assert change(client(invoices=[an_invoice()]), today=day(1)) == ("payment of everything overdue",)
+    assert change(client()) == ("the next run",)
+    assert change(client(since=date(2025, 3, 10))) == ("tenure of 18 months on 2026-09-10",)
+    assert change(client(a_group(5, "Partners"))) == (
+        "another group, by hand, or adding this one to [vip] managed_groups",
+    )
+    by_hand = client(membership=Membership(None, day(-30), None, None, day(-20)))
+    assert change(by_hand) == ("a pin, or putting the client in by hand",)
+
+
+def test_what_would_change_by_waiting_does_on_that_day() -> None:
+    late = client(history=(late_on(day(-40)), late_on(day(-9), 91)))
+    (said,) = change(late)
+    turns = date.fromisoformat(said.rsplit(" ", 1)[1])
+    assert said.startswith("the late payment of invoice 90 leaves the record on")
+    assert not eligibility(late, RULES, Calendar(), turns - timedelta(days=1))[0]
+    assert eligibility(late, RULES, Calendar(), turns)[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (None, VIP_GROUP, ""),
+        (None, replace(VIP_GROUP, discount_percent=Decimal("10.00")), "10 % discount on new invoices instead of 0 %"),
+        (replace(VIP_GROUP, separate_invoices=True), None, "services share invoices again"),
+        (
+            a_group(5, "Resellers"),
+            replace(VIP_GROUP, separate_invoices=True, exempt=True),
+            "an invoice for each service, exempt in WHMCS",
+        ),
+    ],
+)
+def test_what_else_a_group_brings_is_said(before: ClientGroup | None, after: ClientGroup | None, said: str) -> None:
+    assert effects_of_move(before, after) == said

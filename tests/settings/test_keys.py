@@ -56,6 +56,7 @@ NOTHING_ACCEPTED: dict[object, dict[tuple[str, str], object]] = {
         ("vip", "late_means_days"): 0,
         ("vip", "exempt_max_days"): 0,
         ("vip", "probation_days"): 0,
+        ("vip", "away_months"): 0,
         ("promises", "max_days"): 0,
         ("promises", "cooldown_days"): 0,
         ("trust_release", "max_broken_promises"): 0,

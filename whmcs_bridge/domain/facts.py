@@ -22,6 +22,8 @@ class PaidInvoice:
     reversed: bool = False
     """It was paid once and is not any more, or the payment was reversed in between."""
     gateway: str = ""
+    refunded: bool = False
+    """Status Refunded: given back by the house. `reversed` as well: the money is gone again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class ClientFacts:
     """Gateways that book nothing though they used to: day of the last payment. Who owes by one may have paid."""
     group_since: date | None = None
     """First day on which the client was seen in its present group."""
+    merged_since: date | None = None
+    """Day on which the first came of those who were merged into this client."""
 
 
 @dataclass(frozen=True, slots=True)

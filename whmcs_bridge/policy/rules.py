@@ -145,6 +145,8 @@ class VipRules:
     managed_groups: tuple[str, ...] = ()
     """Names; "" is no group. Clients in other groups are never moved."""
     probation_days: int = 0
+    away_months: int = 18
+    """Without a living service and a payment for longer than this, tenure starts anew with the return; 0 is never."""
 
 
 @dataclass(frozen=True, slots=True)

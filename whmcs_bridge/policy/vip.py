@@ -1,16 +1,18 @@
 """VIP: in by tenure, punctuality and revenue (or a pin), a member only while paid up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from whmcs_bridge.domain.book import ClientGroup
+from whmcs_bridge.domain.book import ClientGroup, Service
 from whmcs_bridge.domain.facts import ClientFacts, PaidInvoice
 from whmcs_bridge.domain.money import ZERO
-from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import ClientStatus
 from whmcs_bridge.policy import Ledgers
 from whmcs_bridge.policy.calendar import Calendar
+from whmcs_bridge.policy.debt import Ledger
 from whmcs_bridge.policy.decision import ClientDecision, Due, Kind, Note, Standing
 from whmcs_bridge.policy.rules import Policy, Rules, VipRules
 
@@ -40,35 +42,117 @@ def tenure_months(since: date | None, today: date) -> int:
     return months if months_before(since, -months) <= today else months - 1
 
 
+def custom_since(facts: ClientFacts, away_months: int, today: date) -> date | None:
+    """Return the day from which tenure counts: the client's first, or the return of one who was away.
+
+    Away is a time of more than `away_months` without a living service and without a payment, between two that are
+    known, or since the last that is known; 0 never counts as away. A client into whom others were merged came when the
+    first of them did. None where WHMCS does not say when the client came.
+    """
+    came = facts.client.since
+    if facts.merged_since is not None and came is not None:
+        came = min(came, facts.merged_since)
+    if came is None or not away_months:
+        return came
+    alive = min((s.registered for s in facts.services.values() if _lives(s) and s.registered), default=None)
+    if alive is not None and alive <= months_before(came, -away_months):
+        return came  # nearly everybody: the first service still lives
+    since, covered = came, None
+    for first, last in [*sorted(_custom(facts, today)), (today, today)]:
+        if covered is not None and first > months_before(covered, -away_months):
+            since = first
+        covered = last if covered is None else max(covered, last)
+    return since
+
+
+def _custom(facts: ClientFacts, today: date) -> Iterator[tuple[date, date]]:
+    """Times for which the client is known to have been one: a service's life, the day of a payment.
+
+    When a service ended is not told; what it was paid for is.
+    """
+    for service in facts.services.values():
+        if service.registered is not None:
+            ended = service.status is not None and service.status.ended
+            last = max(service.registered, service.next_due or service.registered) if ended else today
+            yield service.registered, last
+    for paid in facts.history:
+        yield paid.paid_on, paid.paid_on
+
+
+def _lives(service: Service) -> bool:
+    return service.status is not None and service.status.living
+
+
+def due_day(paid: PaidInvoice, calendar: Calendar) -> date | None:
+    """Return the last day on which the payment was in time, moved to a bank day where its gateway has clearing days."""
+    if paid.due is None or paid.gateway not in calendar.clearing_bank_days:
+        return paid.due
+    return calendar.next_bank_day(paid.due)
+
+
 def is_late(paid: PaidInvoice, late_means_days: int, calendar: Calendar) -> bool:
-    """Paid more than `late_means_days` after its (bank-day) due date, or taken back."""
-    if paid.reversed:
+    """Paid more than `late_means_days` after its (bank-day) due date, or taken back; a refund of ours is not that."""
+    if paid.reversed and not paid.refunded:
         return True
-    if paid.due is None:
-        return False
-    due = calendar.next_bank_day(paid.due) if paid.gateway in calendar.clearing_bank_days else paid.due
-    return paid.paid_on > due + timedelta(days=late_means_days)
+    due = due_day(paid, calendar)
+    return due is not None and paid.paid_on > due + timedelta(days=late_means_days)
+
+
+def pin_of(facts: ClientFacts, today: date) -> Record | None:
+    """Return the pin in force, the newest of several."""
+    return next((r for r in reversed(_pins(facts)) if r.protects_on(today)), None)
+
+
+def _pins(facts: ClientFacts) -> list[Record]:
+    """The client's own, oldest first."""
+    return [r for r in facts.records if r.kind is RecordKind.PIN and r.client_id == facts.client.id]
 
 
 def eligibility(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: date) -> tuple[bool, str]:
     """Return whether the record earns membership, and why (not), in one line."""
-    for record in facts.records:
-        if record.kind is RecordKind.PIN and record.client_id == facts.client.id and record.protects_on(today):
-            return True, f"pinned by {record.author}: {record.reason}"
-    months = tenure_months(facts.client.since, today)
+    pin = pin_of(facts, today) if facts.records else None
+    if pin is not None:
+        until = f" until {pin.until}" if pin.until is not None else ""
+        return True, f"pinned by {pin.author}{until}: {pin.reason}"
+    if facts.client.status is ClientStatus.INACTIVE:
+        return False, "Inactive in WHMCS: nothing of theirs is active"
+    months = tenure_months(facts.client.since, today) if facts.merged_since is None else vip.min_tenure_months
+    if months >= vip.min_tenure_months:  # being away, or a merge, can only change what is enough so far
+        months = tenure_months(custom_since(facts, vip.away_months, today), today)
     if months < vip.min_tenure_months:
-        return False, f"{months} of {vip.min_tenure_months} months"
-    window = months_before(today, vip.late_payments_window_months)
-    late = sum(1 for p in facts.history if p.paid_on >= window and is_late(p, vip.late_means_days, calendar))
+        return False, f"{months} of {vip.min_tenure_months} months{_returned(facts, vip, today)}"
+    late = len(late_payments(facts, vip, calendar, today))
     if late > vip.max_late_payments:
         return (
             False,
             f"{late} late payments in {vip.late_payments_window_months} months, {vip.max_late_payments} allowed",
         )
-    revenue = max(_monthly_revenue(facts.history, today), _recurring(facts))
-    if revenue < vip.min_monthly_revenue:
-        return False, f"pays {revenue:.2f} a month, {vip.min_monthly_revenue} asked"
+    if vip.min_monthly_revenue:
+        revenue = monthly_revenue(facts, today)
+        if revenue < vip.min_monthly_revenue:
+            return False, f"pays {revenue:.2f} a month, {vip.min_monthly_revenue} asked"
     return True, f"{months} months, {late} late payments of {vip.max_late_payments} allowed"
+
+
+def _returned(facts: ClientFacts, vip: VipRules, today: date) -> str:
+    """Say why tenure is less than the client's age in WHMCS."""
+    since = custom_since(facts, vip.away_months, today)
+    return (
+        f", back since {since}"
+        if since is not None and facts.client.since is not None and since > facts.client.since
+        else ""
+    )
+
+
+def late_payments(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: date) -> list[PaidInvoice]:
+    """Return the late payments that still count."""
+    window = months_before(today, vip.late_payments_window_months)
+    return [p for p in facts.history if p.paid_on >= window and is_late(p, vip.late_means_days, calendar)]
+
+
+def monthly_revenue(facts: ClientFacts, today: date) -> Decimal:
+    """Return what the client brings in a month: the mean of a year's payments, or what its services bill, if more."""
+    return max(_monthly_paid(facts.history, today), _recurring(facts))
 
 
 CYCLE_MONTHS = {
@@ -87,14 +171,12 @@ def _recurring(facts: ClientFacts) -> Decimal:
     amounts = (
         service.amount / CYCLE_MONTHS[service.billing_cycle.strip().casefold()]
         for service in facts.services.values()
-        if service.status is not None
-        and service.status.living
-        and service.billing_cycle.strip().casefold() in CYCLE_MONTHS
+        if _lives(service) and service.billing_cycle.strip().casefold() in CYCLE_MONTHS
     )
     return sum(amounts, ZERO)
 
 
-def _monthly_revenue(history: Iterable[PaidInvoice], today: date) -> Decimal:
+def _monthly_paid(history: Iterable[PaidInvoice], today: date) -> Decimal:
     year_ago = months_before(today, MONTHS_A_YEAR)
     paid = sum((p.total for p in history if p.paid_on >= year_ago and not p.reversed), ZERO)
     return paid / MONTHS_A_YEAR
@@ -113,39 +195,208 @@ def decide_client(
     if group is None:
         note = Note("vip-group", f"WHMCS has no client group {vip.group}", "make it under Setup > Client Groups")
         return ClientDecision(client.id, book.standing, eligible, why, notes=(note,))
-    member = client.group_id == group.id
     overdue = book.standing is Standing.OVERDUE
     due: tuple[Due, ...] = ()
-    if member and overdue:
-        debts = [e for e in book.entries if e.overdue and not e.pending and e.counts_for_standing]
-        reason = f"overdue: invoice {', '.join(str(e.invoice.id) for e in debts)}"
-        due = (Due(Kind.VIP_REMOVE, reason, tuple(e.invoice.id for e in debts), since=debts[0].due),)
-    elif not member and not overdue and client.status is not ClientStatus.CLOSED:
-        due, why = _join(facts, vip, eligible, why, today)
+    if client.group_id == group.id:
+        if vip.group in vip.managed_groups:
+            due = _leave(facts, book, eligible, today)
+    elif not overdue and client.status is not ClientStatus.CLOSED:
+        due, why = _join(facts, policy, vip, eligible, why, today)
     return ClientDecision(client.id, book.standing, eligible, why, due)
 
 
-def _join(facts: ClientFacts, vip: VipRules, eligible: bool, why: str, today: date) -> tuple[tuple[Due, ...], str]:
+def _leave(facts: ClientFacts, book: Ledger, eligible: bool, today: date) -> tuple[Due, ...]:
+    """A member leaves with the first overdue day, or with the pin that brought it in; for no other reason."""
+    if book.standing is Standing.OVERDUE:
+        debts = [e for e in book.entries if e.overdue and not e.pending and e.counts_for_standing]
+        reason = f"overdue: invoice {', '.join(str(e.invoice.id) for e in debts)}"
+        return (Due(Kind.VIP_REMOVE, reason, tuple(e.invoice.id for e in debts), since=debts[0].due),)
+    pin = None if eligible else _pin_that_ended(facts, today)
+    if pin is None:
+        return ()
+    return (Due(Kind.VIP_REMOVE, f"the pin by {pin.author} ended on {_last_day(pin)}", since=_last_day(pin)),)
+
+
+def _last_day(pin: Record) -> date | None:
+    """Last day on which the pin held; None while it holds without an end."""
+    closed = None if pin.closed_on is None else pin.closed_on - timedelta(days=1)
+    return min((day for day in (pin.until, closed) if day is not None), default=None)
+
+
+def _pin_that_ended(facts: ClientFacts, today: date) -> Record | None:
+    """The newest pin that is over, where the client became a member under it: not before, and not by hand."""
+    membership, pins = facts.membership, _pins(facts)
+    since = membership.member_since
+    if not pins or since is None or membership.set_by_hand_on is not None:
+        return None
+    for pin in reversed(pins):
+        last = _last_day(pin)
+        if last is not None and last < today and pin.since <= since <= last + timedelta(days=1):
+            return pin
+    return None
+
+
+def _join(
+    facts: ClientFacts, policy: Policy, vip: VipRules, eligible: bool, why: str, today: date
+) -> tuple[tuple[Due, ...], str]:
     membership = facts.membership
     back = membership.removed_by_us_on is not None and membership.set_by_hand_on is not None
     if not eligible and not back:
         return (), why
-    if membership.set_by_hand_on is not None and membership.removed_by_us_on is None:
-        return (), f"{why}; taken out by hand on {membership.set_by_hand_on}"
-    name = facts.group.name if facts.group else ""
-    if facts.client.group_id and facts.group is None:
-        return (), f"{why}; in a group that WHMCS does not list"
-    if name not in vip.managed_groups:
-        return (), f"{why}; group {name} is not managed"
-    waits = membership.removed_by_us_on
-    if waits is not None and vip.probation_days and _clean_since(facts) + timedelta(days=vip.probation_days) > today:
-        return (), f"{why}; on probation"
+    held = _held_out(facts, policy, vip, today)
+    if held:
+        return (), f"{why}; {held}"
     return (Due(Kind.VIP_ADD, why),), why
 
 
-def _clean_since(facts: ClientFacts) -> date:
-    """Day of the last payment, from which probation counts."""
-    return max((p.paid_on for p in facts.history), default=date.min)
+def _held_out(facts: ClientFacts, policy: Policy, vip: VipRules, today: date) -> str:
+    """Say what keeps a client out whose record would do; "" is nothing."""
+    membership = facts.membership
+    by_hand = membership.set_by_hand_on
+    if by_hand is not None and membership.removed_by_us_on is None:
+        pin = pin_of(facts, today)
+        if pin is None or pin.made_on < by_hand:  # a later word of the staff's
+            return f"taken out by hand on {by_hand}"
+    if facts.client.group_id and facts.group is None:
+        return "in a group that WHMCS does not list"
+    name = facts.group.name if facts.group else ""
+    if name not in vip.managed_groups:
+        return f"group {name} is not managed" if name else "clients without a group are not managed"
+    ends = probation_ends(facts, policy, vip)
+    if ends is not None and ends > today:
+        return f"on probation until {ends}"
+    return ""
+
+
+def probation_ends(facts: ClientFacts, policy: Policy, vip: VipRules) -> date | None:
+    """Return the first day on which a client whom we took out may be a member again; None where nothing is waited for.
+
+    Counted from the day on which the last overdue invoice was settled; what was paid in time changes nothing.
+    """
+    removed = facts.membership.removed_by_us_on
+    if removed is None or not vip.probation_days:
+        return None
+    clean = removed
+    for paid in facts.history:
+        due = due_day(paid, policy.calendar)
+        if due is not None and paid.paid_on > max(due, clean):
+            clean = paid.paid_on
+    return clean + timedelta(days=vip.probation_days)
+
+
+def would_change(
+    facts: ClientFacts, decision: ClientDecision, policy: Policy, group: ClientGroup | None, today: date
+) -> tuple[str, ...]:
+    """Say what would change the client's membership, as `decide_client` judged it, and when."""
+    vip = policy.vip
+    if vip is None or group is None:
+        return ()
+    if facts.client.group_id == group.id:
+        return tuple(_takes_out(facts, decision, policy, vip, today))
+    return tuple(_brings_in(facts, decision, policy, vip, today))
+
+
+def _takes_out(
+    facts: ClientFacts, decision: ClientDecision, policy: Policy, vip: VipRules, today: date
+) -> Iterator[str]:
+    if vip.group not in vip.managed_groups:
+        yield f"nothing: [vip] managed_groups lacks {vip.group}"
+        return
+    if decision.standing is Standing.OVERDUE:
+        numbers = ", ".join(str(i) for due in decision.due for i in due.invoices)
+        yield f"payment of invoice {numbers} before the next run keeps it"
+        return
+    ledger = Ledgers(facts, policy, today).under(_defaults(policy))
+    coming = [e for e in ledger.entries if e.counts_for_standing]
+    if coming:
+        first = coming[0]
+        yield f"invoice {first.invoice.id} unpaid on {first.due + timedelta(days=1)}"
+    else:
+        yield "an invoice that is overdue"
+    pin = pin_of(facts, today)
+    without = replace(facts, records=tuple(r for r in facts.records if r.kind is not RecordKind.PIN))
+    if pin is not None and pin.until is not None and not eligibility(without, vip, policy.calendar, today)[0]:
+        since = facts.membership.member_since
+        if since is not None and since >= pin.since and facts.membership.set_by_hand_on is None:
+            yield f"the end of the pin on {pin.until}"
+
+
+def _brings_in(
+    facts: ClientFacts, decision: ClientDecision, policy: Policy, vip: VipRules, today: date
+) -> Iterator[str]:
+    if facts.client.status is ClientStatus.CLOSED:
+        yield "opening the client again"
+        return
+    if decision.standing is Standing.OVERDUE:
+        yield "payment of everything overdue"
+    if any(due.kind is Kind.VIP_ADD for due in decision.due):
+        yield "the next run"
+        return
+    held = _held_out(facts, policy, vip, today)
+    if held.startswith("taken out by hand"):
+        yield "a pin, or putting the client in by hand"
+    elif held.startswith("on probation"):
+        yield f"the end of probation on {probation_ends(facts, policy, vip)}"
+    elif held:
+        yield "another group, by hand, or adding this one to [vip] managed_groups"
+    if not decision.eligible:
+        yield from _earns(facts, policy, vip, today)
+
+
+def _earns(facts: ClientFacts, policy: Policy, vip: VipRules, today: date) -> Iterator[str]:
+    """Say what the record lacks, and the day on which that is over by itself."""
+    if facts.client.status is ClientStatus.INACTIVE:
+        yield "a service that is active"
+    since = custom_since(facts, vip.away_months, today)
+    if since is None:
+        yield "a pin: WHMCS does not say since when the client is one"
+    elif tenure_months(since, today) < vip.min_tenure_months:
+        yield f"tenure of {vip.min_tenure_months} months on {months_before(since, -vip.min_tenure_months)}"
+    late = sorted(late_payments(facts, vip, policy.calendar, today), key=lambda p: p.paid_on)
+    if len(late) > vip.max_late_payments:
+        last = late[-1 - vip.max_late_payments]
+        leaves = _leaves_window(last.paid_on, vip.late_payments_window_months)
+        yield f"the late payment of invoice {last.id} leaves the record on {leaves}"
+    revenue = monthly_revenue(facts, today)
+    if revenue < vip.min_monthly_revenue:
+        yield f"revenue of {vip.min_monthly_revenue} a month, now {revenue:.2f}"
+
+
+def _leaves_window(paid_on: date, months: int) -> date:
+    """Return the first day on which a payment of `paid_on` is older than the window."""
+    day = months_before(paid_on, -months)
+    while months_before(day, months) <= paid_on:
+        day += timedelta(days=1)
+    return day
+
+
+def effects_of_move(before: ClientGroup | None, after: ClientGroup | None) -> str:
+    """Say what changes for the client besides membership; "" is nothing. None is no group.
+
+    A group's discount and its separate invoices hold for invoices made from then on (facts sheet 10.4).
+    """
+    said = []
+    old, new = (g.discount_percent if g is not None else ZERO for g in (before, after))
+    if old != new:
+        said.append(f"{percent(new)} discount on new invoices instead of {percent(old)}")
+    if _separate(before) is not _separate(after):
+        said.append("an invoice for each service" if _separate(after) else "services share invoices again")
+    if _exempt(before) is not _exempt(after):
+        said.append("exempt in WHMCS" if _exempt(after) else "not exempt in WHMCS any more")
+    return ", ".join(said)
+
+
+def _separate(group: ClientGroup | None) -> bool:
+    return group is not None and group.separate_invoices
+
+
+def _exempt(group: ClientGroup | None) -> bool:
+    return group is not None and group.exempt
+
+
+def percent(number: Decimal) -> str:
+    """Return `10 %` for 10.00."""
+    return f"{number.normalize():f} %"
 
 
 def _defaults(policy: Policy) -> Rules:

@@ -379,7 +379,19 @@ VIP = (
         otherwise="the VIP group and no group",
         example='["VIP", ""]',
     ),
-    Key("probation_days", _days(0), "Paid up for so many days before membership comes back.", "0"),
+    Key(
+        "probation_days",
+        _days(0),
+        "Paid up for so many days before membership comes back, from the day the last overdue invoice was settled.",
+        "0",
+    ),
+    Key(
+        "away_months",
+        Whole(0, 600, "months"),
+        "Longer than this without a living service and a payment, and tenure starts anew with the return; "
+        "0: it never does.",
+        "18",
+    ),
 )
 
 NOT_ON = Key(
