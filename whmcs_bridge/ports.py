@@ -25,6 +25,15 @@ from whmcs_bridge.domain.book import (
     Service,
 )
 from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.deletions import (
+    ChainLink,
+    DeletionPlan,
+    GoneRecord,
+    Handover,
+    PlannedItem,
+    PlanState,
+    Tombstone,
+)
 from whmcs_bridge.domain.facts import Membership, PaidInvoice
 from whmcs_bridge.domain.ids import AddonId, ClientId, GroupId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
@@ -589,8 +598,86 @@ class InboxDepth:
     """Arrival of the oldest that waits."""
 
 
+class Deletions(Protocol):
+    """The part of the journal that is about backups: whose accounts there were, what goes, and the evidence of it.
+
+    Every method that writes is durable when it returns.
+    """
+
+    def accounts(self, services: Collection[ServiceId] | None = None) -> Iterator[AccountIdentity]:
+        """Every account that these services, or all, have ever had."""
+        ...
+
+    def accounts_named(self, server: int, username: str) -> list[AccountIdentity]:
+        """Whoever has ever had this name on this server."""
+        ...
+
+    def save_accounts(self, accounts: Iterable[AccountIdentity]) -> None:
+        """Add or replace, by service, server and name."""
+        ...
+
+    def add_plan(self, plan: DeletionPlan) -> DeletionPlan:
+        """Freeze a plan; return it with its number. It replaces every earlier one of its service."""
+        ...
+
+    def save_plan(self, plan: DeletionPlan) -> None:
+        """Replace what is known of a plan, its items left as they are."""
+        ...
+
+    def save_items(self, plan: int, items: Mapping[int, PlannedItem]) -> None:
+        """Replace items of a plan by their position, all in one transaction."""
+        ...
+
+    def plan_of(self, service: ServiceId) -> DeletionPlan | None:
+        """The newest plan of a service."""
+        ...
+
+    def plan_named(self, digest: str) -> list[DeletionPlan]:
+        """Plans whose hash begins so, the newest first."""
+        ...
+
+    def plans(self, states: Collection[PlanState] | None = None, limit: int = 200) -> list[DeletionPlan]:
+        """The newest first."""
+        ...
+
+    def plan_heads(self, states: Collection[PlanState]) -> list[DeletionPlan]:
+        """Every plan in one of these states, oldest first, without its items."""
+        ...
+
+    def add_links(self, links: Iterable[tuple[ServiceId, str, datetime, str, Mapping[str, Any]]]) -> str:
+        """Append records (service, hash of the plan, when, kind, what) to the chain; return the last digest."""
+        ...
+
+    def links(self, service: ServiceId | None = None) -> Iterator[ChainLink]:
+        """Records of the chain, oldest first."""
+        ...
+
+    def head(self) -> str:
+        """Digest of the newest record."""
+        ...
+
+    def broken_at(self) -> str:
+        """Check the whole chain; say what is wrong with it, "" for nothing."""
+        ...
+
+    def save_handover(self, handover: Handover) -> None: ...
+    def handovers(self, *, open_only: bool = True) -> dict[ServiceId, Handover]: ...
+    def save_tombstone(self, stone: Tombstone) -> None: ...
+    def tombstones(self) -> dict[ServiceId, Tombstone]: ...
+    def drop_tombstone(self, service: ServiceId) -> None: ...
+    def save_gone(self, record: GoneRecord) -> None: ...
+    def gone(self, service: ServiceId | None = None) -> list[GoneRecord]:
+        """Deleted records that are still looked at; or the one of a service, whatever has become of it."""
+        ...
+
+
 class Journal(Protocol):
     """What we did and what people told us; kept and backed up. One writer at a time, many readers."""
+
+    @property
+    def deletions(self) -> Deletions:
+        """The part that is about backups."""
+        ...
 
     def writer(self, job: str = "", wait_seconds: float = 30.0) -> AbstractContextManager[None]:
         """Hold the writer lock over processes; raises Locked naming who holds it. Re-entrant within a process.

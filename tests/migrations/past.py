@@ -54,6 +54,14 @@ BY_HAND: Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
             "INSERT INTO inbox VALUES(?,?,?,?,?,?,?,?,?,?,?)",
             (1, "e-1", "InvoicePaid", 1, '{"invoiceid":1}', "2025-03-28T09:00:00+00:00", "waiting", 0, None, None, ""),
         ),
+        (
+            "INSERT INTO handovers VALUES(?,?,?)",
+            (7, 1, '{"service":7,"client":7,"asked_on":"2025-03-20","until":"2025-04-20","by":"owner"}'),
+        ),
+        (
+            "INSERT INTO gone_records VALUES(?,?,?)",
+            (8, 1, '{"service":8,"client":8,"told_on":"2025-03-20","empty_on":["2025-03-21"]}'),
+        ),
     ),
     "mirror": (),
 }

@@ -84,6 +84,8 @@ class AccountIdentity:
     until: date | None
     proofs: Mapping[str, str] = field(default_factory=dict)
     """Panel's own ids (uid, uuid, account id, smbios), custom fields, addresses: by name."""
+    under: str = ""
+    """Reseller account that it belonged to; "" is the service's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,31 @@ def second_shape(db: Database) -> None:
 THIRD_SHAPE: Final = (
     # Never used: the receiver remembers them in a file of its own, which costs an ask no transaction.
     """DROP TABLE nonces""",
+    # Every (server, account name) that a service ever had; `body` is an AccountIdentity.
+    """CREATE TABLE accounts (
+        number INTEGER PRIMARY KEY, service_id INTEGER NOT NULL, client_id INTEGER NOT NULL, server INTEGER NOT NULL,
+        username TEXT NOT NULL, under TEXT NOT NULL DEFAULT '', body TEXT NOT NULL,
+        UNIQUE (service_id, server, username))""",
+    """CREATE INDEX accounts_by_name ON accounts(username, server)""",
+    """CREATE INDEX accounts_by_client ON accounts(client_id)""",
+    # What is to go: frozen lists, their items one by one, and (in `body`) what each store has come to.
+    """CREATE TABLE deletion_plans (
+        number INTEGER PRIMARY KEY, digest TEXT NOT NULL, service_id INTEGER NOT NULL, client_id INTEGER NOT NULL,
+        state TEXT NOT NULL, made_at TEXT NOT NULL, body TEXT NOT NULL)""",
+    """CREATE INDEX deletion_plans_by_service ON deletion_plans(service_id)""",
+    """CREATE INDEX deletion_plans_by_digest ON deletion_plans(digest)""",
+    """CREATE INDEX deletion_plans_open ON deletion_plans(state) WHERE state IN ('open','frozen')""",
+    """CREATE TABLE deletion_items (
+        plan INTEGER NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (plan, position)) WITHOUT ROWID""",
+    # Rows are only ever added; each digest covers the row and the digest before it.
+    """CREATE TABLE evidence_chain (
+        number INTEGER PRIMARY KEY, service_id INTEGER NOT NULL, plan TEXT NOT NULL, at TEXT NOT NULL,
+        kind TEXT NOT NULL, body TEXT NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL)""",
+    """CREATE INDEX evidence_chain_by_service ON evidence_chain(service_id)""",
+    """CREATE TABLE handovers (service_id INTEGER PRIMARY KEY, open INTEGER NOT NULL, body TEXT NOT NULL)""",
+    """CREATE TABLE tombstones (service_id INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
+    """CREATE TABLE gone_records (service_id INTEGER PRIMARY KEY, open INTEGER NOT NULL, body TEXT NOT NULL)""",
 )
 
 

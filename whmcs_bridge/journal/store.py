@@ -11,8 +11,10 @@ from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.journal import adoptions as adopting
+from whmcs_bridge.journal import deletions as deleting
 from whmcs_bridge.journal import export, inbox, memory, morning, others, shadow, tasks
 from whmcs_bridge.journal import steps as stepping
+from whmcs_bridge.journal.deletions import SqliteDeletions
 from whmcs_bridge.journal.schema import JOURNAL
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy.decision import Note
@@ -45,6 +47,7 @@ class SqliteJournal:
     def __init__(self, path: Path | None = None) -> None:
         """Open or create the journal; None keeps it in memory. Raises DatabaseTrouble or Locked."""
         self._store = Store(JOURNAL, path)
+        self.deletions = SqliteDeletions(self._store)
         self._lock = None if path is None else WriterLock(path.with_name(path.name + ".lock"), str(path))
 
     def writer(self, job: str = "", wait_seconds: float = PASSING_WAIT_SECONDS) -> AbstractContextManager[None]:
@@ -179,6 +182,7 @@ class SqliteJournal:
     def merge_clients(self, source: ClientId, target: ClientId) -> None:
         with self._store.writing as conn:
             memory.merge_clients(conn, source, target)
+            deleting.merge_clients(conn, source, target)
 
     def save_membership(self, client: ClientId, membership: Membership) -> None:
         with self._store.writing as conn:

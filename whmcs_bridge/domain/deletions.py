@@ -1,0 +1,220 @@
+"""What becomes of an ended service's backups: the plan of a deletion, its items, and what each store has come to."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+
+
+class ItemState(StrEnum):
+    """How far one item, or one store of a plan, has come. None but the two gone ones is evidence of absence."""
+
+    PLANNED = "planned"
+    QUARANTINED = "quarantined"
+    """Moved aside inside its store: the data still exists."""
+    DELETING = "deleting"
+    """The deletion is about to be sent, or was; only a listing tells."""
+    ACCEPTED = "accepted"
+    """The store works on it."""
+    GONE_VERIFIED = "gone_verified"
+    """A fresh and complete listing does not have it any more."""
+    RESIDUAL_UNTIL = "residual_until"
+    """Out of the listing; bytes stay until the day."""
+    LOCKED_UNTIL = "locked_until"
+    """The store keeps it: object lock, legal hold, protection."""
+    REFUSED = "refused"
+    """It is not the item that was planned any more, or it is not provably this account's alone."""
+    FAILED = "failed"
+    UNVERIFIABLE = "unverifiable"
+    """The store's view is not complete, or it could not be read: nothing may be concluded."""
+    GONE_BEFORE = "gone_before"
+    """Nothing of the account was there, or somebody else had removed it before us."""
+
+    @property
+    def gone(self) -> bool:
+        """Proved to be absent by a complete listing."""
+        return self in (ItemState.GONE_VERIFIED, ItemState.GONE_BEFORE)
+
+
+class PlanState(StrEnum):
+    OPEN = "open"
+    """Its items may go as soon as everything allows it."""
+    FROZEN = "frozen"
+    """The service lives again, or its name does: nothing of it is deleted."""
+    DONE = "done"
+    """Every store has come to gone."""
+    REPLACED = "replaced"
+    """The stores hold something else than was planned: another plan has taken its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedItem:
+    """One item of a plan: as it was listed, what proves whose it is, and how far its deletion has come."""
+
+    item: BackupItem
+    proofs: tuple[str, ...] = ()
+    state: ItemState = ItemState.PLANNED
+    note: str = ""
+    task: str = ""
+    """The store's number of work that it has accepted."""
+    until: datetime | None = None
+    aside: BackupItem | None = None
+    """The item as it lies in quarantine."""
+    changed_at: datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Names one deletable unit over all stores."""
+        return key_of(self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreVerdict:
+    """What one store of a plan has come to, and what that rests on."""
+
+    store: str
+    state: ItemState = ItemState.PLANNED
+    why: str = ""
+    until: datetime | None = None
+    kind: str = ""
+    root: str = ""
+    complete: bool = False
+    """The listing behind it showed everything in scope."""
+    checked_at: datetime | None = None
+    checks: int = 0
+    """Listings that have shown the account's items gone."""
+    next_check_at: datetime | None = None
+    listed: int = 0
+    """Items in the store's whole listing."""
+    digest: str = ""
+    """sha256 over the listing's sorted locators, sizes and times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untouched:
+    """An item that was found and is left alone, with the reason."""
+
+    item: BackupItem
+    verdict: str
+    """ambiguous | shared."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionPlan:
+    """A frozen list of what goes, over all stores; `digest` names exactly this list."""
+
+    number: int
+    digest: str
+    service: ServiceId
+    client: ClientId
+    made_at: datetime
+    not_before: date
+    state: PlanState = PlanState.OPEN
+    why: str = ""
+    """Of its state: what froze or replaced it."""
+    accounts: tuple[AccountIdentity, ...] = ()
+    items: tuple[PlannedItem, ...] = ()
+    stores: tuple[StoreVerdict, ...] = ()
+    untouched: tuple[Untouched, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Why a person has to approve this very list; empty: nobody has to."""
+    approved_by: str = ""
+    approved_at: datetime | None = None
+
+    @property
+    def waits_for_approval(self) -> bool:
+        """A person has to approve its hash first."""
+        return bool(self.needs) and not self.approved_by
+
+    @property
+    def complete(self) -> bool:
+        """Every store was seen whole and holds nothing of the account any more."""
+        return bool(self.stores) and all(s.state.gone and s.complete for s in self.stores)
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as the stores tell."""
+        return sum(p.item.size or 0 for p in self.items)
+
+    def store(self, name: str) -> StoreVerdict | None:
+        return next((s for s in self.stores if s.store == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why the deletion of a service's backups cannot go on now; what withholds its step."""
+
+    code: str
+    why: str
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A client's wish for their data before it is deleted."""
+
+    service: ServiceId
+    client: ClientId
+    asked_on: date
+    until: date
+    """Last day on which the deletion is held for it."""
+    by: str = ""
+    terms: str = ""
+    """What has to come first: after-payment, for-a-fee, always."""
+    state: str = "open"
+    """open | handed-over | withdrawn | ended."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A service whose backups are verified gone: numbers and hashes only, so that a restored WHMCS or store shows."""
+
+    service: ServiceId
+    client: ClientId
+    erased_on: date
+    accounts: tuple[str, ...] = ()
+    """sha256 of `server/username`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRecord:
+    """A service whose record was deleted in WHMCS: what has to be seen before it counts as ended."""
+
+    service: ServiceId
+    client: ClientId
+    told_on: date
+    """Day of the hook."""
+    keep_days: int | None = None
+    """delete_backups_after_days as it stood then; None is never."""
+    empty_on: tuple[date, ...] = ()
+    """Days on which WHMCS answered without error that it has no such service."""
+    done: bool = False
+
+    @property
+    def ended_on(self) -> date | None:
+        """The second of two different days on which WHMCS did not have it."""
+        return self.empty_on[1] if len(self.empty_on) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """One record of the evidence; `digest` covers everything else and the digest before it."""
+
+    number: int
+    service: ServiceId
+    plan: str
+    at: str
+    kind: str
+    body: str
+    """JSON, as it was hashed."""
+    previous: str
+    digest: str
+
+
+def key_of(item: BackupItem) -> tuple[str, str, str]:
+    """Return what names one deletable unit: store, locator, version."""
+    return (item.store, item.locator, item.version or "")
