@@ -109,6 +109,7 @@ def open_bridge(
 
     `offline` is for what looks into mirror and journal only: no credentials are read, and none are there to be sent.
     `late` reads them, and loads what speaks to WHMCS, when it is first spoken to.
+    `stores` and `account_panels` stand in for those of the settings, whose drivers are loaded when they are first used.
     Raises SettingsProblem, DatabaseTrouble, Locked.
     """
     journal_file: Path | None = None if in_memory else settings.journal
@@ -119,21 +120,40 @@ def open_bridge(
     panel, close = _panel(lambda: open_api(known, adapter=adapter, sleep=sleep), late=late)
     journal = SqliteJournal(journal_file)
     mirror = SqliteMirror(mirror_file)
+    stores = _stores(settings) if stores is None else tuple(stores)
+    panels = _panels(settings) if account_panels is None else tuple(account_panels)
     ports = Ports(
         settings=settings,
         panel=panel,
         mirror=mirror,
         journal=journal,
         clock=clock or HouseClock(settings.policy.calendar.timezone),
-        stores=tuple(stores) if stores is not None else (),
-        account_panels=tuple(account_panels) if account_panels is not None else (),
+        stores=stores,
+        account_panels=panels,
         progress=progress or Silent(),
         workers=1 if adapter is not None else settings.whmcs.connections,
         actor=actor,
         morning_folder=None if in_memory else settings.folder / "morning",
         gate_file=None if in_memory else settings.gate,
     )
-    return Bridge(ports, (close, mirror.close, journal.close))
+    opened = [*(store.close for store in stores), *(one.close for one in panels)]
+    return Bridge(ports, (close, *opened, mirror.close, journal.close))
+
+
+def _stores(settings: Settings) -> tuple[BackupStore, ...]:
+    if not settings.backup_stores:
+        return ()
+    from whmcs_bridge.backups import open_stores
+
+    return open_stores(settings)
+
+
+def _panels(settings: Settings) -> tuple[AccountPanel, ...]:
+    if not settings.panels:
+        return ()
+    from whmcs_bridge.backups import open_panels
+
+    return open_panels(settings)
 
 
 def _without_credentials(settings: Settings) -> Settings:

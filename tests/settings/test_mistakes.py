@@ -9,6 +9,15 @@ from whmcs_bridge.settings import from_mapping
 STAGE = 'expected a whole number of days from 1 to 3650, or "never"'
 AMOUNT = 'expected an amount in quotes with a dot, such as "5.00"'
 
+LOCAL = '[[backup_store]]\nname = "a"\ndriver = "local"\nroot = "/backup"\nlayout = "hestia"\n'
+SFTP = (
+    LOCAL.replace("local", "sftp")
+    + """host = "backup.example.com"
+user = "bridge"
+host_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample"
+"""
+)
+
 CASES = [
     # the top of the file
     ('mode = "enforced"', 'mode: found "enforced", expected "shadow" or "enforce"; did you mean "enforce"?'),
@@ -301,15 +310,75 @@ CASES = [
         '[messages."x"] text: found the placeholder {amout}; did you mean {amount}?',
     ),
     ('backup_store = { name = "a" }', "[[backup_store]]: found a table, expected a list: write [[backup_store]]"),
-    ('[[backup_store]]\nname = "a"', "[[backup_store]] #1.driver: missing, expected the name of a driver, not empty"),
+    ('[[backup_store]]\nname = "a"', '[[backup_store]] #1.driver: missing, expected "local"'),
     (
-        '[[backup_store]]\nname = "a"\ndriver = "s3"\n[[backup_store]]\nname = "a"\ndriver = "local"',
+        '[[backup_store]]\nname = "a"\ndriver = "locla"',
+        '[[backup_store]] #1.driver: found "locla", expected "local"',
+    ),
+    (
+        LOCAL + LOCAL,
         '[[backup_store]] #2.name: found "a" a second time',
     ),
     (
-        '[[backup_store]]\nname = "a"\ndriver = "s3"\nsecret_access_key = "hunter2"',
-        '[[backup_store]] #1.secret_access_key: found a plain secret (not shown), expected "env:NAME" or "file:PATH"',
+        LOCAL + "servers = 3",
+        "[[backup_store]] #1.servers: found 3, expected a list of ids of servers in WHMCS, not empty; "
+        "put it in brackets: [3]",
     ),
+    (LOCAL + "rooot = 3", "[[backup_store]] #1.rooot: found an unknown key; did you mean root?"),
+    (LOCAL.replace('root = "/backup"\n', ""), "[[backup_store]] #1.root: missing, expected an absolute path"),
+    *(
+        (
+            LOCAL.replace('"/backup"', f'"{root}"'),
+            f'[[backup_store]] #1.root: found "{root}", expected an absolute path of the store\'s own folder',
+        )
+        for root in ("/", "backup", "/backup/../etc", "/backup/", "//backup", "/ba ckup", "/back%20up", "/b*")
+    ),
+    (LOCAL.replace('"/backup"', '""'), '[[backup_store]] #1.root: found "" (empty), expected an absolute path'),
+    (
+        LOCAL.replace('"/backup"', '"/home"'),
+        '[[backup_store]] #1.root: found "/home", which holds more than backups, expected an absolute path',
+    ),
+    (
+        LOCAL.replace("hestia", "hesti"),
+        '[[backup_store]] #1.layout: found "hesti", expected "cpanel", "directadmin", "hestia", "vesta" or "custom"; '
+        'did you mean "hestia"?',
+    ),
+    (
+        LOCAL + 'template = "{user}.tar"',
+        '[[backup_store]] #1.template: found beside layout "hestia", expected "custom"',
+    ),
+    (
+        LOCAL.replace("hestia", "custom"),
+        '[[backup_store]] #1.template: missing beside layout "custom", expected a path with {user}',
+    ),
+    *(
+        (
+            LOCAL.replace("hestia", "custom") + f'template = "{template}"',
+            f'[[backup_store]] #1.template: found "{template}": {why}',
+        )
+        for template, why in (
+            ("backup.tar", "{user} has to stand in it exactly once, and stands 0 times"),
+            ("{user}/{user}.tar", "{user} has to stand in it exactly once, and stands 2 times"),
+            ("{user}{date}.tar", "{user} has to stand between literals, not beside another placeholder"),
+            ("backup_{user}.tar", "'_' before {user} may be part of a user name (user_characters)"),
+            ("backup-{user}x", "'x' after {user} may be part of a user name (user_characters)"),
+            ("../{user}.tar", "no empty, . or .. segment, and no / at either end"),
+            ("/{user}.tar", "no empty, . or .. segment, and no / at either end"),
+            ("{user}.%d.tar", "letters, digits and ._:@=+-/ only beside placeholders"),
+            ("{user}.{day}.tar", "the placeholder {day} is none of {user}, {date}, {compact_date}, {time}, "),
+        )
+    ),
+    (
+        SFTP + 'password = "hunter2"',
+        '[[backup_store]] #1.password: found a text that is not a reference (not shown), expected "env:NAME" or '
+        '"file:PATH"',
+    ),
+    (SFTP, "[[backup_store]] #1.private_key: found neither it nor password, expected one of private_key and password"),
+    (
+        SFTP.replace("ssh-ed25519", "ssh-magic") + 'password = "env:P"',
+        '[[backup_store]] #1.host_key: found "ssh-magic AAAA',
+    ),
+    ('[[panel]]\nname = "w"\ndriver = "names"\npath = "x"', "[[panel]] #1.servers: missing, expected a list of ids"),
     ('[storage]\nfolder = ""', '[storage] folder: found "" (empty), expected the path of a folder'),
 ]
 

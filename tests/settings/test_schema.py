@@ -84,13 +84,17 @@ ONLY_THE_LOADER_KNOWS = (
     "ca_bundle",
     "listen",
     "product_ids = [2]",
-    "secret_access_key",
+    'layout = "hestia"\nhost = ',
     "messages",
     "always_allowed = 9",
     "max_announced = 9",
     "max_tenure_months",
     '[class.""]',
-    '[[backup_store]]\nname = "a"\ndriver = "local"',
+    '"custom"',
+    '"hestia"\ntemplate',
+    '"/home"',
+    '/../',
+    'layout = "hestia"\n[[backup_store]]',
 )
 """Parts of the mistakes that no schema of ours describes."""
 

@@ -68,8 +68,19 @@ def test_a_home_folder_is_understood_in_a_secret_s_path(tmp_path: Path) -> None:
 
 
 def test_the_secrets_of_a_backup_store_are_wrapped_too() -> None:
-    text = '[[backup_store]]\nname = "a"\ndriver = "s3"\nbucket = "b"\nsecret_access_key = "env:KEY"\n'
+    text = """
+[[backup_store]]
+name = "a"
+driver = "sftp"
+host = "backup.example.com"
+user = "bridge"
+host_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample"
+password = "env:KEY"
+root = "/backup"
+layout = "hestia"
+"""
     [store] = settings_of(text, {"KEY": "hunter2"}).backup_stores
-    assert store.options["bucket"] == "b"
-    assert store.options["secret_access_key"].reveal() == "hunter2"
+    assert store.options["host"] == "backup.example.com"
+    assert store.options["port"] == 22
+    assert store.options["password"].reveal() == "hunter2"
     assert "hunter" not in repr(store)

@@ -16,7 +16,7 @@ def version(text: str) -> str:
     [
         'mode = "enforce"' + BASE,
         "# a comment" + BASE,
-        BASE + '[[backup_store]]\nname = "a"\ndriver = "s3"',
+        BASE + '[[backup_store]]\nname = "a"\ndriver = "local"\nroot = "/backup"\nlayout = "hestia"',
         BASE + '[storage]\nfolder = "/elsewhere"',
         BASE + HEAD.replace("billing.example.com", "b.example.com").replace("env:SECRET", "env:OTHER"),
         CLASS.replace('["', '[ "') + "suspend_after_days = 0x3\n",

@@ -1,5 +1,76 @@
-"""Backup stores: the drivers that list and delete what an ended service leaves behind."""
+"""Backup stores and panels: the drivers that list and delete what an ended service leaves behind, by name.
+
+What a driver takes in the settings file stands in `whmcs_bridge.settings.drivers`, under the same name.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from threading import Lock
+from typing import Any, cast
 
 from whmcs_bridge.backups.memory import MemoryStore
+from whmcs_bridge.errors import SettingsProblem, StoreAuthFailed
+from whmcs_bridge.ports import AccountPanel, BackupStore
+from whmcs_bridge.settings.model import BackupStoreSettings, PanelSettings, Settings
 
-__all__ = ["MemoryStore"]
+__all__ = ["DRIVERS", "PANELS", "MemoryStore", "open_panels", "open_stores"]
+
+DRIVERS: Mapping[str, str] = {
+    "local": "whmcs_bridge.backups.local:open_store",
+    "sftp": "whmcs_bridge.backups.sftp:open_store",
+}
+"""Driver -> what opens its stores: a function of BackupStoreSettings. It connects to nothing yet."""
+
+PANELS: Mapping[str, str] = {
+    "names": "whmcs_bridge.backups.names_panel:open_panel",
+}
+"""Driver -> what opens its panels: a function of PanelSettings. It connects to nothing yet."""
+
+
+def open_stores(settings: Settings) -> tuple[BackupStore, ...]:
+    """Return the stores of the settings, in their order. A driver is loaded, and secrets are read, at first use."""
+    return tuple(cast(BackupStore, _Late(given, DRIVERS[given.driver], "store")) for given in settings.backup_stores)
+
+
+def open_panels(settings: Settings) -> tuple[AccountPanel, ...]:
+    """Return the panels of the settings, in their order. A driver is loaded, and secrets are read, at first use."""
+    return tuple(cast(AccountPanel, _Late(given, PANELS[given.driver], "panel")) for given in settings.panels)
+
+
+class _Late:
+    """A store or panel that is made when it is first asked for more than the settings know."""
+
+    def __init__(self, given: BackupStoreSettings | PanelSettings, reference: str, what: str) -> None:
+        self._given, self._reference, self._what = given, reference, what
+        self._lock = Lock()
+        self._made: Any = None
+
+    @property
+    def name(self) -> str:
+        return self._given.name
+
+    @property
+    def kind(self) -> str:
+        return self._given.driver
+
+    def serves(self, server: int) -> bool:
+        return not self._given.servers or server in self._given.servers
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = self._open()
+        return getattr(self._made, name)
+
+    def _open(self) -> Any:
+        """Raises StoreAuthFailed where a secret is not there: one such store must not end a run over the others."""
+        module, _, function = self._reference.partition(":")
+        make: Callable[[Any], Any] = getattr(import_module(module), function)
+        try:
+            return make(self._given)
+        except SettingsProblem as problem:
+            raise StoreAuthFailed(f"{self._what} {self.name}: {problem}") from None

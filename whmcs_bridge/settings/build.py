@@ -1,6 +1,6 @@
 """The tables of a file into Settings: every table is read, whatever is wrong with the others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from whmcs_bridge.policy.rules import (
     VipRules,
 )
 from whmcs_bridge.settings import checks
+from whmcs_bridge.settings.drivers import DriverOptions, panel_options, read_options, store_options
 from whmcs_bridge.settings.keys import (
     BACKUP_STORE,
     DEFAULT_LIMITS,
@@ -27,18 +28,19 @@ from whmcs_bridge.settings.keys import (
     LIMITED_STEPS,
     MODE,
     NOT_LIMITED,
-    OPTION,
+    PANEL,
     SELECTORS,
     TABLE,
     WEEKDAYS,
 )
-from whmcs_bridge.settings.kinds import BAD, WHOLE, read_keys, unknown_key
+from whmcs_bridge.settings.kinds import BAD, WHOLE, Key, read_keys, unknown_key
 from whmcs_bridge.settings.messages import BUILT_IN, taken_for_template, unknown_placeholders
 from whmcs_bridge.settings.model import (
     ENFORCE,
     SHADOW,
     BackupStoreSettings,
     HookSettings,
+    PanelSettings,
     Settings,
     StaffSettings,
     WhmcsSettings,
@@ -48,8 +50,6 @@ from whmcs_bridge.settings.secret import Secret
 from whmcs_bridge.settings.version import version_of
 
 SELECTOR_NAMES = frozenset(key.name for key in SELECTORS)
-HIDDEN = ("password", "passphrase", "secret", "token", "secret_key", "secret_access_key", "api_key", "private_key")
-"""A store's options that end so must be references."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Reader:
         mode = self._mode()
         whmcs = self._whmcs()
         policy = self._policy()
-        stores = self._backup_stores()
+        stores, panels = self._backup_stores(), self._panels()
         staff = StaffSettings(**{"morning_mail": self.house.morning_mail, **(self._table("staff") or {})})
         hooks = HookSettings(**(self._table("hooks") or {}))
         folder = (self._table("storage") or {}).get("folder", folder)
@@ -101,7 +101,7 @@ class Reader:
         if self.report.problems:
             return None
         policy = replace(policy, version=version_of(policy), _cache={})
-        return Settings(mode, whmcs, policy, folder, source, stores, staff, hooks, tuple(self.report.warnings))
+        return Settings(mode, whmcs, policy, folder, source, stores, panels, staff, hooks, tuple(self.report.warnings))
 
     # --- tables in general -----------------------------------------------------------------------
 
@@ -347,45 +347,51 @@ class Reader:
                 found[name] = taken_for_template(name, found, at, self.report)
         return found
 
+    # --- stores and panels -----------------------------------------------------------------------
+
     def _backup_stores(self) -> tuple[BackupStoreSettings, ...]:
-        given = self.data.get("backup_store", [])
-        at = Place(f"[[{self.house.prefix}backup_store]]")
-        if not isinstance(given, list | tuple):
-            self.report.wrong(at, given, "a list: write [[backup_store]]")
-            return ()
-        stores: list[BackupStoreSettings] = []
-        for number, table in enumerate(given, 1):
-            store = self._backup_store(table, at.item(number))
-            if store is None:
-                continue
-            if any(store.name == other.name for other in stores):
-                self.report.refuse(at.item(number).to("name"), f"found {show(store.name)} a second time")
-            stores.append(store)
-        return tuple(stores)
-
-    def _backup_store(self, table: object, at: Place) -> BackupStoreSettings | None:
-        if not isinstance(table, Mapping):
-            self.report.wrong(at, table, "a table with name, driver and the driver's options")
-            return None
-        own = {key.name for key in BACKUP_STORE}
-        found = read_keys(BACKUP_STORE, {k: v for k, v in table.items() if k in own}, at, self.report)
-        options: dict[str, Any] = {}
-        for name, value in table.items():
-            if name in own:
-                continue
-            if str(name).casefold().endswith(HIDDEN) and not _is_reference(value):
-                self.report.refuse(
-                    at.to(str(name)), 'found a plain secret (not shown), expected "env:NAME" or "file:PATH"'
+        found = []
+        for at, own, options in self._with_drivers("backup_store", BACKUP_STORE, store_options):
+            if "servers" not in own and self.house is REAL:
+                self.report.warn(
+                    at.to("servers"), "not set, so the accounts of every server are looked for here by their names"
                 )
+            found.append(BackupStoreSettings(**own, options=options))
+        return tuple(found)
+
+    def _panels(self) -> tuple[PanelSettings, ...]:
+        tables = self._with_drivers("panel", PANEL, panel_options)
+        return tuple(PanelSettings(**own, options=options) for _, own, options in tables)
+
+    def _with_drivers(
+        self, name: str, keys: tuple[Key, ...], options_of: Callable[[str], DriverOptions]
+    ) -> Iterator[tuple[Place, dict[str, Any], dict[str, Any]]]:
+        """Yield the place, the common keys and the driver's options of each [[name]] that is right."""
+        given = self.data.get(name, [])
+        at = Place(f"[[{self.house.prefix}{name}]]")
+        if not isinstance(given, list | tuple):
+            self.report.wrong(at, given, f"a list: write [[{name}]]")
+            return
+        names = set()
+        for number, table in enumerate(given, 1):
+            here = at.item(number)
+            if not isinstance(table, Mapping):
+                self.report.wrong(here, table, "a table with name, driver and the driver's options")
                 continue
-            options[str(name)] = OPTION.read(value, at.to(str(name)), self.report)
-        if found is None:
-            return None
-        return BackupStoreSettings(found["name"], found["driver"], options)
-
-
-def _is_reference(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(("env:", "file:"))
+            common = {key.name for key in keys}
+            own = read_keys(keys, {k: v for k, v in table.items() if k in common}, here, self.report)
+            called = table.get("name")
+            if isinstance(called, str) and called in names:
+                self.report.refuse(here.to("name"), f"found {show(called)} a second time")
+            names.add(called if isinstance(called, str) else None)
+            try:
+                takes = options_of(str(table.get("driver")))
+            except KeyError:
+                continue  # told already: the driver is one of the common keys
+            rest = {k: v for k, v in table.items() if k not in common}
+            options = read_options(takes, rest, here, self.report)
+            if own is not None and options is not None:
+                yield here, own, options
 
 
 def _limit(default: KindLimit | None, given: Mapping[str, Any]) -> KindLimit:

@@ -1,5 +1,6 @@
 """Every table and key of bridge.toml: one list that validation, JSON Schema and the manual are made from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,9 +13,9 @@ from whmcs_bridge.policy.rules import (
     ReleaseTier,
     Scope,
 )
+from whmcs_bridge.settings.drivers import PANELS, STORES
 from whmcs_bridge.settings.kinds import (
     CURRENCY,
-    Anything,
     Choice,
     Either,
     FilePath,
@@ -22,7 +23,6 @@ from whmcs_bridge.settings.kinds import (
     HolidaysOf,
     Hours,
     Key,
-    Kind,
     Listen,
     ListOf,
     Made,
@@ -601,6 +601,8 @@ MESSAGE = (
     ),
 )
 
+SERVER_ID = Whole(1, 2**31 - 1)
+
 BACKUP_STORE = (
     Key(
         "name",
@@ -612,15 +614,47 @@ BACKUP_STORE = (
     ),
     Key(
         "driver",
-        Text("the name of a driver"),
-        "Which driver speaks to it.",
+        Choice(tuple(STORES)),
+        "Which driver speaks to it; each takes options of its own, below.",
         otherwise="required",
-        example='"s3"',
+        example='"local"',
         required=True,
+    ),
+    Key(
+        "servers",
+        ListOf(SERVER_ID, "ids of servers in WHMCS"),
+        "WHMCS's ids of the servers whose accounts are backed up here.",
+        otherwise="every server",
+        example="[3, 4]",
     ),
 )
 
-OPTION: Kind = Anything()
+PANEL = (
+    Key(
+        "name",
+        Text("a name of your own"),
+        "Your name for the panel; no two the same.",
+        otherwise="required",
+        example='"web1"',
+        required=True,
+    ),
+    Key(
+        "driver",
+        Choice(tuple(PANELS)),
+        "Which driver speaks to it; each takes options of its own, below.",
+        otherwise="required",
+        example='"names"',
+        required=True,
+    ),
+    Key(
+        "servers",
+        ListOf(SERVER_ID, "ids of servers in WHMCS"),
+        "WHMCS's ids of the servers whose accounts live on it.",
+        otherwise="required",
+        example="[3]",
+        required=True,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -634,8 +668,8 @@ class Table:
     """What the tables are named by, as in [class.NAME]; "" is a single table."""
     array: bool = False
     """[[name]]: any number of them."""
-    open: bool = False
-    """Takes further keys, which something else than the settings checks."""
+    drivers: Mapping[str, str] | None = None
+    """Each table names one of these drivers, and takes its options too."""
     flag: bool = False
     """true or false may stand in place of the table."""
 
@@ -674,6 +708,7 @@ TABLES = (
     Table("staff", STAFF, "What the house's own people hear of."),
     Table("hooks", HOOKS, "How WHMCS asks and tells."),
     Table("messages", MESSAGE, "Mails of your own, by name; a built-in name replaces the built-in text.", '"NAME"'),
-    Table("backup_store", BACKUP_STORE, "A place that keeps backups.", array=True, open=True),
+    Table("backup_store", BACKUP_STORE, "A place that keeps backups.", array=True, drivers=STORES),
+    Table("panel", PANEL, "A hosting panel that says which accounts live.", array=True, drivers=PANELS),
 )
 TABLE = {table.name: table for table in TABLES}

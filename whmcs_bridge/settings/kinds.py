@@ -610,26 +610,3 @@ class ProductId:
 
     def schema(self) -> Schema:
         return {"type": "integer", "minimum": 1}
-
-
-class Anything:
-    """A driver's option: the driver knows what it takes. `env:` and `file:` become secrets."""
-
-    expected = "a value that the driver takes"
-
-    def read(self, value: object, at: Place, report: Report) -> Any:
-        if isinstance(value, str) and value.startswith(("env:", "file:")):
-            return SecretRef().read(value, at, report)
-        if value is None:
-            report.wrong(at, value, self.expected)
-            return BAD
-        if isinstance(value, Mapping):
-            found = {str(k): self.read(v, at.to(str(k)), report) for k, v in value.items()}
-            return BAD if any(v is BAD for v in found.values()) else found
-        if isinstance(value, list):
-            items = [self.read(v, at.item(n), report) for n, v in enumerate(value, 1)]
-            return BAD if any(v is BAD for v in items) else tuple(items)
-        return value
-
-    def schema(self) -> Schema:
-        return {}

@@ -59,10 +59,23 @@ class HookSettings:
 
 @dataclass(frozen=True, slots=True)
 class BackupStoreSettings:
-    """One [[backup_store]]; `options` is everything beside name and driver, with secrets wrapped."""
+    """One [[backup_store]]; `options` are its driver's, typed, with defaults filled in and secrets wrapped."""
 
     name: str
     driver: str
+    servers: tuple[int, ...] = ()
+    """WHMCS's ids; () is every server."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSettings:
+    """One [[panel]]; `options` are its driver's, typed, with defaults filled in and secrets wrapped."""
+
+    name: str
+    driver: str
+    servers: tuple[int, ...]
+    """WHMCS's ids."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -79,6 +92,7 @@ class Settings:
     source: Path
     """The settings file."""
     backup_stores: tuple[BackupStoreSettings, ...] = ()
+    panels: tuple[PanelSettings, ...] = ()
     staff: StaffSettings = StaffSettings()
     hooks: HookSettings = HookSettings()
     warnings: tuple[str, ...] = ()

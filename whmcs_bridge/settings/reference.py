@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 
+from whmcs_bridge.settings.drivers import STORES, panel_options, store_options
 from whmcs_bridge.settings.keys import LIMIT, MODE, NOTICE, TABLES, TIER, Table
 from whmcs_bridge.settings.kinds import Choice, Either, Key, Record
 from whmcs_bridge.settings.messages import BUILT_IN, PLACEHOLDERS
@@ -37,6 +38,7 @@ def _lines() -> Iterator[str]:
             continue
         yield from _rows(table.keys)
         yield from _inline(table)
+        yield from _drivers(table)
     yield ""
     yield "## Built-in messages"
     yield ""
@@ -65,6 +67,17 @@ def _inline(table: Table) -> Iterator[str]:
             yield f"In each of `{name}`:"
             yield ""
             yield from _rows(record.keys)
+
+
+def _drivers(table: Table) -> Iterator[str]:
+    options = store_options if table.drivers is STORES else panel_options
+    for driver in table.drivers or ():
+        yield ""
+        yield f'### `{table.heading}` with driver "{driver}"'
+        yield ""
+        yield options(driver).doc
+        yield ""
+        yield from _rows(options(driver).keys)
 
 
 def _rows(keys: tuple[Key, ...]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from whmcs_bridge.settings.drivers import STORES, panel_options, store_options
 from whmcs_bridge.settings.keys import MODE, TABLES, Table
 from whmcs_bridge.settings.kinds import Schema, keys_schema
 
@@ -25,11 +26,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def _table(table: Table) -> Schema:
+    if table.drivers is not None:
+        return {"type": "array", "items": _by_driver(table)}
     one = keys_schema(table.keys)
-    if table.open:
-        one["additionalProperties"] = True
-    if table.array:
-        return {"type": "array", "items": one}
     if table.named:
         made: Schema = {"type": "object", "additionalProperties": one}
         if table.named == "ID":
@@ -38,3 +37,14 @@ def _table(table: Table) -> Schema:
     if table.flag:
         return {"anyOf": [{"type": "boolean"}, one]}
     return one
+
+
+def _by_driver(table: Table) -> Schema:
+    """A table of one driver, with its options."""
+    options = store_options if table.drivers is STORES else panel_options
+    made = []
+    for driver in table.drivers or ():
+        one = keys_schema((*table.keys, *options(driver).keys))
+        one["properties"]["driver"] = {"description": options(driver).doc, "const": driver}
+        made.append(one)
+    return {"anyOf": made}

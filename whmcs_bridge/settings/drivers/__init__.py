@@ -1,0 +1,69 @@
+"""What each driver of a backup store or panel takes in the settings file: one module a driver, one line here."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from whmcs_bridge.settings.kinds import Key, read_keys
+from whmcs_bridge.settings.report import Place, Report
+
+Check = Callable[[Mapping[str, Any], Place, Report], None]
+"""Gets every option, typed, with its default; reports what single options cannot see."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverOptions:
+    """The options of one driver, beside name, driver and servers, which all of them take."""
+
+    doc: str
+    keys: tuple[Key, ...]
+    check: Check | None = None
+
+
+STORES: Mapping[str, str] = {
+    "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
+    "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",
+}
+PANELS: Mapping[str, str] = {
+    "names": "whmcs_bridge.settings.drivers.names:OPTIONS",
+}
+
+
+@cache
+def store_options(driver: str) -> DriverOptions:
+    """Return what a store's driver takes; raises KeyError for one that is not there."""
+    return _loaded(STORES[driver])
+
+
+@cache
+def panel_options(driver: str) -> DriverOptions:
+    """Return what a panel's driver takes; raises KeyError for one that is not there."""
+    return _loaded(PANELS[driver])
+
+
+def _loaded(reference: str) -> DriverOptions:
+    module, _, name = reference.partition(":")
+    found = getattr(import_module(module), name)
+    assert isinstance(found, DriverOptions)
+    return found
+
+
+def read_options(options: DriverOptions, table: Mapping[str, Any], at: Place, report: Report) -> dict[str, Any] | None:
+    """Return every option that is set or has a default, typed; None after reporting any mistake."""
+    found = read_keys(options.keys, table, at, report)
+    if found is None:
+        return None
+    for key in options.keys:
+        if key.name not in found and key.default is not None:
+            found[key.name] = key.kind.read(_written(key.default), at.to(key.name), report)
+    before = len(report.problems)
+    if options.check is not None:
+        options.check(found, at, report)
+    return found if len(report.problems) == before else None
+
+
+def _written(default: str) -> Any:
+    return tomllib.loads(f"value = {default}")["value"]
