@@ -51,6 +51,7 @@ if (!defined('WHMCS')) {
         'connect_timeout_ms' => 250,
         'timeout_ms' => 1500,          // of one question, all in all
         'screen_timeout_ms' => 800,
+        'cron_wait_seconds' => 20,     // so long may WHMCS's cron wait until everything told is settled; 0: not at all
         'spool' => '',                 // folder for what could not be told; '' keeps nothing
         'spool_max_files' => 5000,
         'max_bytes' => 65536,          // of one event
@@ -380,7 +381,8 @@ if (!defined('WHMCS')) {
         ];
     };
 
-    // --- to the bridge and back: each returns [status, text], status 0 for no answer --------------------------------
+    // --- to the bridge and back: each returns [status, text, said], status 0 for no answer of the bridge's own; what
+    // --- somebody at its address said all the same is the third ------------------------------------------------------
 
     // Writes $text to $out while reading all of $in; null if that is not done by $until.
     $most = 8388608; // bytes of an answer
@@ -487,7 +489,7 @@ if (!defined('WHMCS')) {
             : $overSocket($method, $url, $headers, $body, $timeout);
         // Somebody else on this machine may listen where the bridge should: only a signed reply is the bridge's.
         $right = hash_hmac('sha256', 'reply.' . $nonce . '.' . $status . '.' . $text, $settings['secret']);
-        return $status && hash_equals($right, strtolower($mark)) ? [$status, $text] : [0, ''];
+        return $status && hash_equals($right, strtolower($mark)) ? [$status, $text, $status] : [0, '', $status];
     };
     $byCommand = static function (array $words, string $body, int $timeout) use ($settings, $converse): array {
         $line = array_merge((array) $settings['command'], $words);
@@ -497,7 +499,7 @@ if (!defined('WHMCS')) {
         $pipes = [];
         $process = @proc_open($program, [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes, '/');
         if (!is_resource($process)) {
-            return [0, ''];
+            return [0, '', 0];
         }
         $text = $converse($pipes[0], $pipes[1], $body, $until, true);
         $now = proc_get_status($process);
@@ -515,33 +517,32 @@ if (!defined('WHMCS')) {
         }
         proc_close($process);
         if ($text === null || $now['running']) {
-            return [0, ''];
+            return [0, '', 0];
         }
-        if ($now['exitcode'] === 0) {
-            return [200, $text];
-        }
-        $reply = json_decode($text, true);
-        return [is_array($reply) && isset($reply['status']) ? (int) $reply['status'] : 0, $text];
+        $reply = $now['exitcode'] === 0 ? ['status' => 200] : json_decode($text, true);
+        $status = is_array($reply) && isset($reply['status']) ? (int) $reply['status'] : 0;
+        return [$status, $text, $status];
     };
     // After three calls in a row without an answer the bridge is left alone for half a minute: a cron run over
     // hundreds of services must not wait for each of them.
-    $call = static function (string $kind, string $point, string $body) use (
+    $call = static function (string $kind, string $point, string $body, int $patience = 0) use (
         $settings, $overHttp, $byCommand, $log, &$state
     ): array {
         if (time() < $state['quiet_until']) {
-            return [0, ''];
+            return [0, '', 0];
         }
-        $timeout = (int) $settings[$kind === 'screens' ? 'screen_timeout_ms' : 'timeout_ms'];
+        $timeout = $patience ?: (int) $settings[$kind === 'screens' ? 'screen_timeout_ms' : 'timeout_ms'];
         try {
             if ($settings['transport'] === 'command') {
-                $words = $kind === 'screens' ? ['hook', '--screen', $point] : ['hook', $point];
+                $words = array_merge(['hook'], $kind === 'screens' ? ['--screen'] : [], $patience ? ['--wait'] : []);
+                $words[] = $point;
                 $answer = $byCommand($words, $body, $timeout);
             } else {
                 $answer = $overHttp('POST', '/' . $kind . '/' . $point, $body, $timeout);
             }
         } catch (\Throwable $error) {
             $log('the bridge cannot be asked: ' . get_class($error)); // as if it were away
-            $answer = [0, ''];
+            $answer = [0, '', 0];
         }
         $state['misses'] = $answer[0] ? 0 : $state['misses'] + 1;
         if ($state['misses'] >= 3) {
@@ -559,9 +560,9 @@ if (!defined('WHMCS')) {
 
     // --- the spool: what could not be told waits on the disk, one file an event, oldest first -----------------------
 
-    $spooled = static function () use ($settings): array {
+    $spooled = static function (string $ending = 'json') use ($settings): array {
         $names = $settings['spool'] !== '' && is_dir($settings['spool']) ? scandir($settings['spool']) : [];
-        return array_values(preg_grep('/^\d+-[0-9a-f]+\.(json|bad)$/', $names ?: []));
+        return array_values(preg_grep('/^\d+-[0-9a-f]+\.' . $ending . '$/', $names ?: []));
     };
     $spool = static function (array $event, string $body) use ($settings, $spooled, $log, &$state): void {
         if ($settings['spool'] === '' || strlen($body) > $settings['max_bytes']) {
@@ -588,34 +589,65 @@ if (!defined('WHMCS')) {
         @chmod($name . '.json', 0600);
         $state['waiting']++;
     };
-    $deliver = static function (int $many, float $seconds) use (
-        $settings, $spooled, $call, $taken, $refused, $log, &$state
-    ): void {
-        $names = preg_grep('/\.json$/', $spooled());
-        $lock = $names ? @fopen($settings['spool'] . '/.lock', 'c') : false;
-        if ($lock === false || !flock($lock, LOCK_EX | LOCK_NB)) {
-            return; // nothing waits, or another request is at it
-        }
-        $until = microtime(true) + $seconds;
-        foreach (array_slice($names, 0, $many) as $name) {
+    // What is never taken is kept for a person to look at, the newest of it, and stands in nobody's way.
+    $setAside = static function (array $names) use ($settings, $spooled, $log): void {
+        $moved = 0;
+        foreach ($names as $name) {
             $path = $settings['spool'] . '/' . $name;
-            $body = @file_get_contents($path);
-            if ($body === false || microtime(true) >= $until) {
+            $moved += @rename($path, substr($path, 0, -4) . 'bad') ? 1 : 0;
+        }
+        foreach (array_slice($spooled('bad'), 0, -200) as $name) {
+            @unlink($settings['spool'] . '/' . $name);
+        }
+        if ($moved) {
+            $log('the bridge never takes ' . $moved . ' of the events that had waited: set aside as .bad in '
+                . $settings['spool'] . '; whmcs-bridge hooks check');
+        }
+    };
+    // Oldest first. $through: the bridge takes events right now, so one that gets no right answer is itself at fault.
+    $deliver = static function (int $many, float $seconds, bool $through = false, bool $patient = false) use (
+        $settings, $spooled, $setAside, $call, $taken, $refused, &$state
+    ): void {
+        $until = microtime(true) + $seconds;
+        $lock = $spooled() ? @fopen($settings['spool'] . '/.lock', 'c') : false;
+        if ($lock === false) {
+            return; // nothing waits
+        }
+        while (!flock($lock, LOCK_EX | LOCK_NB)) {
+            if (!$patient || microtime(true) >= $until) {
+                fclose($lock);
+                return; // another request is at it
+            }
+            usleep(20000);
+        }
+        $never = [];
+        $stuck = [];
+        foreach (array_slice($spooled(), 0, $many) as $name) {
+            if (microtime(true) >= $until || count($stuck) >= 20) {
                 break;
+            }
+            $body = @file_get_contents($settings['spool'] . '/' . $name);
+            if ($body === false) {
+                continue; // `hooks drain` has just delivered it
             }
             $event = json_decode($body, true);
             $point = is_array($event) && isset($event['point']) && is_string($event['point']) ? $event['point'] : '';
-            $status = preg_match('/^\w+$/', $point) ? $call('hooks', $point, $body)[0] : 400;
+            $known = preg_match('/^\w+$/', $point);
+            list($status, , $said) = $known ? $call('hooks', $point, $body) : [400, '', 400];
+            $old = time() - (int) $name / 1000 > 86400;
             if ($taken($status)) {
-                @unlink($path);
+                @unlink($settings['spool'] . '/' . $name);
+                $through = true;
             } elseif ($refused($status)) {
-                @rename($path, substr($path, 0, -4) . 'bad');
-                $log('the bridge refused an event that had waited: ' . $name);
+                $never[] = $name;
+            } elseif ($refused($said) || ($said && $old)) {
+                $stuck[] = $name; // somebody else may have said so, or it is the bridge that is ill: see the others
             } else {
                 break;
             }
-            $state['waiting'] = null;
         }
+        $setAside($through ? array_merge($never, $stuck) : $never);
+        $state['waiting'] = null;
         flock($lock, LOCK_UN);
         fclose($lock);
     };
@@ -757,9 +789,31 @@ if (!defined('WHMCS')) {
 
     // --- tells ------------------------------------------------------------------------------------------------------
 
+    // WHMCS's cron is about to look at dates and groups: everything told so far is delivered, and the bridge answers
+    // when it has settled it. The cron waits so long and no longer, and goes on in any case.
+    $settleFirst = static function (array $told) use ($settings, $encode, $call, $taken, $deliver, $log): int {
+        $most = (float) $settings['cron_wait_seconds'];
+        if ($most <= 0) {
+            return $call('hooks', $told['point'], $encode($told))[0];
+        }
+        $until = microtime(true) + $most;
+        $deliver(500, $most / 2, false, true);
+        $left = max(1.0, $until - microtime(true));
+        $told['wait_seconds'] = round(max($left - 2, $left / 2), 1); // the rest is for the way there and back
+        list($status, $text) = $call('hooks', $told['point'], $encode($told), (int) ($left * 1000));
+        $reply = json_decode($text, true);
+        if (!$taken($status)) {
+            $log('the bridge did not answer before WHMCS\'s cron; the cron goes on');
+        } elseif (!is_array($reply) || empty($reply['settled'])) {
+            $log('not everything told was settled before WHMCS\'s cron; the cron goes on');
+        }
+        return $status;
+    };
+
     foreach ($tells as $point) {
         add_hook($point, 1, $guarded(static function ($vars) use (
-            $point, $event, $readServices, $encode, $call, $taken, $refused, $spool, $deliver, $log, $number, &$state
+            $point, $event, $readServices, $encode, $call, $settleFirst, $taken, $refused, $spool, $deliver, $log,
+            $number, $settings, &$state
         ) {
             $vars = is_array($vars) ? $vars : [];
             $told = $event($point, $vars);
@@ -772,9 +826,13 @@ if (!defined('WHMCS')) {
                 $told['facts'] = (object) ['client' => (string) $number($vars, 'userid'), 'services' => $services];
             }
             $body = $encode($told);
-            $status = $call('hooks', $point, $body)[0];
+            while (strlen($body) > $settings['max_bytes'] && !empty($told['facts']->services)) {
+                array_splice($told['facts']->services, (int) (count($told['facts']->services) / 2));
+                $body = $encode($told);
+            }
+            $status = $point === 'PreCronJob' ? $settleFirst($told) : $call('hooks', $point, $body)[0];
             if ($taken($status)) {
-                $deliver(5, 1.0);
+                $deliver(5, 1.0, true);
             } elseif ($refused($status)) {
                 $log('the bridge refused ' . $point . ' with status ' . $status . ': is this file current?');
             } else {
@@ -806,7 +864,7 @@ if (!defined('WHMCS')) {
     add_hook('DailyCronJob', 2, $guarded(static function () use ($settings, $gate, $spooled, $log) {
         $most = $settings['gate_max_age_hours'];
         $found = $settings['gate'] === '' ? ['age' => 0] : $gate();
-        $names = array_values(preg_grep('/\.json$/', $spooled()));
+        $names = $spooled();
         $waited = $names ? (time() - (int) $names[0] / 1000) / 3600 : 0;
         $wrong = [];
         if ($found === null) {

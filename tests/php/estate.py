@@ -140,11 +140,11 @@ class Estate:
 
 
 @contextmanager
-def estate(port: int, folder: Path) -> Iterator[Estate]:
+def estate(port: int, folder: Path, more: Mapping[str, Any] | None = None) -> Iterator[Estate]:
     """Enforcing, hosting suspended on day 3 and ended on day 15."""
     world = a_world(datetime.now(UTC).replace(tzinfo=None, microsecond=0))
     with (
-        House.of({"class": {"hosting": HOSTING}}, world=world, folder=folder) as house,
+        House.of({"class": {"hosting": HOSTING}, **(more or {})}, world=world, folder=folder) as house,
         serve(world) as panel,
         ExitStack() as stack,
     ):

@@ -44,6 +44,8 @@ class Receiver:
     """By hook point (or `gate`); a tell that is not named is accepted, an ask let through."""
     heard: list[Heard] = field(default_factory=list)
     signs: bool = True
+    mute: Callable[[Heard], bool] = lambda _: False
+    """Whom it answers without a signature."""
     hold: threading.Event | None = None
     """Wait for it before the answer."""
     drips: threading.Event | None = None
@@ -62,7 +64,8 @@ class Receiver:
         point = heard.path.rpartition("/")[2]
         found = self.answers.get(point)
         if found is None:
-            found = (200, {"abort": False, "reason": ""}) if point.startswith("Pre") else (202, {"accepted": True})
+            asked = point.startswith(("PreModule", "PreInvoice"))
+            found = (200, {"abort": False, "reason": ""}) if asked else (202, {"accepted": True, "settled": True})
         status, value = found(heard.event) if callable(found) else found
         return status, json.dumps(value).encode()
 
@@ -85,13 +88,13 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             receiver.heard.append(heard)
             if receiver.hold is not None:
                 receiver.hold.wait(120)
-            self.send(*receiver.reply(heard), nonce)
+            self.send(*receiver.reply(heard), heard)
 
-        def send(self, status: int, text: bytes, nonce: str) -> None:
+        def send(self, status: int, text: bytes, heard: Heard) -> None:
             try:
                 self.send_response(status)
-                if receiver.signs:
-                    mark = sign("reply", nonce, str(status), text.decode())
+                if receiver.signs and not receiver.mute(heard):
+                    mark = sign("reply", heard.nonce, str(status), text.decode())
                     self.send_header("X-Whmcs-Bridge-Signature", mark)
                 self.send_header("Content-Length", str(len(text) if receiver.drips is None else 1_000_000))
                 self.end_headers()

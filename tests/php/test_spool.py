@@ -1,11 +1,15 @@
 """What could not be told waits on the disk, within bounds, and is delivered in order."""
 
 import fcntl
+import json
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.needs import needs
 from tests.php.calls import OWING, SUSPEND
-from tests.php.receiver import Receiver
+from tests.php.receiver import Heard, Receiver
 from tests.php.whmcs import Whmcs
 
 pytestmark = needs("php")
@@ -66,8 +70,87 @@ def test_what_the_bridge_will_never_take_is_set_aside(whmcs: Whmcs, receiver: Re
     receiver.answers["InvoicePaid"] = lambda event: (400 if event["vars"]["invoiceid"] == "2" else 202, {})
     page = whmcs.page(("AfterCronJob", {}))
     assert whmcs.spool == []
-    assert len(list(Path(whmcs.settings["spool"]).glob("*.bad"))) == 2
-    assert page.log.count("the bridge refused an event that had waited") == 2
+    assert len(bad(whmcs)) == 2
+    assert page.log.count("the bridge never takes 2 of the events that had waited") == 1
+    assert whmcs.page(("AfterCronJob", {})).log == ""
+
+
+def bad(whmcs: Whmcs) -> list[Path]:
+    """What was set aside, oldest first."""
+    return sorted(Path(whmcs.settings["spool"]).glob("*.bad"))
+
+
+def waiting(whmcs: Whmcs, receiver: Receiver, count: int, *, hours: float = 0) -> None:
+    """So many payments of invoices 1, 2, ... wait, since so many hours."""
+    receiver.answers["InvoicePaid"] = (503, {"error": "disk full"})
+    whmcs.page(*[("InvoicePaid", {"invoiceid": number}) for number in range(1, count + 1)])
+    receiver.answers.clear()
+    for file in Path(whmcs.settings["spool"]).glob("*.json"):
+        stamp, _, rest = file.name.partition("-")
+        file.rename(file.with_name(f"{int(stamp) - int(hours * 3_600_000):015d}-{rest}"))
+
+
+def about(number: int) -> Callable[[Heard], bool]:
+    return lambda heard: heard.method == "POST" and heard.event["vars"].get("invoiceid") == str(number)
+
+
+def test_one_that_somebody_on_the_way_finds_too_large_stands_in_nobodys_way(
+    over_http: Whmcs, receiver: Receiver
+) -> None:
+    """A proxy's refusal is not signed: it is believed once the bridge takes the others."""
+    waiting(over_http, receiver, 3)
+    receiver.mute = about(1)
+    receiver.answers["InvoicePaid"] = lambda event: (413 if event["vars"]["invoiceid"] == "1" else 202, {})
+    page = over_http.page(("AfterCronJob", {}))
+    assert over_http.spool == []
+    (kept,) = bad(over_http)
+    assert json.loads(kept.read_text())["vars"]["invoiceid"] == "1"
+    assert page.log.count("the bridge never takes 1 of the events") == 1
+
+
+def test_a_page_that_got_through_need_not_find_another_that_does(whmcs: Whmcs, receiver: Receiver) -> None:
+    waiting(whmcs, receiver, 1)
+    receiver.mute = about(1)
+    receiver.answers["InvoicePaid"] = (413, {})
+    whmcs.page(("InvoiceCreated", {"invoiceid": 7}))
+    assert (whmcs.spool, len(bad(whmcs))) == ([], 1)
+
+
+def test_somebody_else_on_the_bridges_port_makes_nothing_go(whmcs: Whmcs, receiver: Receiver) -> None:
+    waiting(whmcs, receiver, 4)
+    receiver.signs = False
+    receiver.answers["InvoicePaid"] = (413, {})
+    assert whmcs.page(("AfterCronJob", {})).log == ""
+    assert (len(whmcs.spool), bad(whmcs)) == (4, [])
+
+
+@pytest.mark.parametrize(("hours", "left", "aside"), [(1, 3, 0), (25, 0, 1)])
+def test_one_that_makes_the_bridge_ill_is_tried_for_a_day(
+    whmcs: Whmcs, receiver: Receiver, hours: float, left: int, aside: int
+) -> None:
+    waiting(whmcs, receiver, 3, hours=hours)
+    receiver.answers["InvoicePaid"] = lambda event: (503 if event["vars"]["invoiceid"] == "1" else 202, {})
+    whmcs.page(("AfterCronJob", {}))
+    assert (len(whmcs.spool), len(bad(whmcs))) == (left, aside)
+
+
+def test_what_was_set_aside_has_an_end_and_takes_nobodys_room(whmcs: Whmcs, receiver: Receiver) -> None:
+    folder = Path(whmcs.settings["spool"])
+    folder.mkdir()
+    for number in range(205):
+        (folder / f"{number:015d}-{number:032x}.bad").write_text("{}")
+    whmcs.set(spool_max_files=2)
+    waiting(whmcs, receiver, 2)
+    assert len(whmcs.spool) == 2
+    receiver.answers["InvoicePaid"] = (404, {})
+    whmcs.page(("AfterCronJob", {}))
+    left = bad(whmcs)
+    assert (whmcs.spool, len(left)) == ([], 200)
+    assert [about(number)(heard_in(left[number - 3])) for number in (1, 2)] == [True, True]
+
+
+def heard_in(file: Path) -> Heard:
+    return Heard("POST", "", b"", file.read_text(), True, "")
 
 
 def test_the_spool_has_an_end(alone: Whmcs) -> None:

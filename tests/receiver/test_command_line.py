@@ -39,7 +39,7 @@ def test_a_question_and_a_payment_by_command(here: Town) -> None:
     assert (done.exit_code, json.loads(done.stdout)["abort"]) == (0, True)
     record_payment(here.world, invoice, mail=False)
     done = invoke(here, "hook", "InvoicePaid", "--wait", given=body_of(event("InvoicePaid", invoiceid=invoice.id)))
-    assert (done.exit_code, json.loads(done.stdout)) == (0, {"accepted": True})
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"accepted": True, "settled": True})
     assert service.status == ServiceStatus.ACTIVE
 
 
@@ -53,6 +53,26 @@ def test_the_caller_does_not_wait_for_the_release(here: Town) -> None:
         assert service.status == ServiceStatus.SUSPENDED
     until(lambda: [e.state for e in here.inbox()] == [EventState.HANDLED], "the end of the event")
     assert service.status == ServiceStatus.ACTIVE
+
+
+def test_whmcss_cron_waits_for_the_release_by_command_too(here: Town) -> None:
+    ((service, invoice),) = debtors(here, 1)
+    record_payment(here.world, invoice, mail=False)
+    here.run("hook", "InvoicePaid", given=body_of(event("InvoicePaid", invoiceid=invoice.id)))
+    done = here.run("hook", "PreCronJob", "--wait", given=body_of(event("PreCronJob") | {"wait_seconds": 50}))
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"accepted": True, "settled": True})
+    assert service.status == ServiceStatus.ACTIVE
+    assert {e.state for e in here.inbox()} == {EventState.HANDLED}
+
+
+def test_the_command_ends_when_the_time_is_up_and_its_work_goes_on(here: Town) -> None:
+    ((service, invoice),) = debtors(here, 1)
+    record_payment(here.world, invoice, mail=False)
+    with here.whmcs.front.lock:  # WHMCS answers nobody
+        told = event("InvoicePaid", invoiceid=invoice.id) | {"wait_seconds": 0.2}
+        done = here.run("hook", "InvoicePaid", "--wait", given=body_of(told))
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"accepted": True, "settled": False})
+    until(lambda: service.status == ServiceStatus.ACTIVE, "the release")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +102,7 @@ def test_a_run_under_way_does_not_hold_an_event_up(here: Town) -> None:
     with another_process(here.folder / "journal.db", "sync"):
         told = body_of(event("ClientEdit", userid=1))
         done = invoke(here, "hook", "ClientEdit", "--wait", given=told)
-        assert (done.exit_code, json.loads(done.stdout)) == (0, {"accepted": True})
+        assert (done.exit_code, json.loads(done.stdout)) == (0, {"accepted": True, "settled": False})
     assert [e.state for e in here.inbox()] == [EventState.WAITING]
 
 

@@ -49,6 +49,40 @@ def test_a_payment_releases_the_service_while_the_client_waits(tmp_path: Path) -
         assert "inbox handled=1 clients=1" in log
 
 
+def before_the_cron(seconds: float) -> dict[str, object]:
+    """WHMCS's cron is about to run, and waits so long."""
+    return event("PreCronJob") | {"wait_seconds": seconds}
+
+
+def test_whmcss_cron_waits_until_what_was_told_is_settled(tmp_path: Path) -> None:
+    with town(tmp_path) as here:
+        made = debtors(here, 3)
+        here.start()
+        for _, invoice in made:
+            with here.whmcs.front.lock:
+                record_payment(here.world, invoice, mail=False)
+            here.send(event("InvoicePaid", actor="payment", invoiceid=invoice.id))
+        said = here.send(before_the_cron(50))
+        assert (said.status_code, said.json()) == (202, {"accepted": True, "settled": True})
+        assert {service.status for service, _ in made} == {ServiceStatus.ACTIVE}
+        assert {e.state for e in here.inbox()} == {EventState.HANDLED}
+        assert here.stop() == 0
+
+
+def test_whmcss_cron_goes_on_when_the_time_is_up_and_nothing_is_lost(tmp_path: Path) -> None:
+    with town(tmp_path) as here:
+        ((service, invoice),) = debtors(here, 1)
+        here.start()
+        record_payment(here.world, invoice, mail=False)
+        with here.whmcs.front.lock:  # WHMCS answers nobody
+            here.send(event("InvoicePaid", invoiceid=invoice.id))
+            said = here.send(before_the_cron(0.2))
+            assert (said.status_code, said.json()) == (202, {"accepted": True, "settled": False})
+        until(lambda: {e.state for e in here.inbox()} == {EventState.HANDLED}, "the end of both events")
+        assert service.status == ServiceStatus.ACTIVE
+        assert here.stop() == 0
+
+
 def test_a_sync_and_the_receiver_work_on_the_same_house_side_by_side(tmp_path: Path) -> None:
     with town(tmp_path) as here:
         made = debtors(here, 2)

@@ -61,6 +61,8 @@ class Desk:
     remembered: Remembered = field(default_factory=Remembered)
     pages: Bridge | None = None
     """Fills parts of pages, apart from what answers: a page may read a lot."""
+    settle: Callable[[float], bool] | None = None
+    """Waits at most so many seconds until what was told is settled; says whether it is."""
 
     @property
     def zone(self) -> tzinfo | None:
@@ -69,7 +71,7 @@ class Desk:
     # --- as it comes ----------------------------------------------------------------------------
 
     def receive(self, point: str, body: bytes) -> Reply:
-        """Answer an ask, or keep a tell. Raises Refusal."""
+        """Answer an ask, or keep a tell, and wait until it is settled where its sender does. Raises Refusal."""
         began = time.perf_counter()
         handler = self.handlers.get(point)
         if handler is None:
@@ -79,6 +81,8 @@ class Desk:
             reply = self._ask(handler, delivery)
         else:
             reply = self.keep(delivery)
+            if delivery.wait_seconds and self.settle is not None:
+                reply = replace(reply, body={**reply.body, "settled": self.settle(delivery.wait_seconds)})
         return replace(reply, seconds=time.perf_counter() - began)
 
     def show(self, point: str, body: bytes) -> Reply:

@@ -17,6 +17,8 @@ from whmcs_bridge.receiver.refusal import Refusal
 VERSION: Final = 1
 HIGHEST: Final = 2**31 - 1
 """No number of WHMCS's is higher: its columns are INT."""
+MOST_WAIT_SECONDS: Final = 60.0
+"""A sender that says more waits in vain: threads are few."""
 _ID = re.compile(r"[0-9a-f]{32}")
 _SERVICE: Final = ("serviceid",)
 _INVOICE: Final = ("invoiceid", "invocieid")
@@ -68,6 +70,12 @@ class Delivery:
         """What the sender did without us, for an ask that it could not get answered: "abort" or "allow"; else ""."""
         said = self.payload.get("answered")
         return said if said in ("abort", "allow") else ""
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long the sender waits until what was told is settled; 0: not at all."""
+        said = self.payload.get("wait_seconds")
+        return float(min(said, MOST_WAIT_SECONDS)) if isinstance(said, int | float) and said > 0 else 0.0
 
 
 def read(body: bytes, point: str = "") -> Delivery:

@@ -15,6 +15,7 @@ from whmcs_bridge.receiver.health import Health, health
 from whmcs_bridge.receiver.metrics import Metrics
 from whmcs_bridge.receiver.nonces import Nonces
 from whmcs_bridge.receiver.server import Server
+from whmcs_bridge.receiver.settling import settled
 from whmcs_bridge.receiver.signature import Guard
 from whmcs_bridge.receiver.worker import Worker
 
@@ -56,10 +57,15 @@ class Receiver:
             self.worker.wake,
             self.worker.write_later,
             pages=work,
+            settle=self._settled,
         )
         work.deliver = Desk(work, handlers).handle
         guard = Guard(secret, hooks.clock_tolerance_seconds, self._nonces, now)
         self.app: Flask = create_app(self.desk, guard, metrics, self.look, asks.settings.gate)
+
+    def _settled(self, seconds: float) -> bool:
+        work = self.worker.bridge
+        return self.worker.working and settled(work.journal, work.clock, seconds)
 
     def look(self) -> Health:
         """How the house is now."""
