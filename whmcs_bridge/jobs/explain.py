@@ -11,7 +11,7 @@ from whmcs_bridge.domain.status import InvoiceStatus
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.facts import ClientMemory, facts_of
+from whmcs_bridge.jobs.facts import ClientMemory, facts_of_service
 from whmcs_bridge.jobs.hand import Now, judge
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE, Scope
 from whmcs_bridge.policy import next_step, view_of
@@ -190,21 +190,21 @@ def _would_change(decision: Decision, following: tuple[Due, date] | None) -> lis
 
 def facts_for(ports: Ports, service: ServiceId, told: Told | None = None) -> ServiceFacts:
     """Return the facts of one service from mirror and journal, and what WHMCS told just now; raises UnknownId."""
-    book = ports.mirror.book_of_service(service)
-    if told is not None:
-        book = _as_told(ports, book if book is None or book.client.id == told.client else None, told)
+    if told is None:
+        book = ports.mirror.book_of_service(service)
+        info = ports.mirror.last()
+        complete = info is not None and info.complete
+    else:
+        book, complete = _as_told(ports, told), True
     if book is None or all(s.id != service for s in book.services):
         raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
-    info = ports.mirror.last()
-    complete = told is not None or (info is not None and info.complete)
-    memory = ClientMemory(ports.journal, ports.today(), book.client.id)
-    _, services = facts_of(book, memory, complete=complete)
-    return next(f for f in services if f.service.id == service)
+    memory = ClientMemory(ports.journal, ports.today(), book.client.id, (service,))
+    return facts_of_service(book, memory, service, complete=complete)
 
 
-def _as_told(ports: Ports, book: ClientBook | None, told: Told) -> ClientBook | None:
+def _as_told(ports: Ports, told: Told) -> ClientBook | None:
     """Put what was told in the place of what the mirror has; what was not told (addons, history) stays."""
-    book = book or ports.mirror.book(told.client)
+    book = ports.mirror.book(told.client)
     if book is None:
         return None
     group = book.group

@@ -1,9 +1,11 @@
 """Mirror and journal -> facts: one client's book joined with what we remember and what people told us."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
+from typing import Final
 
+from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import ClientFacts, Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
@@ -46,7 +48,7 @@ class Memory:
     def refresh(self, client: ClientId) -> None:
         """Read again what people told us about one client: a hold may have come since the plan was made."""
         self._records[client] = self.journal.records(client=client)
-        self._for_all = [r for r in self.journal.records(kind=RecordKind.FREEZE) if r.client_id is None]
+        self._for_all = _for_all(self.journal)
 
     def records_of(self, client: ClientId) -> tuple[Record, ...]:
         """Records of the client, and those for everyone."""
@@ -87,19 +89,25 @@ class Memory:
         self.journal.save_cases((case,))
 
 
+def _for_all(journal: Journal) -> list[Record]:
+    return [record for record in journal.records(kind=RecordKind.FREEZE) if record.client_id is None]
+
+
 class ClientMemory(Memory):
     """The journal's side of one client, read as it is asked for: a hook is about one among a hundred thousand."""
 
-    def __init__(self, journal: Journal, today: date, client: ClientId) -> None:
+    def __init__(self, journal: Journal, today: date, client: ClientId, services: Collection[ServiceId] = ()) -> None:
+        """`services`: those whose cases will be asked for; the others' are read when they are."""
         self.journal, self.today = journal, today
-        self.cases, self.memberships = {}, {}
+        own, membership, cases = journal.kept_of(client, services)
+        self.cases = {service: cases.get(service) or Case(service) for service in services}
+        self.memberships = {client: membership or NO_MEMBERSHIP}
         self.approvals = journal.approvals()
         self.acted = journal.acted_on(today)
         self.refused_ends = refused_ends(journal)
         self.scope = scope_of(journal)
         self.silent_gateways = silent_gateways(journal)
-        self._for_all, self._records = [], {}
-        self.refresh(client)
+        self._for_all, self._records = _for_all(journal), {client: own}
 
     def case(self, service: ServiceId) -> Case:
         if service not in self.cases:
@@ -146,24 +154,33 @@ def client_facts(book: ClientBook, memory: Memory) -> ClientFacts:
 
 def facts_of(book: ClientBook, memory: Memory, *, complete: bool) -> tuple[ClientFacts, list[ServiceFacts]]:
     """Return the client's facts and those of each of its services."""
-    client = client_facts(book, memory)
-    return client, list(_services(book, client, memory, complete=complete and not book.unread))
+    client, whole = client_facts(book, memory), complete and not book.unread
+    return client, [_service_facts(service, book, client, memory, complete=whole) for service in book.services]
 
 
-def _services(book: ClientBook, client: ClientFacts, memory: Memory, *, complete: bool) -> Iterator[ServiceFacts]:
-    nobody: frozenset[str] = frozenset()
-    for service in book.services:
-        yield ServiceFacts(
-            service=service,
-            product=book.products.get(service.product_id),
-            client=client,
-            case=memory.case(service.id),
-            cancel_request=book.cancel_requests.get(service.id),
-            approved=memory.approvals.get(service.id, nobody),
-            ended_seen=book.ended_seen.get(service.id),
-            missing=service.id in book.missing,
-            as_of=book.as_of,
-            complete=complete,
-            acted_today=service.id in memory.acted,
-            end_refused=service.id in memory.refused_ends,
-        )
+def facts_of_service(book: ClientBook, memory: Memory, service: ServiceId, *, complete: bool) -> ServiceFacts:
+    """Return the facts of one of the book's services."""
+    found = next(s for s in book.services if s.id == service)
+    return _service_facts(found, book, client_facts(book, memory), memory, complete=complete and not book.unread)
+
+
+_NOTHING_APPROVED: Final[frozenset[str]] = frozenset()
+
+
+def _service_facts(
+    service: Service, book: ClientBook, client: ClientFacts, memory: Memory, *, complete: bool
+) -> ServiceFacts:
+    return ServiceFacts(
+        service=service,
+        product=book.products.get(service.product_id),
+        client=client,
+        case=memory.case(service.id),
+        cancel_request=book.cancel_requests.get(service.id),
+        approved=memory.approvals.get(service.id, _NOTHING_APPROVED),
+        ended_seen=book.ended_seen.get(service.id),
+        missing=service.id in book.missing,
+        as_of=book.as_of,
+        complete=complete,
+        acted_today=service.id in memory.acted,
+        end_refused=service.id in memory.refused_ends,
+    )

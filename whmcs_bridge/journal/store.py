@@ -179,6 +179,12 @@ class SqliteJournal:
         with self._store.looking as conn:
             return memory.membership(conn, client)
 
+    def kept_of(
+        self, client: ClientId, services: Collection[ServiceId]
+    ) -> tuple[list[Record], Membership | None, dict[ServiceId, Case]]:
+        with self._store.looking as conn:
+            return memory.kept_of(conn, client, services)
+
     def merge_clients(self, source: ClientId, target: ClientId) -> None:
         with self._store.writing as conn:
             memory.merge_clients(conn, source, target)
