@@ -302,6 +302,10 @@ class Mirror(Protocol):
 
     def save_client_group(self, client: ClientId, group: GroupId) -> None: ...
     def save_credit(self, client: ClientId, credit: Decimal, currency: str, today: date) -> None: ...
+    def merge_history(self, source: ClientId, target: ClientId) -> None:
+        """WHMCS gave everything of `source` to `target`: its payment history follows."""
+        ...
+
     def group_named(self, name: str) -> ClientGroup | None: ...
     def group(self, number: GroupId) -> ClientGroup | None: ...
     def members(self, group: GroupId) -> list[ClientId]: ...
@@ -456,6 +460,17 @@ class PolicyText:
     """JSON, a line a value."""
     syncs: int = 0
     """So many syncs were under them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipMove:
+    """A client joined the VIP group, or left it."""
+
+    client: ClientId
+    on: date
+    joined: bool
+    by_hand: bool
+    """Somebody else did it; `on` is the day on which it was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -785,6 +800,10 @@ class Journal(Protocol):
         ...
 
     def save_membership(self, client: ClientId, membership: Membership) -> None: ...
+    def membership_moves(self, client: ClientId | None = None) -> list[MembershipMove]:
+        """Who joined or left the VIP group, in order: one client's moves, or all."""
+        ...
+
     def reconcile_tasks(self, notes: Iterable[Note], today: date, *, complete: bool) -> None:
         """Open a task for each new note, one per cause; close (only if `complete`) those nobody raises any more.
 

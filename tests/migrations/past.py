@@ -54,6 +54,7 @@ BY_HAND: Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
             "INSERT INTO inbox VALUES(?,?,?,?,?,?,?,?,?,?,?)",
             (1, "e-1", "InvoicePaid", 1, '{"invoiceid":1}', "2025-03-28T09:00:00+00:00", "waiting", 0, None, None, ""),
         ),
+        ("INSERT INTO membership_moves VALUES(?,?,?,?,?)", (101, 5, "2025-03-12", 0, 1)),
         (
             "INSERT INTO handovers VALUES(?,?,?)",
             (7, 1, '{"service":7,"client":7,"asked_on":"2025-03-20","until":"2025-04-20","by":"owner"}'),

@@ -331,7 +331,7 @@ def test_without_a_trace_of_a_break_the_clients_own_day_counts() -> None:
 
 
 def test_a_merged_client_is_as_old_as_the_first_of_them() -> None:
-    merged = client(since=day(-20), merged_since=date(2019, 5, 1))
+    merged = client(since=day(-20), membership=Membership(merged_since=date(2019, 5, 1)))
     assert custom_since(merged, 18, DUE) == date(2019, 5, 1)
     assert eligibility(merged, RULES, Calendar(), DUE)[0]
 

@@ -39,6 +39,8 @@ class Membership:
     """Group to go back to when removed; None unknown."""
     set_by_hand_on: date | None = None
     """Day on which someone else moved the client into or out of the VIP group."""
+    merged_since: date | None = None
+    """Day on which the first came of those whom WHMCS has merged into this client; kept whatever else changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,6 @@ class ClientFacts:
     """Gateways that book nothing though they used to: day of the last payment. Who owes by one may have paid."""
     group_since: date | None = None
     """First day on which the client was seen in its present group."""
-    merged_since: date | None = None
-    """Day on which the first came of those who were merged into this client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from whmcs_bridge.errors import (
 )
 from whmcs_bridge.jobs import erase
 from whmcs_bridge.jobs.hand import Hand, Now
+from whmcs_bridge.jobs.membership import group_to_go_back_to
 from whmcs_bridge.jobs.notices import message_with
 from whmcs_bridge.jobs.pause import held_up
 from whmcs_bridge.jobs.report import StepResult
@@ -288,7 +289,9 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
         if before != now.book.client.group_id:
             ports.mirror.save_client_group(step.client, before)
             raise MovedOn(f"the client's group changed from {now.book.client.group_id} to {before}")
-        target = group.id if joins else GroupId(_group_to_go_back_to(membership, int(group.id)))
+        target = group.id if joins else group_to_go_back_to(ports.mirror, membership, group.id)
+        if step.by_hand is not None:
+            target = GroupId(step.target)
         ports.panel.set_group(step.client, target)
         with _reading_back("group"):
             after = ports.panel.client(step.client).group_id
@@ -302,13 +305,12 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
     return act
 
 
-def _group_to_go_back_to(membership: Membership, vip_group: int) -> int:
-    previous = membership.previous_group
-    return previous if previous is not None and previous != vip_group else 0
-
-
-def moved_membership(membership: Membership, *, joins: bool, before: int, today: date) -> Membership:
-    """Return the membership after we moved the client."""
+def moved_membership(
+    membership: Membership, *, joins: bool, before: int, today: date, taken_back: bool = False
+) -> Membership:
+    """Return the membership after we moved the client; one that a person took back counts as made by hand."""
+    if taken_back and not joins:
+        return Membership(None, today, None, membership.previous_group, today)
     if joins:
         by_hand = membership.set_by_hand_on if membership.removed_by_us_on is not None else None
         return Membership(today, today, None, before, by_hand)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -68,6 +69,7 @@ class Memory:
 
     def keep_membership(self, client: ClientId, membership: Membership) -> None:
         """Remember a membership here and in the journal."""
+        membership = replace(membership, merged_since=self.membership(client).merged_since)
         self.memberships[client] = membership
         self.journal.save_membership(client, membership)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Protocol
 
+from whmcs_bridge.domain.book import ClientGroup
 from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import ClientFacts, Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
@@ -15,6 +16,7 @@ from whmcs_bridge.domain.status import LineType, ServiceStatus
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.membership import is_first_look, seen_membership, with_effects
 from whmcs_bridge.jobs.pause import house_stops
 from whmcs_bridge.jobs.sanity import sanity_stops
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE
@@ -28,8 +30,6 @@ from whmcs_bridge.policy.rules import SUSPENSION_WARNING, reminder_days
 from whmcs_bridge.policy.vip import decide_client
 from whmcs_bridge.ports import ClientBook
 
-VIP_SEEN = "vip:first-run"
-"""Journal key: the house day on which an enforced run first looked at memberships."""
 KEEP_ENDED_DAYS = 800
 """An ended service's backups may wait so long for their day; after that its case is history."""
 
@@ -121,7 +121,7 @@ def _judge_book(
     policy, today, mirror = ports.settings.policy, ports.today(), ports.mirror
     vip_group = mirror.group_named(policy.vip.group) if policy.vip else None
     announced = ports.journal.announced(today)
-    judged = Judged(first_vip_run=not ports.journal.get(VIP_SEEN))
+    judged = Judged(first_vip_run=is_first_look(ports.journal, vip_group))
     also = clients_of_interest(ports, memory)
     if onlooker is not None:
         also |= mirror.clients_of(onlooker.services)
@@ -166,7 +166,7 @@ def _judge_book(
                     membership,
                     client.membership,
                     book,
-                    vip_group.id if vip_group else None,
+                    vip_group,
                     ports,
                     acts_for=acts_for,
                 )
@@ -270,7 +270,7 @@ def _collect_membership(
     decision: ClientDecision,
     known: Membership,
     book: ClientBook,
-    vip_group: int | None,
+    vip_group: ClientGroup | None,
     ports: Ports,
     *,
     acts_for: bool,
@@ -278,33 +278,17 @@ def _collect_membership(
     today = ports.today()
     fresh = [n for n in decision.notes if n not in judged.notes]
     judged.notes.extend(fresh)
-    if acts_for:
-        judged.steps.extend(client_step(due, decision, today) for due in decision.due)
+    if acts_for and vip_group is not None:
+        dues = (with_effects(ports.mirror, due, book.client, known, vip_group) for due in decision.due)
+        judged.steps.extend(client_step(due, decision, today) for due in dues)
     else:
         _hold_back(judged, decision.due, decision.client, None)
     if vip_group is None:
         return
-    seen = seen_membership(known, member=book.client.group_id == vip_group, today=today, first_run=judged.first_vip_run)
+    member, first = book.client.group_id == vip_group.id, judged.first_vip_run
+    seen = seen_membership(known, member=member, today=today, first_run=first)
     if seen != known:
         judged.memberships[book.client.id] = seen
-
-
-def seen_membership(known: Membership, *, member: bool, today: date, first_run: bool) -> Membership:
-    """Return the membership after seeing the client in (or out of) the VIP group today.
-
-    On the first run that looks, members have been members since before we came; later, who is in or out without our
-    doing was moved by hand.
-    """
-    if member:
-        if known.member_since is not None:
-            return replace(known, last_member_on=today)
-        since = date.min if first_run else today
-        by_hand = None if first_run else today
-        return Membership(since, today, None, known.previous_group, by_hand)
-    if known.member_since is not None:
-        # was a member at the last run and is not any more, though we did not move the client
-        return Membership(None, known.last_member_on, None, None, today)
-    return known
 
 
 def make_plan(

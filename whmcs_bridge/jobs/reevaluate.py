@@ -9,11 +9,11 @@ from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, Memory, client_facts
 from whmcs_bridge.jobs.hand import Hand, Now
+from whmcs_bridge.jobs.membership import is_first_look, seen_membership, with_effects
 from whmcs_bridge.jobs.pause import handed_back
-from whmcs_bridge.jobs.plan import VIP_SEEN, limit_stops, seen_membership
+from whmcs_bridge.jobs.plan import limit_stops
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.sanity import clock_in_doubt
-from whmcs_bridge.jobs.scope import Scope
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.plan.build import build, client_step, step_of
 from whmcs_bridge.plan.limits import stopped
@@ -45,7 +45,7 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
             lifts_only = clock_in_doubt(ports) or handed_back(ports)
             if settings.enforcing and not lifts_only and memory.scope.takes(now.book.client, now.book.group):
                 remember(ports, memory, now)
-            report.plan = _prompt_plan(ports, now, memory.scope, LIFTING if lifts_only else PROMPT)
+            report.plan = _prompt_plan(ports, now, memory, LIFTING if lifts_only else PROMPT)
             if settings.enforcing:
                 for step in report.plan.steps:
                     carry_out(hand, step)
@@ -98,7 +98,7 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
     group = ports.mirror.group_named(policy.vip.group) if policy.vip and now.membership is not None else None
     if group is not None:
         client = now.book.client
-        if not ports.journal.get(VIP_SEEN):
+        if is_first_look(ports.journal, group):
             return  # the first run notes who was a member before we came
         known = memory.membership(client.id)
         seen = seen_membership(known, member=client.group_id == group.id, today=today, first_run=False)
@@ -106,17 +106,20 @@ def remember(ports: Ports, memory: Memory, now: Now) -> None:
             memory.keep_membership(client.id, seen)
 
 
-def _prompt_plan(ports: Ports, now: Now, scope: Scope, kinds: Collection[Kind]) -> Plan:
-    today = ports.today()
+def _prompt_plan(ports: Ports, now: Now, memory: Memory, kinds: Collection[Kind]) -> Plan:
+    today, policy, scope = ports.today(), ports.settings.policy, memory.scope
+    group = ports.mirror.group_named(policy.vip.group) if policy.vip is not None else None
     steps: list[Step] = []
     for service, decision in now.decisions.items():
         due, _ = scope.parts(now.facts[service], decision.due)
         steps.extend(step_of(d, decision, today, {}, warned=False) for d in due if d.kind in kinds)
-    if now.membership is not None and scope.takes(now.book.client, now.book.group):
-        steps.extend(client_step(due, now.membership, today) for due in now.membership.due)
+    if now.membership is not None and group is not None and scope.takes(now.book.client, now.book.group):
+        client, known = now.book.client, memory.membership(now.book.client.id)
+        dues = (with_effects(ports.mirror, due, client, known, group) for due in now.membership.due)
+        steps.extend(client_step(due, now.membership, today) for due in dues)
     plan = build(
         today,
-        ports.settings.policy.version,
+        policy.version,
         steps,
         (),
         complete=True,

@@ -15,11 +15,12 @@ from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.gate import Gate, write_gate
 from whmcs_bridge.jobs.hand import Hand
 from whmcs_bridge.jobs.mails import look_up_deliveries
+from whmcs_bridge.jobs.membership import note_first_look
 from whmcs_bridge.jobs.morning import Morning
 from whmcs_bridge.jobs.notices import send_notices
 from whmcs_bridge.jobs.owed import send_owed
 from whmcs_bridge.jobs.pause import handed_back, held_up
-from whmcs_bridge.jobs.plan import VIP_SEEN, Judged, Onlooker, Reviewed, judge_book, make_plan, plan_content
+from whmcs_bridge.jobs.plan import Judged, Onlooker, Reviewed, judge_book, make_plan, plan_content
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.shadow import Imagining, forget
@@ -256,8 +257,9 @@ def _remember(ports: Ports, memory: Memory, judged: Judged) -> None:
     if judged.cases:
         ports.journal.save_cases(judged.cases)
         memory.cases.update({c.service_id: c for c in judged.cases})
-    if ports.settings.policy.vip is not None and judged.first_vip_run:
-        ports.journal.put(VIP_SEEN, ports.today().isoformat())
+    vip = ports.settings.policy.vip
+    if vip is not None:
+        note_first_look(ports.journal, ports.mirror.group_named(vip.group), ports.today())
     for client, membership in judged.memberships.items():
         memory.memberships[client] = membership
         ports.journal.save_membership(client, membership)

@@ -15,7 +15,7 @@ from whmcs_bridge.domain.facts import Membership
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import UnknownId
-from whmcs_bridge.ports import Approval, PolicyText
+from whmcs_bridge.ports import Approval, MembershipMove, PolicyText
 
 PLANS_KEPT_DAYS: Final = 30
 ANNOUNCING_DAYS: Final = 7
@@ -119,7 +119,7 @@ def merge_clients(conn: sqlite3.Connection, source: ClientId, target: ClientId) 
     for table in ("records", "cases"):
         where = "client_id=?1" if table == "records" else "json_extract(body, '$.client_id')=?1"
         conn.execute(f"UPDATE {table} SET body=json_set(body, '$.client_id', ?2) WHERE {where}", (source, target))
-    for table in ("records", "tasks", "inbox"):
+    for table in ("records", "tasks", "inbox", "membership_moves"):
         conn.execute(f"UPDATE {table} SET client_id=?2 WHERE client_id=?1", (source, target))
     conn.execute("UPDATE OR IGNORE memberships SET client_id=?2 WHERE client_id=?1", (source, target))
     conn.execute("DELETE FROM memberships WHERE client_id=?", (source,))
@@ -144,9 +144,34 @@ def kept_of(
     )
 
 
-def save_membership(conn: sqlite3.Connection, client: ClientId, membership: Membership) -> None:
-    """Add or replace."""
-    conn.execute("INSERT OR REPLACE INTO memberships VALUES(?,?)", (client, _json(membership)))
+def save_membership(conn: sqlite3.Connection, client: ClientId, new: Membership) -> None:
+    """Add or replace; a move into or out of the group is kept for good, what was so before we came is none."""
+    known = membership(conn, client) or Membership()
+    move = _move(known, new)
+    if move is not None:
+        conn.execute("INSERT INTO membership_moves(client_id, day, joined, by_hand) VALUES(?,?,?,?)", (client, *move))
+    conn.execute("INSERT OR REPLACE INTO memberships VALUES(?,?)", (client, _json(new)))
+
+
+def _move(known: Membership, new: Membership) -> tuple[str, bool, bool] | None:
+    """Day, whether the client joined, whether somebody else did it; None where nobody moved."""
+    by_hand = new.set_by_hand_on is not None and new.set_by_hand_on != known.set_by_hand_on
+    if known.member_since is None and new.member_since not in (None, date.min):
+        return str(new.member_since), True, by_hand
+    if known.member_since is not None and new.member_since is None:
+        left = new.set_by_hand_on if by_hand else new.removed_by_us_on
+        return None if left is None else (left.isoformat(), False, by_hand)
+    return None
+
+
+def membership_moves(conn: sqlite3.Connection, client: ClientId | None) -> list[MembershipMove]:
+    """See ports.Journal."""
+    where, given = ("WHERE client_id=?", (client,)) if client is not None else ("", ())
+    rows = conn.execute(f"SELECT client_id, day, joined, by_hand FROM membership_moves {where} ORDER BY number", given)
+    return [
+        MembershipMove(ClientId(who), date.fromisoformat(day), bool(joined), bool(by_hand))
+        for who, day, joined, by_hand in rows
+    ]
 
 
 # --- approvals --------------------------------------------------------------------------------

@@ -155,6 +155,11 @@ THIRD_SHAPE: Final = (
     """CREATE TABLE handovers (service_id INTEGER PRIMARY KEY, open INTEGER NOT NULL, body TEXT NOT NULL)""",
     """CREATE TABLE tombstones (service_id INTEGER PRIMARY KEY, body TEXT NOT NULL)""",
     """CREATE TABLE gone_records (service_id INTEGER PRIMARY KEY, open INTEGER NOT NULL, body TEXT NOT NULL)""",
+    # Who joined and left the VIP group, and when; `memberships` has how things stand.
+    """CREATE TABLE membership_moves (
+        number INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, day TEXT NOT NULL, joined INTEGER NOT NULL,
+        by_hand INTEGER NOT NULL)""",
+    """CREATE INDEX membership_moves_by_client ON membership_moves(client_id)""",
 )
 
 

@@ -27,6 +27,7 @@ from whmcs_bridge.ports import (
     InboxDepth,
     InboxEvent,
     JournalStep,
+    MembershipMove,
     MorningMail,
     PolicyText,
     RunInfo,
@@ -193,6 +194,10 @@ class SqliteJournal:
     def save_membership(self, client: ClientId, membership: Membership) -> None:
         with self._store.writing as conn:
             memory.save_membership(conn, client, membership)
+
+    def membership_moves(self, client: ClientId | None = None) -> list[MembershipMove]:
+        with self._store.looking as conn:
+            return memory.membership_moves(conn, client)
 
     # --- tasks and approvals
 

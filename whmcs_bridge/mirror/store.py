@@ -171,6 +171,13 @@ class SqliteMirror:
                 (client, currency, str(credit), today.isoformat()),
             )
 
+    def merge_history(self, source: ClientId, target: ClientId) -> None:
+        with self._store.writing as conn:
+            conn.execute(
+                f"UPDATE OR REPLACE history SET key = key - (?1 << 32) + (?2 << 32) WHERE {saving.of_client('?1')}",
+                (source, target),
+            )
+
     # --- groups and counts
 
     def group_named(self, name: str) -> ClientGroup | None:

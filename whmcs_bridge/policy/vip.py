@@ -50,8 +50,8 @@ def custom_since(facts: ClientFacts, away_months: int, today: date) -> date | No
     first of them did. None where WHMCS does not say when the client came.
     """
     came = facts.client.since
-    if facts.merged_since is not None and came is not None:
-        came = min(came, facts.merged_since)
+    if facts.membership.merged_since is not None and came is not None:
+        came = min(came, facts.membership.merged_since)
     if came is None or not away_months:
         return came
     alive = min((s.registered for s in facts.services.values() if _lives(s) and s.registered), default=None)
@@ -116,7 +116,7 @@ def eligibility(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: da
         return True, f"pinned by {pin.author}{until}: {pin.reason}"
     if facts.client.status is ClientStatus.INACTIVE:
         return False, "Inactive in WHMCS: nothing of theirs is active"
-    months = tenure_months(facts.client.since, today) if facts.merged_since is None else vip.min_tenure_months
+    months = tenure_months(facts.client.since, today) if facts.membership.merged_since is None else vip.min_tenure_months
     if months >= vip.min_tenure_months:  # being away, or a merge, can only change what is enough so far
         months = tenure_months(custom_since(facts, vip.away_months, today), today)
     if months < vip.min_tenure_months:
