@@ -290,8 +290,6 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
             ports.mirror.save_client_group(step.client, before)
             raise MovedOn(f"the client's group changed from {now.book.client.group_id} to {before}")
         target = group.id if joins else group_to_go_back_to(ports.mirror, membership, group.id)
-        if step.by_hand is not None:
-            target = GroupId(step.target)
         ports.panel.set_group(step.client, target)
         with _reading_back("group"):
             after = ports.panel.client(step.client).group_id
