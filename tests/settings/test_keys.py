@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from whmcs_bridge.policy.calendar import Calendar
+from whmcs_bridge.policy.ownership import BackupRules
 from whmcs_bridge.policy.rules import RULE_KEYS, PromiseRules, ReceiptRules, Rules, Sanity, TrustRules, VipRules
 from whmcs_bridge.settings.keys import DEFAULT_LIMITS, LIMIT, LIMITS, NOTICE, RULES, TABLES, TIER, Table
 from whmcs_bridge.settings.kinds import BAD, Either, Key, Made, MapOf, Number, Whole
@@ -64,6 +65,7 @@ NOTHING_ACCEPTED: dict[object, dict[tuple[str, str], object]] = {
         ("notices", "day"): 0,
         ("tiers", "min_tenure_months"): 0,
         ("tiers", "max_tenure_months"): 0,
+        ("backups", "quarantine_days"): 0,
         ("limit", "always_allowed"): 0,
         ("limit", "max"): 0,
         ("limit", "max_announced"): 0,
@@ -72,6 +74,7 @@ NOTHING_ACCEPTED: dict[object, dict[tuple[str, str], object]] = {
 """Everything that takes "" or 0, and what it becomes; all else refuses them."""
 LISTS_THAT_MAY_BE_EMPTY = {
     ("calendar", "quiet_days"),
+    ("backups", "verify_after_hours"),
     ("policy", "contact_signs"),
     ("policy", "notices"),
     ("promises", "not_on"),
@@ -128,10 +131,11 @@ def test_true_is_no_number(table: str, key: Key) -> None:
 
 # --- story 37: minutes read as seconds -----------------------------------------------------------
 
-UNITS = ("day", "days", "months", "seconds", "percent", "factor", "kib")
+UNITS = ("day", "days", "months", "hours", "minutes", "seconds", "percent", "factor", "kib", "gib")
 COUNTS = {"page_size", "connections", "threads", "max_late_payments", "max_broken_promises", "times", "max"} | {
     "always_allowed",
     "max_announced",
+    "max_items",
 }
 """Numbers that count things, and so have no unit."""
 
@@ -164,6 +168,7 @@ OWNERS: dict[str, Any] = {
     "trust_release": TrustRules(),
     "receipts": ReceiptRules(),
     "sanity": Sanity(),
+    "backups": BackupRules(),
 }
 SPELLED_OTHERWISE = {"quiet_days", "defers"}
 

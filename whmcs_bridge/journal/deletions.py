@@ -1,4 +1,4 @@
-"""Whose accounts there were, what is planned to go, and the evidence of what went; the evidence is a chain of hashes."""
+"""Whose accounts there were, what is planned to go, and the evidence of what went: a chain of hashes."""
 
 import hashlib
 import sqlite3
@@ -63,9 +63,7 @@ class SqliteDeletions:
             return [_account(body) for (body,) in rows]
 
     def save_accounts(self, accounts: Iterable[AccountIdentity]) -> None:
-        rows = [
-            (int(a.service), int(a.client), a.server, a.username, a.under, _encode(a).decode()) for a in accounts
-        ]
+        rows = [(int(a.service), int(a.client), a.server, a.username, a.under, _encode(a).decode()) for a in accounts]
         if not rows:
             return
         with self._store.writing as conn:
@@ -187,9 +185,8 @@ class SqliteDeletions:
 
     def broken_at(self) -> str:
         """Check the whole chain; say what is wrong with it, "" for nothing."""
-        before, number = FIRST_LINK, 0
-        for link in self.links():
-            number += 1
+        before = FIRST_LINK
+        for number, link in enumerate(self.links(), 1):
             if link.number != number:
                 return f"record {number} is missing"
             if link.previous != before:
@@ -267,4 +264,3 @@ def _head(plan: DeletionPlan) -> str:
 
 def _json(value: object) -> str:
     return _encode(value).decode()
-

@@ -9,6 +9,7 @@ from typing import Any
 from whmcs_bridge.domain.book import Client, ClientGroup, Product, Service
 from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.policy.calendar import Calendar
+from whmcs_bridge.policy.ownership import BackupRules
 
 MARK = "[whmcs-bridge]"
 """Ends every suspension reason of ours; what lacks it is not ours."""
@@ -246,6 +247,7 @@ class Policy:
     promises: PromiseRules = PromiseRules()
     trust_release: TrustRules = TrustRules()
     receipts: ReceiptRules = ReceiptRules()
+    backups: BackupRules = BackupRules()
     limits: Limits = Limits()
     sanity: Sanity = Sanity()
     approval: Mapping[str, str] = field(

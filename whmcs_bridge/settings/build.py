@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from whmcs_bridge.policy.calendar import Calendar
+from whmcs_bridge.policy.ownership import BackupRules
 from whmcs_bridge.policy.rules import (
     ClassRules,
     KindLimit,
@@ -184,6 +185,7 @@ class Reader:
             promises=PromiseRules(**self._granting("promises", quiet, defers=frozenset)),
             trust_release=self._trust_release(quiet),
             receipts=ReceiptRules(**(self._table("receipts") or {})),
+            backups=BackupRules(**(self._table("backups") or {})),
             limits=self._limits(),
             sanity=self._sanity(),
             approval=self._approval(),

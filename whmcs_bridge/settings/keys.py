@@ -572,6 +572,61 @@ HOOKS = (
     ),
 )
 
+BACKUPS = (
+    Key(
+        "max_items",
+        Whole(1, 1_000_000),
+        "A plan with more items than this waits until a person approves it by its hash.",
+        "500",
+    ),
+    Key("max_gib", Whole(1, 10_000_000, "GiB"), "The same for its size.", "2048"),
+    Key(
+        "max_percent_of_store",
+        Whole(1, 100, "percent"),
+        "The same for its share of a store's items, from 20 items on.",
+        "20",
+    ),
+    Key(
+        "slack_hours",
+        Whole(26, 720, "hours"),
+        "How far beyond the days of an account an item's time may lie: names carry the panel's local day.",
+        "26",
+    ),
+    Key(
+        "quarantine_days",
+        _days(0, 90),
+        "Where a store can move items aside, they stay there so long before they are deleted; 0: in the same run.",
+        "0",
+    ),
+    Key(
+        "verify_after_hours",
+        ListOf(Whole(1, 8760, "hours"), "hours", empty=True),
+        "So long after a deletion the store is listed again, to see that nothing has come back.",
+        "[1, 25]",
+    ),
+    Key("fraud_ends", Flag(), "A service marked as Fraud counts as ended: its backups go like others.", "false"),
+    Key(
+        "handover",
+        Choice(("after-payment", "for-a-fee", "always", "never")),
+        "What a client's wish for their data needs before it is handed over; `never`: wishes are not taken.",
+        '"after-payment"',
+    ),
+    Key("handover_hold_days", _days(1, 365), "A client's wish for their data holds the deletion for so long.", "30"),
+    Key(
+        "keep_at_most_days",
+        _days(never=True),
+        "Backups that are still there so long after the end of their service are a task.",
+        '"never"',
+        example="90",
+    ),
+    Key(
+        "max_clock_skew_minutes",
+        Whole(1, 1440, "minutes"),
+        "A store whose clock is further from ours is left alone.",
+        "60",
+    ),
+)
+
 _APPROVAL = Choice(("required", "automatic"))
 APPROVAL = (
     Key("suspend", _APPROVAL, "Whether a person has to approve a suspension.", '"automatic"'),
@@ -708,6 +763,7 @@ TABLES = (
     Table("staff", STAFF, "What the house's own people hear of."),
     Table("hooks", HOOKS, "How WHMCS asks and tells."),
     Table("messages", MESSAGE, "Mails of your own, by name; a built-in name replaces the built-in text.", '"NAME"'),
+    Table("backups", BACKUPS, "How backups of ended services go."),
     Table("backup_store", BACKUP_STORE, "A place that keeps backups.", array=True, drivers=STORES),
     Table("panel", PANEL, "A hosting panel that says which accounts live.", array=True, drivers=PANELS),
 )
