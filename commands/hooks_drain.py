@@ -26,8 +26,8 @@ def drain(app: App, spool: Path | None, url: str | None, as_json_: bool) -> None
     """Deliver the events that WHMCS could not, oldest first, and say how many.
 
     The file in WHMCS does so by itself with every event that gets through; this is for when nothing comes, and for
-    after an outage. Safe to run twice, and while WHMCS delivers. What no receiver takes is renamed to .bad. Exits 1
-    where something is left.
+    after an outage. Safe to run twice, and while WHMCS delivers. What is never taken is renamed to .bad, stands in
+    nobody's way and is reported by `hooks check`. Exits 1 where something is left.
 
     \b
     Example:
@@ -87,6 +87,8 @@ def _show(folder: Path, drained: Drained, as_json_: bool) -> None:
         as_json({"spool": str(folder), "delivered": drained.delivered, "bad": drained.bad, "left": drained.left})
         return
     click.echo(f"{folder}: {drained.delivered} delivered, {drained.bad} bad, {drained.left} left")
+    if drained.bad:
+        click.echo("bad ones are never taken: look at the files named .bad there, then delete them", err=True)
     if drained.left:
         why = f"it was answered with {drained.status}" if drained.status else "nobody answered"
         click.echo(f"left where they are, because {why}; is `whmcs-bridge serve` running?", err=True)

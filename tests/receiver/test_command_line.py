@@ -17,7 +17,7 @@ from tests.receiver.test_serving import debtors
 from tests.receiver.town import Town, town, until
 from tests.storage.test_lock import another_process
 from whmcs_bridge.ports import EventState
-from whmcs_bridge.receiver.drain import drain, into_inbox, over_http
+from whmcs_bridge.receiver.drain import BAD_KEPT, Deliver, Said, drain, into_inbox, over_http
 from whmcs_bridge.simulator.automation import record_payment
 from whmcs_bridge.simulator.records import ServiceStatus
 
@@ -145,8 +145,8 @@ def tells(count: int) -> list[dict[str, Any]]:
 def into(here: Office) -> Any:
     """Deliver as `over_http` does, without a socket."""
 
-    def deliver(point: str, body: bytes) -> int:
-        return here.send_body(point, body).status_code
+    def deliver(point: str, body: bytes) -> Said:
+        return Said(here.send_body(point, body).status_code)
 
     return deliver
 
@@ -157,7 +157,7 @@ def test_a_spool_is_delivered_oldest_first_and_once(tmp_path: Path, way: str) ->
         told = tells(5)
         spool = spooled(tmp_path, *told)
         deliver = into_inbox(here.receiver.desk) if way == "inbox" else into(here)
-        assert deliver(told[3]["point"], body_of(told[3])) == 202  # WHMCS delivers it at the same time
+        assert deliver(told[3]["point"], body_of(told[3])) == Said(202)  # WHMCS delivers it at the same time
         drained = drain(spool, deliver)
         assert (drained.delivered, drained.bad, drained.left) == (5, 0, 0)
         assert here.inbox == [told[3]["id"], *(told[n]["id"] for n in (0, 1, 2, 4))]
@@ -182,12 +182,41 @@ def test_bad_files_are_moved_aside_and_others_are_left_alone(tmp_path: Path) -> 
 def test_what_nobody_takes_stays(tmp_path: Path) -> None:
     told = tells(3)
     spool = spooled(tmp_path, *told)
-    answers = iter([202, 503])
-    drained = drain(spool, lambda _point, _body: next(answers))
+    answers = iter([Said(202), Said(503)])
+    drained = drain(spool, lambda _point, _body: next(answers), lambda: 3600.0)
     assert (drained.delivered, drained.left, drained.status) == (1, 2, 503)
     assert len(list(spool.iterdir())) == 2
     nobody = over_http("http://127.0.0.1:9", SECRET)
     assert drain(spool, nobody).status == 0
+
+
+def one_by_one(*said: Said) -> Deliver:
+    answers = iter(said)
+    return lambda _point, _body: next(answers)
+
+
+@pytest.mark.parametrize("odd", [Said(413, ours=False), Said(503)], ids=["a proxy's limit", "ill for a day"])
+def test_one_that_is_never_taken_stands_in_nobodys_way(tmp_path: Path, odd: Said) -> None:
+    """By name these wait since 1970."""
+    spool = spooled(tmp_path, *tells(4))
+    drained = drain(spool, one_by_one(odd, odd, Said(202), Said(202)))
+    assert (drained.delivered, drained.bad, drained.left, drained.status) == (2, 2, 0, 0)
+    assert sorted(path.suffix for path in spool.iterdir()) == [".bad", ".bad"]
+
+
+@pytest.mark.parametrize("odd", [Said(413, ours=False), Said(503), Said(401), Said(202, ours=False)])
+def test_where_nothing_gets_through_it_is_not_the_events(tmp_path: Path, odd: Said) -> None:
+    spool = spooled(tmp_path, *tells(30))
+    drained = drain(spool, lambda _point, _body: odd)
+    assert (drained.delivered, drained.bad, drained.left, drained.status) == (0, 0, 30, odd.status)
+    assert {path.suffix for path in spool.iterdir()} == {".json"}
+
+
+def test_of_what_is_never_taken_the_newest_is_kept(tmp_path: Path) -> None:
+    spool = spooled(tmp_path, *tells(BAD_KEPT + 5))
+    assert drain(spool, lambda _point, _body: Said(404)).bad == BAD_KEPT + 5
+    assert min(path.name for path in spool.glob("*.bad")).startswith("000000000000005-")
+    assert len(list(spool.iterdir())) == BAD_KEPT
 
 
 def test_a_question_that_was_answered_without_us_is_kept_and_noted(tmp_path: Path) -> None:
