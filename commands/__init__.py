@@ -26,6 +26,15 @@ SECTIONS = {
         "pause": Entry("commands.pause:pause", "Stop every harmful step at once, until told otherwise."),
         "tasks": Entry("commands.tasks:tasks", "List what staff has to do; mark done, snooze."),
     },
+    "People": {
+        "promise": Entry("commands.promise:promise", "A client says when they will pay: kept, broken, taken back."),
+        "release": Entry("commands.release:release", "Put a suspended service back on for some days, on trust."),
+        "arrangement": Entry("commands.arrangement:arrangement", "A client pays what is owed in parts."),
+        "dispute": Entry("commands.dispute:dispute", "A client denies an invoice, a line, or a part of it."),
+        "receipt": Entry("commands.receipt:receipt", "Somebody says that an invoice is paid."),
+        "hold": Entry("commands.hold:hold", "Nothing harmful to a client or service until it is lifted."),
+        "freeze": Entry("commands.freeze:freeze", "Clients could not pay: the clock stands still for those days."),
+    },
     "Hooks": {
         "serve": Entry("commands.serve:serve", "Answer WHMCS's hooks: what it asks, and what it tells."),
         "hooks": Entry("commands.hooks:hooks", "Put the hook file into WHMCS; check it; take it out."),
