@@ -15,6 +15,7 @@ from whmcs_bridge.errors import BridgeError, Locked, UnknownId, UsageProblem
 from whmcs_bridge.jobs import explain, records
 from whmcs_bridge.jobs.adopt import AHEAD_DAYS, adopt
 from whmcs_bridge.jobs.ask import Verdict, may
+from whmcs_bridge.jobs.by_hand import BY_HAND, apply_by_hand, made_by_hand, plan_by_hand, wishes_for
 from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
@@ -32,6 +33,7 @@ from whmcs_bridge.jobs.shadow_report import ShadowReport, compare
 from whmcs_bridge.jobs.status import Status, status
 from whmcs_bridge.jobs.sync import apply, plan_only, read_book, sync
 from whmcs_bridge.plan.model import Plan
+from whmcs_bridge.policy.by_hand import ByHand
 from whmcs_bridge.policy.decision import HARMFUL, Kind
 from whmcs_bridge.ports import Approval, BackupStore, Clock, Journal, Mirror, Panel, SnapshotInfo
 from whmcs_bridge.settings.model import Settings
@@ -131,11 +133,22 @@ class Bridge:
     ) -> RunReport:
         """Carry out the plan that was reviewed and nothing else."""
         self._running = True
+        carry_out = apply_by_hand if made_by_hand(self.ports, fingerprint) else apply
         try:
             return apply(self.ports, fingerprint, allow=allow, accept_sanity=accept_sanity)
         finally:
             self._running = False
             self._catch_up()
+
+    def plan_by_hand(
+        self, kind: Kind, services: Sequence[ServiceId], asked: ByHand, *, allow: Mapping[str, int] | None = None
+    ) -> Plan:
+        """Look at each service live and plan what a person asks for; `apply` with its fingerprint carries it out.
+
+        What is withheld is left out, with the reason. Raises UnknownId naming every service that is not known.
+        """
+        wishes = wishes_for(self.ports, kind, services, asked)
+        return plan_by_hand(self.ports, BY_HAND, wishes, allow=allow)
 
     def hand_back(self, *, by: str, dry_run: bool = False, agree: Agree | None = None) -> HandBack:
         """Leave: release who has paid, blank our reasons for WHMCS's own automation, and leave a pause behind."""

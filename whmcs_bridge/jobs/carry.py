@@ -1,6 +1,6 @@
 """Carry out one step: look again, write it down, do it, read it back, write down how it went."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
@@ -9,7 +9,7 @@ from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.case import Case
 from whmcs_bridge.domain.facts import Membership, ServiceFacts
 from whmcs_bridge.domain.ids import AddonId, GroupId, InvoiceId, ServiceId
-from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
 from whmcs_bridge.errors import (
     BridgeError,
@@ -30,6 +30,7 @@ from whmcs_bridge.jobs.report import StepResult
 from whmcs_bridge.jobs.requests import forget_refused_end
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import decide, view_of
+from whmcs_bridge.policy.by_hand import same_words
 from whmcs_bridge.policy.cases import after_end, after_release, after_suspension
 from whmcs_bridge.policy.decision import HARMFUL_SET, Due, Kind, Note
 from whmcs_bridge.policy.stages import carries_our_reason, paid_for, reason_for
@@ -135,7 +136,8 @@ def _read_back(hand: Hand, service: ServiceId, wanted: Callable[[Service], bool]
 def _suspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
     assert step.service is not None
     facts = now.facts[step.service]
-    reason = reason_for(due.invoices)
+    staffs = step.by_hand is not None and step.by_hand.staffs
+    reason = step.by_hand.reason if step.by_hand is not None and staffs else reason_for(due.invoices)
     by_status = without_module(facts)
     if not by_status:
         try:
@@ -148,12 +150,22 @@ def _suspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
     found = _read_back(
         hand,
         step.service,
-        lambda s: s.status is ServiceStatus.SUSPENDED and carries_our_reason(s.suspension_reason),
+        lambda s: suspended_as_asked(s, step),
         "suspend",
     )
-    hand.memory.keep(after_suspension(hand.memory.case(step.service), facts, step.date))
+    if not staffs:
+        hand.memory.keep(after_suspension(hand.memory.case(step.service), facts, step.date))
     message_with(hand, step, due.message, facts, now)
     return f"{found.status}: {found.suspension_reason}" + (" (by status, no module)" if by_status else "")
+
+
+def suspended_as_asked(service: Service, step: Step) -> bool:
+    """It is down with the reason that the step gives it: ours, or the staff's own, which no payment lifts."""
+    if service.status is not ServiceStatus.SUSPENDED:
+        return False
+    if step.by_hand is not None and step.by_hand.staffs:
+        return same_words(service.suspension_reason, step.by_hand.reason)
+    return carries_our_reason(service.suspension_reason)
 
 
 def where_it_fails(what: str, server: int) -> str:
@@ -193,13 +205,19 @@ def _unsuspend(hand: Hand, step: Step, due: Due, now: Now) -> str:
         hand.ports.panel.set_service_status(step.service, ServiceStatus.ACTIVE, "")
         hand.tell_staff(no_module_note(step, facts))
     _read_back(hand, step.service, lambda s: s.status is ServiceStatus.ACTIVE, "unsuspend")
-    on_trust = any(
-        r.kind is RecordKind.RELEASE and r.service_id == step.service and r.protects_on(step.date)
-        for r in facts.client.records
-    )
+    on_trust = released_on_trust(step, facts.client.records)
     hand.memory.keep(after_release(hand.memory.case(step.service), step.date, on_trust=on_trust))
     message_with(hand, step, due.message, facts, now)
     return "Active"
+
+
+def released_on_trust(step: Step, records: Iterable[Record]) -> bool:
+    """The clock of the end goes on: it came back under a trust release, and not because it was taken down wrongly."""
+    if step.by_hand is not None and step.by_hand.undoes:
+        return False
+    return any(
+        r.kind is RecordKind.RELEASE and r.service_id == step.service and r.protects_on(step.date) for r in records
+    )
 
 
 def _terminate(hand: Hand, step: Step, due: Due, now: Now) -> str:
@@ -290,13 +308,17 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
             ports.mirror.save_client_group(step.client, before)
             raise MovedOn(f"the client's group changed from {now.book.client.group_id} to {before}")
         target = group.id if joins else group_to_go_back_to(ports.mirror, membership, group.id)
+        if step.by_hand is not None:
+            target = GroupId(step.target)
         ports.panel.set_group(step.client, target)
         with _reading_back("group"):
             after = ports.panel.client(step.client).group_id
         if after != target:
             raise BridgeError(f"group: WHMCS said success, but the client is in group {after}")
         ports.mirror.save_client_group(step.client, after)
-        moved = moved_membership(membership, joins=joins, before=int(before), today=step.date)
+        moved = moved_membership(
+            membership, joins=joins, before=int(before), today=step.date, taken_back=step.by_hand is not None
+        )
         hand.memory.keep_membership(step.client, moved)
         return f"group {before} -> {after}"
 

@@ -14,7 +14,8 @@ from whmcs_bridge.jobs.report import StepResult
 from whmcs_bridge.jobs.scope import WHY_OUTSIDE
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import Ledgers, decide, view_of
-from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind, Note
+from whmcs_bridge.policy.by_hand import ByHand, Judged, judge_by_hand, said
+from whmcs_bridge.policy.decision import ClientDecision, Decision, Due, Kind, Note, Standing, Withheld
 from whmcs_bridge.policy.vip import decide_client
 from whmcs_bridge.ports import ClientBook, StepState
 
@@ -79,15 +80,34 @@ class Hand:
 
     def still_due(self, step: Step, now: Now) -> Due:
         """Return what this step stands for today, for a client we act for; raises MovedOn saying what has changed."""
-        due = still_due(step, now)
-        facts = now.facts.get(step.service) if step.service is not None else None
-        if facts is not None:
-            outside = bool(self.memory.scope.parts(facts, [due])[1])
-        else:
-            outside = not self.memory.scope.takes(now.book.client, now.book.group)
-        if outside:
+        due = still_due(step, now) if step.by_hand is None else self._asked_for(step, step.by_hand, now)
+        if self.outside(step.service, due, now):
             raise MovedOn(WHY_OUTSIDE)
         return due
+
+    def outside(self, service: ServiceId | None, due: Due, now: Now) -> bool:
+        """The bridge does not act for this client yet, and this is nothing that it gives back."""
+        facts = now.facts.get(service) if service is not None else None
+        if facts is not None:
+            return bool(self.memory.scope.parts(facts, [due])[1])
+        return not self.memory.scope.takes(now.book.client, now.book.group)
+
+    def _asked_for(self, step: Step, asked: ByHand, now: Now) -> Due:
+        """Return what was asked for by hand as it may be done now; raises MovedOn saying who or what withholds it."""
+        due, withheld = self.judged(step.kind, step.service, asked, step.target, now)
+        if due is None:
+            raise MovedOn("; ".join(held.why for held in withheld))
+        return due
+
+    def judged(self, kind: Kind, service: ServiceId | None, asked: ByHand, target: int, now: Now) -> Judged:
+        """Judge what was asked for by hand, by the client as it is this moment."""
+        if service is None:
+            return _move_by_hand(kind, asked, target, now)
+        facts, policy, today = now.facts.get(service), self.ports.settings.policy, self.ports.today()
+        if facts is None:
+            return None, (Withheld(kind, "state", "WHMCS does not have the service any more"),)
+        view, decision = view_of(facts, policy, today)[0], now.decisions[service]
+        return judge_by_hand(kind, asked, view, decision, target)
 
     def leave(self, step: Step) -> StepResult:
         """Leave the step to a later run: nothing was begun, nothing is in the journal."""
@@ -97,6 +117,20 @@ class Hand:
     def tell_staff(self, note: Note) -> None:
         """Ask for something that no later run can see done: it stays until staff is done with it."""
         self.ports.journal.add_task(note, self.ports.today())
+
+
+def _move_by_hand(kind: Kind, asked: ByHand, target: int, now: Now) -> Judged:
+    """A membership that is taken back: only if nobody has moved the client since, and nobody joins who owes."""
+    group, why = int(now.book.client.group_id), ""
+    if asked.group is not None and group != asked.group:
+        why = f"the client's group is {group} by now, not {asked.group}"
+    elif now.membership is None:
+        why = "there are no [vip] rules any more"
+    elif kind is Kind.VIP_ADD and now.membership.standing is Standing.OVERDUE:
+        why = "the client is overdue, and no member before that is paid"
+    if why:
+        return None, (Withheld(kind, "state", why),)
+    return Due(kind, said(asked), target=target), ()
 
 
 def judge(ports: Ports, memory: Memory, book: ClientBook, *, complete: bool) -> Now:

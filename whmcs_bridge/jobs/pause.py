@@ -8,11 +8,13 @@ from datetime import datetime
 from whmcs_bridge.errors import UsageProblem
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.plan.model import Step, Stop
-from whmcs_bridge.policy.decision import ALL_BUT_LIFTING, HARMFUL, HARMFUL_SET, HELD, LIFTING
+from whmcs_bridge.policy.decision import ALL_BUT_LIFTING, HARMFUL, HARMFUL_SET, HELD, LIFTING, Kind
 
 PAUSE = "pause"
 """Journal key: who paused, since when, until when, why; null or ended is none."""
 GO_ON = "whmcs-bridge pause --off"
+ACT_HOURS = "act-hours"
+"""Code of the stop outside [calendar] act_hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def house_stops(ports: Ports) -> Iterator[Stop]:
     now, hours = ports.now(), ports.settings.policy.calendar.act_hours
     if hours is not None and not hours[0] <= now.time().replace(tzinfo=None) <= hours[1]:
         why = f"harmful steps only from {hours[0]:%H:%M} to {hours[1]:%H:%M}; it is {now:%H:%M}"
-        yield Stop("act-hours", HARMFUL, why, "run the sync within [calendar] act_hours")
+        yield Stop(ACT_HOURS, HARMFUL, why, "run the sync within [calendar] act_hours")
 
 
 def held_up(ports: Ports, step: Step) -> bool:
@@ -122,4 +124,9 @@ def held_up(ports: Ports, step: Step) -> bool:
         return False
     if step.kind in HARMFUL_SET and ports.day_is_over():
         return True
-    return any(step.kind in stop.kinds for stop in house_stops(ports))
+    return any(step.kind in stop.kinds for stop in house_stops(ports) if not (stop.code == ACT_HOURS and _staffs(step)))
+
+
+def _staffs(step: Step) -> bool:
+    """A suspension for abuse, by hand: who does it is there, whatever the hour."""
+    return step.by_hand is not None and step.by_hand.staffs and step.kind is Kind.SUSPEND

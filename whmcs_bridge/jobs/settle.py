@@ -6,10 +6,16 @@ from dataclasses import replace
 
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, GroupId, InvoiceId
-from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
-from whmcs_bridge.jobs.carry import FROM_GROUP, moved_membership, no_module_note, without_module
+from whmcs_bridge.jobs.carry import (
+    FROM_GROUP,
+    moved_membership,
+    no_module_note,
+    released_on_trust,
+    suspended_as_asked,
+    without_module,
+)
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.mails import Concern, compose, find_sent, pattern_of
@@ -73,7 +79,9 @@ def _suspended(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     step = entry.step
     assert step.service is not None
     found = ports.panel.service(step.service)
-    done = found is not None and found.status is ServiceStatus.SUSPENDED and carries_our_reason(found.suspension_reason)
+    done = found is not None and suspended_as_asked(found, step)
+    if done and step.by_hand is not None and step.by_hand.staffs:
+        return True, f"{found.status if found else ''}: {step.by_hand.reason}"
     if done:
         facts = _facts_of_service(ports, memory, step)
         case = memory.case(step.service)
@@ -94,10 +102,7 @@ def _released(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     found = ports.panel.service(step.service)
     done = found is not None and found.status is ServiceStatus.ACTIVE
     if done:
-        on_trust = any(
-            r.kind is RecordKind.RELEASE and r.service_id == step.service and r.protects_on(step.date)
-            for r in memory.records_of(step.client)
-        )
+        on_trust = released_on_trust(step, memory.records_of(step.client))
         memory.keep(after_release(memory.case(step.service), step.date, on_trust=on_trust))
     return done, f"{found.status if found else 'not listed'}"
 
@@ -161,7 +166,8 @@ def _membership(ports: Ports, memory: Memory, entry: JournalStep) -> Verdict:
     if done:
         known = memory.membership(step.client)
         before = seen if group is not None and seen != group.id else known.previous_group or 0
-        moved = moved_membership(known, joins=joins, before=before, today=step.date)
+        taken_back = step.by_hand is not None
+        moved = moved_membership(known, joins=joins, before=before, today=step.date, taken_back=taken_back)
         memory.keep_membership(step.client, moved)
     return done, f"group {details.group_id}"
 

@@ -8,7 +8,7 @@ from threading import Lock
 
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem, WhmcsError
-from whmcs_bridge.jobs import others, records, sanity, silence
+from whmcs_bridge.jobs import approvals, others, records, sanity, silence
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
@@ -147,9 +147,10 @@ def _run(
         else:
             imagining.keep(run, complete=reading.complete)
         report = RunReport(run, job, settings.mode, today, plan, problems=problems)
-        report.let_past = _let_past(ports.actor, allow, accept_sanity)
+        report.let_past = let_past(ports.actor, allow, accept_sanity)
         if enforcing and not doubted:
             _remember(ports, memory, judged)
+            approvals.note_waiting(ports, run, plan)
         elif judged.cases and not doubted:
             journal.save_cases(judged.cases)  # nothing but settled suspensions that are over
         if reading.complete and not doubted:
@@ -192,7 +193,7 @@ def _export(gate: Gate | None, path: Path | None) -> list[str]:
     return []
 
 
-def _let_past(actor: str, allow: Mapping[str, int], accept_sanity: Collection[str]) -> str:
+def let_past(actor: str, allow: Mapping[str, int], accept_sanity: Collection[str]) -> str:
     """Say for the record who went past limits and sanity stops; "" where nobody asked to."""
     asked = [*(f"{kind}={count}" for kind, count in sorted(allow.items())), *sorted(accept_sanity)]
     return f"{actor} let past: {' '.join(asked)}" if asked else ""

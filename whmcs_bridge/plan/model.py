@@ -6,6 +6,7 @@ from datetime import date
 
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.money import Money
+from whmcs_bridge.policy.by_hand import ByHand
 from whmcs_bridge.policy.decision import Kind, Withheld
 
 Day = date
@@ -37,6 +38,8 @@ class Step:
     """It stood in an earlier day's plan with the same digest, and its warning was delivered."""
     since: Day | None = None
     """Due date of the oldest debt behind it."""
+    by_hand: ByHand | None = None
+    """A person asked for it; None: the rules name it as due."""
 
     @property
     def subject(self) -> str:

@@ -1,0 +1,223 @@
+"""Steps that wait for a person's word: what waits, who proposed it, and who may approve it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import UnknownId, UsageProblem
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.explain import Explanation, explain_service
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.plan.model import Plan, Step
+from whmcs_bridge.policy.by_hand import WAITS, approval_by_hand
+from whmcs_bridge.policy.decision import HARMFUL, Debt, Kind
+from whmcs_bridge.ports import Approval
+
+PROPOSED = "by-hand:proposed"
+"""Journal key: what was asked for by hand and waits for approval."""
+WAITING = "approval:waiting"
+"""Journal key: which steps runs have found waiting, since which run and day, and until which run."""
+VALID_DAYS = 7
+"""So long a proposal by hand stands, and with it its approval."""
+OWN = "own_proposals"
+"""Setting of [approval]: whether who proposed a step by hand may approve it."""
+RULES = "the rules"
+"""Who proposes what a run finds due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One step that waits for approval."""
+
+    kind: str
+    service: ServiceId
+    client: ClientId
+    explained: Explanation
+    proposed_by: tuple[str, ...]
+    """People, for a step by hand; none: the rules."""
+    reason: str
+    since: date | None
+    """House day on which it was proposed or first found waiting; None: since the last run."""
+    runs: tuple[int, int] | None = None
+    """First and last run that found it waiting; None for a step by hand, and before a run has seen it."""
+
+    @property
+    def by_hand(self) -> bool:
+        """A person proposed it."""
+        return bool(self.proposed_by)
+
+    @property
+    def debts(self) -> tuple[Debt, ...]:
+        """What is owed for the service now, oldest first."""
+        return self.explained.decision.debts
+
+    @property
+    def proposer(self) -> str:
+        """Who proposed it, for people."""
+        if self.proposed_by:
+            return ", ".join(self.proposed_by)
+        return f"{RULES}, run {self.runs[0]}" if self.runs is not None else RULES
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `approve --json`; fields are added, never renamed."""
+        return {
+            "service": self.service,
+            "client": self.client,
+            "kind": self.kind,
+            "invoices": [debt.invoice for debt in self.debts],
+            "amounts": [{"amount": str(d.amount.amount), "currency": d.amount.currency} for d in self.debts],
+            "owed_since": self.debts[0].due.isoformat() if self.debts else None,
+            "by_hand": self.by_hand,
+            "proposed_by": list(self.proposed_by) or [RULES],
+            "reason": self.reason,
+            "since": self.since.isoformat() if self.since is not None else None,
+            "run": self.runs[0] if self.runs is not None else None,
+        }
+
+
+# --- what runs find -------------------------------------------------------------------------------
+
+
+def note_waiting(ports: Ports, run: int, plan: Plan) -> None:
+    """Remember which steps this run found waiting; what waits no more is forgotten by a run that saw everything."""
+    known: Mapping[str, Any] = ports.journal.get(WAITING) or {}
+    found = {
+        f"{held.service}:{held.withheld.kind.value}"
+        for held in plan.withheld
+        if held.withheld.code == WAITS and held.service is not None
+    }
+    if not found and not known:
+        return
+    kept = {} if plan.complete else dict(known)
+    for key in sorted(found):
+        before = known.get(key) or {"first": run, "on": plan.today.isoformat()}
+        kept[key] = {**before, "last": run}
+    ports.journal.put(WAITING, kept)
+
+
+# --- what people propose --------------------------------------------------------------------------
+
+
+def propose(ports: Ports, steps: Iterable[Step]) -> None:
+    """Remember what was asked for by hand and waits; who asks for the same again is a proposer, too."""
+    kept = _proposals(ports)
+    before = dict(kept)
+    for step in steps:
+        asked = step.by_hand
+        if asked is None or step.service is None:
+            continue
+        key = f"{step.service}:{step.kind.value}"
+        known = kept.get(key, {})
+        kept[key] = {
+            "client": step.client,
+            "by": list(dict.fromkeys([*known.get("by", []), asked.by, ports.actor])),
+            "reason": asked.reason,
+            "on": known.get("on") or ports.today().isoformat(),
+        }
+    if kept != before:
+        ports.journal.put(PROPOSED, kept)
+
+
+def _proposals(ports: Ports) -> dict[str, dict[str, Any]]:
+    """Return what stands: neither used nor too old."""
+    oldest = (ports.today() - timedelta(days=VALID_DAYS)).isoformat()
+    kept: Mapping[str, dict[str, Any]] = ports.journal.get(PROPOSED) or {}
+    return {key: proposal for key, proposal in kept.items() if proposal["on"] >= oldest}
+
+
+def used(ports: Ports, step: Step) -> None:
+    """The step was done: its approval is for no other."""
+    kept = _proposals(ports)
+    if step.service is not None and kept.pop(f"{step.service}:{step.kind.value}", None) is not None:
+        ports.journal.drop_approval(step.service, approval_by_hand(step.kind))
+        ports.journal.put(PROPOSED, kept)
+
+
+def forget_old(ports: Ports, memory: Memory) -> None:
+    """Drop approvals by hand whose proposal does not stand any more."""
+    stands = set(_proposals(ports))
+    left = dict(memory.approvals)
+    for service, kinds in memory.approvals.items():
+        gone = {
+            approval_by_hand(kind)
+            for kind in HARMFUL
+            if approval_by_hand(kind) in kinds and f"{service}:{kind.value}" not in stands
+        }
+        for name in gone:
+            ports.journal.drop_approval(service, name)
+        if gone:
+            left[service] = kinds - gone
+    memory.approvals = left
+
+
+# --- what waits, and approving it -----------------------------------------------------------------
+
+
+def waiting(ports: Ports) -> list[Waiting]:
+    """Return what waits now: runs and people say where to look, the facts of today decide."""
+    noted: Mapping[str, Any] = ports.journal.get(WAITING) or {}
+    services = dict.fromkeys(int(key.partition(":")[0]) for key in noted)
+    services |= dict.fromkeys(
+        int(task.service) for task in ports.journal.tasks() if task.code == WAITS and task.service is not None
+    )
+    services |= dict.fromkeys(int(key.partition(":")[0]) for key in _proposals(ports))
+    return [one for number in services for one in waiting_of(ports, ServiceId(number), known=True)]
+
+
+def waiting_of(ports: Ports, service: ServiceId, *, known: bool = False) -> list[Waiting]:
+    """Return what waits of one service; raises UnknownId, or with `known` finds nothing."""
+    try:
+        found = explain_service(ports, service)
+    except UnknownId:
+        if known:
+            return []
+        raise
+    return [*_by_rules(ports, found), *_by_people(ports, found)]
+
+
+def _by_rules(ports: Ports, found: Explanation) -> Iterator[Waiting]:
+    noted: Mapping[str, Any] = ports.journal.get(WAITING) or {}
+    service = found.facts.service
+    for held in found.decision.withheld:
+        if held.code != WAITS:
+            continue
+        note = noted.get(f"{service.id}:{held.kind.value}")
+        since = date.fromisoformat(note["on"]) if note else None
+        runs = (int(note["first"]), int(note["last"])) if note else None
+        yield Waiting(held.kind.value, service.id, service.client_id, found, (), held.why, since, runs)
+
+
+def _by_people(ports: Ports, found: Explanation) -> Iterator[Waiting]:
+    service = found.facts.service
+    for kind in HARMFUL:
+        proposal = _proposals(ports).get(f"{service.id}:{kind.value}")
+        if proposal is None or approval_by_hand(kind) in found.facts.approved:
+            continue
+        since = date.fromisoformat(proposal["on"])
+        by = tuple(proposal["by"])
+        yield Waiting(kind.value, service.id, service.client_id, found, by, proposal["reason"], since)
+
+
+def found_by(ports: Ports, run: int) -> list[Waiting]:
+    """Return what waits now and was found waiting by this run; raises UnknownId for a run that is not known."""
+    if run < 1 or not any(entry.number == run for entry in ports.journal.runs(1_000_000)):
+        raise UnknownId(f"no run {run} in the journal; see: whmcs-bridge journal runs")
+    return [one for one in waiting(ports) if one.runs is not None and one.runs[0] <= run <= one.runs[1]]
+
+
+def approve(ports: Ports, chosen: Sequence[Waiting], by: str) -> None:
+    """Record that `by` approves these steps: all of them, or none where one may not be approved by `by`.
+
+    Raises UsageProblem where [approval] own_proposals is "forbidden" and `by`, or who is logged in, proposed it.
+    """
+    if ports.settings.policy.approval.get(OWN) == "forbidden":
+        for one in chosen:
+            if {by, ports.actor} & set(one.proposed_by):
+                text = f"{one.kind} of service {one.service} was proposed by {one.proposer}: somebody else approves it"
+                raise UsageProblem(f'{text} ([approval] own_proposals = "forbidden")')
+    with ports.journal.writer():
+        for one in chosen:
+            kind = approval_by_hand(Kind(one.kind)) if one.by_hand else one.kind
+            ports.journal.approve(Approval(kind, one.service, by, ports.today()))
