@@ -287,6 +287,10 @@ class Mirror(Protocol):
         """Every service that WHMCS has under this account name on this server."""
         ...
 
+    def changed_services(self, after: int) -> tuple[int, Iterator[Service]]:
+        """Return the newest snapshot's number, and the services written since the one of number `after`, it included."""
+        ...
+
     def save_book_live(
         self,
         client: ClientId,

@@ -1,5 +1,6 @@
 """The mirror on SQLite: the port's methods, each one block under the store's lock."""
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,6 +25,8 @@ from whmcs_bridge.mirror.books import Catalogue, load_catalogue
 from whmcs_bridge.mirror.schema import MIRROR, SCRATCH
 from whmcs_bridge.ports import DAYS_AHEAD, ClientBook, SnapshotInfo, StatusChange
 from whmcs_bridge.storage import Store
+
+SERVICES_AT_ONCE = 5_000
 
 
 class SqliteMirror:
@@ -209,6 +212,23 @@ class SqliteMirror:
             rows = conn.execute("SELECT body FROM services WHERE json_extract(body, '$.username') = ?", (username,))
             found = [reading.service_of(row[0]) for row in rows]
             return [service for service in found if int(service.server_id) == server]
+
+    def changed_services(self, after: int) -> tuple[int, Iterator[Service]]:
+        with self._store.looking as conn:
+            newest = snapshots.newest(conn)
+            # A mirror that was made anew counts from 1 again: everything in it is new.
+            since = after if after <= newest else 0
+            keys = [row[0] for row in conn.execute("SELECT key FROM services WHERE seen >= ? ORDER BY key", (since,))]
+        return newest, self._by_key(keys)
+
+    def _by_key(self, keys: Sequence[int]) -> Iterator[Service]:
+        for first in range(0, len(keys), SERVICES_AT_ONCE):
+            wanted = json.dumps(keys[first : first + SERVICES_AT_ONCE])
+            with self._store.looking as conn:
+                rows = conn.execute(
+                    "SELECT body FROM services WHERE key IN (SELECT value FROM json_each(?))", (wanted,)
+                ).fetchall()
+            yield from (reading.service_of(body) for (body,) in rows)
 
     def newly_overdue(self, today: date, since: date, highest: int) -> int:
         with self._store.looking as conn:

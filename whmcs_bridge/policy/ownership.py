@@ -64,11 +64,13 @@ def span_of(account: AccountIdentity, slack: timedelta = SLACK) -> Span:
 
 
 def times_of(item: BackupItem) -> list[Span]:
-    """Return when the item was made, by each thing that tells: as spans, because a day is not an instant."""
-    found = [(item.at.astimezone(UTC), item.at.astimezone(UTC))] if item.at is not None else []
+    """Return when the item was made: as a span, because a day is not an instant. Empty where nothing tells.
+
+    The day in its name goes before the time of its file, which a copy or a touch changes.
+    """
     if item.made_on is not None:
-        found.append((_at(item.made_on), _at(item.made_on) + timedelta(days=1)))
-    return found
+        return [(_at(item.made_on), _at(item.made_on) + timedelta(days=1))]
+    return [(item.at.astimezone(UTC), item.at.astimezone(UTC))] if item.at is not None else []
 
 
 def whose(
@@ -110,13 +112,15 @@ def _by_name_and_time(
 ) -> Claim:
     if not account.username:
         return _perhaps(claim, "the service has no account name")
+    rivals = [o for o in others if (o.service, o.server, o.username) != _key(account)]
+    if len(claim.proofs) < 2 and claim.why:
+        return _by_name_alone(claim, rivals, lives, confirmed_gone=confirmed_gone)
     times = times_of(item)
     if not times:
         return _perhaps(claim, "nothing tells when it was made")
     if account.since is None:
         return _perhaps(claim, "it is not known since when the account had this name")
     began, ended = span_of(account, slack)
-    rivals = [o for o in others if (o.service, o.server, o.username) != _key(account)]
     if not all(began <= first and last <= ended for first, last in times):
         theirs = [o for o in rivals if all(_holds(o, when, slack) for when in times)]
         if theirs and not any(_touch((began, ended), when) for when in times):
@@ -130,6 +134,17 @@ def _by_name_and_time(
     if caps is not None and caps.name_is_all and not confirmed_gone:
         return _perhaps(claim, "only a name and a time tell, and no panel confirms that the account is gone")
     return Claim(Verdict.MINE, (*claim.proofs, f"time inside {account.since} to {account.until or 'now'}"), claim.why)
+
+
+def _by_name_alone(
+    claim: Claim, rivals: Sequence[AccountIdentity], lives: LivingAccount | None, *, confirmed_gone: bool
+) -> Claim:
+    """Updated in place, so that its time proves nothing: nobody else may ever have had the name."""
+    if rivals:
+        return _perhaps(claim, f"service {rivals[0].service} has had the name as well, and its time proves nothing")
+    if lives is not None or not confirmed_gone:
+        return _perhaps(claim, "only its name tells, and no panel confirms that the account is gone")
+    return Claim(Verdict.MINE, (*claim.proofs, "the panel confirms that nobody has the name"))
 
 
 def _perhaps(claim: Claim, why: str) -> Claim:
