@@ -131,11 +131,11 @@ class Bridge:
     def apply(
         self, fingerprint: str, *, allow: Mapping[str, int] | None = None, accept_sanity: Collection[str] = ()
     ) -> RunReport:
-        """Carry out the plan that was reviewed and nothing else."""
+        """Carry out the plan that was reviewed, made by `plan` or by hand, and nothing else."""
         self._running = True
         carry_out = apply_by_hand if made_by_hand(self.ports, fingerprint) else apply
         try:
-            return apply(self.ports, fingerprint, allow=allow, accept_sanity=accept_sanity)
+            return carry_out(self.ports, fingerprint, allow=allow, accept_sanity=accept_sanity)
         finally:
             self._running = False
             self._catch_up()
