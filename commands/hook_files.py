@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
+from commands.php_values import Value, php, returned
 from whmcs_bridge.errors import BridgeError, UsageProblem
 
 SHIM = "whmcs_bridge.php"
@@ -20,8 +20,6 @@ SETTINGS = "_whmcs_bridge_settings.php"
 
 PROOF = ("configuration.php", "init.php", "includes/hooks")
 """What the root of every WHMCS holds."""
-
-Value = str | int | bool | Sequence[str] | Mapping[str, str]
 
 HEAD = """<?php
 // Written by `whmcs-bridge hooks install`; what each line means stands in whmcs_bridge.php.
@@ -43,43 +41,12 @@ def shim() -> bytes:
 
 def settings_php(values: Mapping[str, Value]) -> str:
     """Return the settings file: one key a line."""
-    return HEAD + "".join(f"    '{key}' => {_php(value)},\n" for key, value in values.items()) + "];\n"
+    return HEAD + "".join(f"    {php(key)} => {php(value)},\n" for key, value in values.items()) + "];\n"
 
 
-def _php(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    if isinstance(value, Mapping):
-        return "[" + ", ".join(f"{_php(key)} => {_php(one)}" for key, one in value.items()) + "]"
-    return "[" + ", ".join(_php(one) for one in value) + "]"
-
-
-_TEXT = r"'(?:[^'\\]|\\.)*'"
-_LIST = rf"\[(?:\s*{_TEXT}(?:\s*=>\s*{_TEXT})?\s*,?)*\s*\]"
-_ENTRY = re.compile(rf"^    '(\w+)'\s*=>\s*({_TEXT}|-?\d+|true|false|{_LIST})\s*,", re.MULTILINE)
-
-
-def settings_in(text: str) -> dict[str, Value]:
-    """Return what a settings file says, as far as its lines are like ours; a key we cannot read is left out."""
-    return {key: _value(found) for key, found in _ENTRY.findall(text)}
-
-
-def _value(text: str) -> Value:
-    if text in ("true", "false"):
-        return text == "true"
-    if "=>" in text and text.startswith("["):
-        return {_plain(key): _plain(one) for key, one in re.findall(rf"({_TEXT})\s*=>\s*({_TEXT})", text)}
-    if text.startswith("["):
-        return [_plain(one) for one in re.findall(_TEXT, text)]
-    return _plain(text) if text.startswith("'") else int(text)
-
-
-def _plain(quoted: str) -> str:
-    return re.sub(r"\\([\\'])", r"\1", quoted[1:-1])
+def settings_in(text: str) -> Mapping[str, Value]:
+    """Return what a settings file says, also one that was edited by hand; raises Unreadable."""
+    return returned(text).values
 
 
 # --- the folder ---------------------------------------------------------------------------------------

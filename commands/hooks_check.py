@@ -19,7 +19,7 @@ from commands.options import json_option
 
 if TYPE_CHECKING:
     from commands.checkups import Finding
-    from commands.hook_files import Value
+    from commands.php_values import Value
     from whmcs_bridge.settings import Settings
 
 FAILED = 1
@@ -66,6 +66,7 @@ def check(app: App, root: Path, as_json_: bool) -> None:
 def _findings(settings: Settings, root: Path, folder: Path) -> Iterator[Finding]:
     from commands.checkups import Finding, Grade
     from commands.hook_files import SETTINGS, settings_in
+    from commands.php_values import Unreadable
 
     install = f"whmcs-bridge hooks install --whmcs {root}"
     yield _hook_file(folder, install)
@@ -75,9 +76,14 @@ def _findings(settings: Settings, root: Path, folder: Path) -> Iterator[Finding]
     except FileNotFoundError:
         yield Finding("files", Grade.FAIL, f"{path} is missing", install, "the hook file does nothing without it")
         return
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        yield Finding("files", Grade.FAIL, f"{path} cannot be read: {why}", "run this as root or as PHP's user")
+    except OSError as error:
+        text = f"{path} cannot be read: {error.strerror}"
+        yield Finding("files", Grade.FAIL, text, "run this as root or as PHP's user")
+        return
+    except (UnicodeDecodeError, Unreadable) as error:
+        why = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        todo = f"give plain values there, or move it away, then {install}"
+        yield Finding("files", Grade.FAIL, f"{path} cannot be read: {why}", todo, "hooks install can neither")
         return
     yield _settings_file(path)
     yield from _reaching(settings, values, install)

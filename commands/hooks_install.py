@@ -17,7 +17,8 @@ from whmcs_bridge.errors import UsageProblem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from commands.hook_files import Owner, Value
+    from commands.hook_files import Owner
+    from commands.php_values import Value
     from whmcs_bridge.settings import Settings
 
 SYSTEM_SPOOL = Path("/var/spool/whmcs-bridge")
@@ -98,9 +99,10 @@ def install(
     root = root.absolute()
     folder = files.hooks_folder(root)
     user = _php_user(folder, owner)
-    values = _values(app, settings, chosen, _installed(folder), user)
+    done = Done()
+    values = _values(app, settings, chosen, _installed(folder, done.notes), user)
     _outside(root, values)
-    done = _write(folder, values, user, Done())
+    _write(folder, values, user, done)
     _hints(settings, folder, values, user, done.notes)
     if as_json_:
         secretless = {key: value for key, value in values.items() if key != "secret"}
@@ -115,14 +117,27 @@ def install(
 # --- what goes into the settings file -------------------------------------------------------------------
 
 
-def _installed(folder: Path) -> Mapping[str, Value]:
-    """Return what the settings file says that lies there; nothing if it cannot be read."""
-    from commands.hook_files import SETTINGS, settings_in
+def _installed(folder: Path, notes: list[str]) -> Mapping[str, Value]:
+    """Return what the settings file says that lies there; raises UsageProblem where not all of it can be kept."""
+    from commands.hook_files import HEAD, SETTINGS
+    from commands.php_values import Unreadable, returned
 
+    path = folder / SETTINGS
+    way = "give plain values there, or move the file away: without it a new one is written"
     try:
-        return settings_in((folder / SETTINGS).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError):
+        found = returned(path.read_text("utf-8"))
+    except FileNotFoundError:
         return {}
+    except UnicodeDecodeError:
+        raise UsageProblem(f"{path}: not UTF-8; {way}") from None
+    except Unreadable as error:
+        raise UsageProblem(f"{path}: {error}; {way}") from None
+    except OSError as error:
+        raise UsageProblem(f"{path}: {error.strerror}; run this as root or as PHP's user") from error
+    own = [comment for comment in found.comments if comment not in HEAD]
+    if own:
+        notes.append(f"comments in {SETTINGS} are only in what was kept from before: {own[0][:60]}")
+    return found.values
 
 
 def _values(
@@ -134,14 +149,13 @@ def _values(
         values["url"] = chosen.url or str(before.get("url") or _url_of(settings))
         values["secret"] = _secret(settings)
     else:
-        # -P: the folder that PHP runs it in is no place to import from.
-        values["command"] = [sys.executable, "-P", "-m", "whmcs_bridge", "--config", str(app.path().resolve())]
+        values["command"] = _command(app, before.get("command"))
     spool = str(chosen.spool.absolute()) if chosen.spool else str(before.get("spool") or _spool(settings, user))
     values["spool"] = spool
     gate = str(chosen.gate.absolute()) if chosen.gate else before.get("gate") or _gate(settings, user, transport, spool)
     values["gate"] = gate
     values["max_bytes"] = settings.hooks.max_body_kib * 1024
-    same = before.get("transport") == transport
+    same = before.get("transport", "http") == transport
     times = HTTP_MS if transport == "http" else COMMAND_MS
     values.update({key: before.get(key, usual) if same else usual for key, usual in times.items()})
     ours = {"transport", "url", "secret", "command", "spool", "gate", "max_bytes", *HTTP_MS}
@@ -150,6 +164,15 @@ def _values(
         | {key: value for key, value in before.items() if key not in ours}
         | ({} if "screens" in before else {"screens": True})
     )
+
+
+def _command(app: App, before: Value) -> Sequence[str]:
+    """Return the words before `hook NAME`; what somebody else wrote there (a wrapper of their own) stays."""
+    # -P: the folder that PHP runs it in is no place to import from.
+    ours = ["-P", "-m", "whmcs_bridge", "--config"]
+    if isinstance(before, list) and before and before[1:-1] != ours:
+        return [str(word) for word in before]
+    return [sys.executable, *ours, str(app.path().resolve())]
 
 
 def _url_of(settings: Settings) -> str:
@@ -216,7 +239,7 @@ def _outside(root: Path, values: Mapping[str, Value]) -> None:
             raise UsageProblem(f"--{name} {values[name]} lies inside WHMCS, where a browser can read it: say another")
 
 
-def _write(folder: Path, values: Mapping[str, Value], user: Owner, done: Done) -> Done:
+def _write(folder: Path, values: Mapping[str, Value], user: Owner, done: Done) -> None:
     from datetime import datetime
 
     from commands import hook_files as files
@@ -235,7 +258,6 @@ def _write(folder: Path, values: Mapping[str, Value], user: Owner, done: Done) -
             done.written.append(str(folder / name))
         if kept is not None:
             done.backups.append(str(kept))
-    return done
 
 
 def _make_spool(folder: Path, owner: Owner | None) -> None:

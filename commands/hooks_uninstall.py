@@ -68,11 +68,12 @@ def _hand_back(ctx: click.Context, *, yes: bool) -> None:
 def _waiting(folder: Path) -> int:
     """Return how many events wait in the spool, as far as that can be seen."""
     from commands.hook_files import SETTINGS, settings_in
+    from commands.php_values import Unreadable
 
     try:
         spool = settings_in((folder / SETTINGS).read_text("utf-8")).get("spool")
         return len(list(Path(str(spool)).glob("*.json"))) if spool else 0
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, Unreadable):
         return 0
 
 

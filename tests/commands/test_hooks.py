@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from commands.hook_files import SETTINGS, SHIM, Owner, settings_in, settings_php, shim
 from tests.journeys.town import Town, error_of
+from tests.needs import needs
 from tests.php.receiver import SECRET, Receiver, receiving
 
 HOOKS = '\n[hooks]\nsecret = "file:hook-secret"\n'
@@ -194,13 +196,131 @@ def test_a_user_who_cannot_get_there_is_noticed(tmp_path: Path) -> None:
     assert ours.may(tmp_path / "closed" / "inside", 7)
 
 
+def edit(root: Path, before: str, after: str) -> None:
+    path = files(root)[SETTINGS]
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def test_whatever_php_reads_as_plain_values_stays(town: Town, root: Path) -> None:
+    """As people write it: long arrays, other quotes, comments, all on one line."""
+    town.run("hooks", "install", "--whmcs", str(root))
+    edit(
+        root,
+        "    'screens' => true,",
+        """
+        # ours
+        "screens"=>FALSE, 'defaults' => array('PreModuleSuspend' => "allow", /* and */ 'PreModuleTerminate'=>'abort',),
+        'most_open_invoices'    =>  45 , 'own' => array(1, -2.5, null, ["it's \\$5", 'a\\b']), 'empty' => array()""",
+    )
+    found = town.json("hooks", "install", "--whmcs", str(root), "--url", "https://bridge.example.com")
+    after = said_in(root)
+    assert after["screens"] is False
+    assert after["defaults"] == {"PreModuleSuspend": "allow", "PreModuleTerminate": "abort"}
+    assert after["most_open_invoices"] == 45
+    assert after["own"] == [1, -2.5, None, ["it's $5", "a\\b"]]
+    assert after["empty"] == []
+    assert [note for note in found["notes"] if "# ours" in note]
+    assert town.json("hooks", "install", "--whmcs", str(root))["written"] == []
+
+
+@needs("php")
+def test_php_reads_what_was_kept_as_it_was(town: Town, root: Path) -> None:
+    town.run("hooks", "install", "--whmcs", str(root))
+    own = r"""'own' => array('a' => "tab\t\"\$x", 'b' => [1.50, 'it\'s \\ \n'], 'c' => NULL),"""
+    edit(root, "=> true,", f"=> FALSE, {own}")
+    path = files(root)[SETTINGS]
+
+    def read() -> str:
+        code = f"define('WHMCS', true); echo json_encode(include '{path}');"
+        return subprocess.run(["php", "-r", code], capture_output=True, text=True, check=True).stdout
+
+    before = json.loads(read())
+    town.run("hooks", "install", "--whmcs", str(root), "--url", "https://bridge.example.com")
+    assert json.loads(read()) == before | {"url": "https://bridge.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("put", "found"),
+    [
+        ("'timeout_ms' => 2 * 700,", "'*'"),
+        ("'timeout_ms' => 0x5DC,", "'0x5DC'"),
+        ("'gate' => __DIR__ . '/gate.json',", "'__DIR__'"),
+        ("'gate' => '/srv/' . 'gate.json',", "'.'"),
+        ("'gate' => \"/srv/$me/gate.json\",", "'\"'"),
+        ("'defaults' => ['a', 'b' => 'c'],", '"\'"'),
+        ("'defaults' => [5 => 'a'],", "'5'"),
+        ("'screens' => true", '"\'"'),
+        ("getenv('X') => 1,", "'getenv'"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_and_left_as_it_is(town: Town, root: Path, put: str, found: str) -> None:
+    town.run("hooks", "install", "--whmcs", str(root))
+    edit(root, "    'connect_timeout_ms'", f"    {put}\n    'connect_timeout_ms'")
+    before = {name: path.read_bytes() for name, path in files(root).items()}
+    result = town.run("hooks", "install", "--whmcs", str(root), "--url", "https://bridge.example.com")
+    assert result.exit_code == 2
+    assert f"expected a plain value, found {found}" in error_of(result)
+    assert f"{SETTINGS}: line 1" in error_of(result)
+    assert {name: path.read_bytes() for name, path in files(root).items()} == before
+    assert town.json("hooks", "uninstall", "--whmcs", str(root))["waiting"] == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no PHP",
+        "<?php\n$settings = [];\nreturn $settings;\n",
+        "<?php\nrequire 'other.php';\nreturn ['a' => 1];\n",
+        "<?php return ['a' => 1]; echo 'b';",
+        "<?php return ['a' => 1",
+        "<?php return 7;",
+        "<?php return ['a', 'b'];",
+        b"<?php return ['a' => '\xff'];",
+    ],
+)
+def test_a_settings_file_that_does_more_is_refused(town: Town, root: Path, text: str | bytes) -> None:
+    path = root / "includes" / "hooks" / SETTINGS
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = path.read_bytes()
+    result = town.run("hooks", "install", "--whmcs", str(root))
+    assert result.exit_code == 2
+    assert "or move the file away" in error_of(result)
+    assert path.read_bytes() == before
+    assert [text for text in failed(town, root) if f"{SETTINGS} cannot be read" in text]
+
+
+def test_a_file_with_other_ways_of_saying_the_same_is_read(town: Town) -> None:
+    head = "\ufeff<?PHP declare(strict_types=1); /* a */ if (!defined(\"WHMCS\")) die('no');"
+    text = f"{head}\nReturn Array ( 'a' => True ) ; ?>\n"
+    assert settings_in(text) == {"a": True}
+
+
+def test_a_command_of_ones_own_stays(town: Town, root: Path) -> None:
+    town.run("hooks", "install", "--whmcs", str(root), "--transport", "command")
+    path = files(root)[SETTINGS]
+    ours = said_in(root)["command"]
+    assert isinstance(ours, list)
+    path.write_text(settings_php(dict(settings_in(path.read_text())) | {"command": ["/old/python", *ours[1:]]}))
+    town.run("hooks", "install", "--whmcs", str(root))
+    assert said_in(root)["command"] == ours
+    own = ["/usr/local/bin/with-secrets", "whmcs-bridge"]
+    path.write_text(settings_php(dict(settings_in(path.read_text())) | {"command": own}))
+    town.run("hooks", "install", "--whmcs", str(root))
+    assert said_in(root)["command"] == own
+
+
 plain = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)
 values = st.one_of(
     plain,
     st.integers(min_value=-(10**9), max_value=10**9),
     st.booleans(),
-    st.lists(plain, max_size=3),
-    st.dictionaries(plain, plain, min_size=1, max_size=3),
+    st.none(),
+    st.floats(min_value=-1000, max_value=1000).map(lambda value: round(value, 3)),
+    st.lists(plain | st.booleans(), max_size=3),
+    st.dictionaries(plain, plain | st.lists(plain, max_size=2), min_size=1, max_size=3),
 )
 
 
