@@ -1,9 +1,16 @@
 """What most drivers have in common: a name, a root, the servers whose accounts they keep, and plain answers."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
 
-from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Probe, Receipt
+from whmcs_bridge.backups.claim import KIND, NOT_MINE, claim_by_layout
+from whmcs_bridge.backups.layouts import Layout
+from whmcs_bridge.backups.names import split_quarantine
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, Probe, Receipt
 from whmcs_bridge.errors import StoreUnsupported
+
+NO_META: Mapping[str, str] = MappingProxyType({})
 
 
 class SimpleStore:
@@ -50,3 +57,59 @@ class SimpleStore:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+class PathStore(SimpleStore):
+    """A store whose items have paths: files or objects, named by a panel's layout.
+
+    Locators are paths below the root, as `names.shown` writes them.
+    """
+
+    caps = Capabilities(name_is_all=True)
+    case_blind = False
+    """It takes upper and lower case for the same; known once it was looked at."""
+
+    def __init__(
+        self, name: str, root: str, layout: Layout, servers: Collection[int] = (), *, kept: timedelta | None = None
+    ) -> None:
+        super().__init__(name, root, servers)
+        self.layout = layout
+        self._kept = kept or None
+
+    def made(
+        self,
+        locator: str,
+        *,
+        size: int | None = None,
+        at: datetime | None = None,
+        etag: str | None = None,
+        version: str | None = None,
+        lock: str = "",
+        locked_until: datetime | None = None,
+        owner_hint: str | None = None,
+        meta: Mapping[str, str] = NO_META,
+    ) -> BackupItem:
+        """Return the item at a path, with what the layout reads in it."""
+        read = self.layout.read(locator, tree=meta.get(KIND) == "tree")
+        return BackupItem(
+            self.name,
+            locator,
+            size,
+            at,
+            owner_hint,
+            version,
+            etag,
+            read.account,
+            read.made_on,
+            read.shared,
+            lock,
+            locked_until,
+            split_quarantine(locator)[0],
+            meta,
+        )
+
+    def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
+        """Pure: whose the item is, by its path, its time and its ids."""
+        if item.store != self.name:
+            return NOT_MINE
+        return claim_by_layout(self.layout, item, account, case_blind=self.case_blind)
