@@ -32,10 +32,12 @@ from whmcs_bridge.jobs.shadow_report import DAYS as SHADOW_DAYS
 from whmcs_bridge.jobs.shadow_report import ShadowReport, compare
 from whmcs_bridge.jobs.status import Status, status
 from whmcs_bridge.jobs.sync import apply, plan_only, read_book, sync
+from whmcs_bridge.jobs.undo import Undo, plan_undo
 from whmcs_bridge.plan.model import Plan
 from whmcs_bridge.policy.by_hand import ByHand
 from whmcs_bridge.policy.decision import HARMFUL, Kind
 from whmcs_bridge.ports import Approval, BackupStore, Clock, Journal, Mirror, Panel, SnapshotInfo
+from whmcs_bridge.settings.messages import APOLOGY
 from whmcs_bridge.settings.model import Settings
 
 
@@ -149,6 +151,25 @@ class Bridge:
         """
         wishes = wishes_for(self.ports, kind, services, asked)
         return plan_by_hand(self.ports, BY_HAND, wishes, allow=allow)
+
+    def plan_undo(
+        self,
+        run: int,
+        *,
+        by: str,
+        reason: str,
+        days: int = 3,
+        apologise: bool = False,
+        allow: Mapping[str, int] | None = None,
+    ) -> Undo:
+        """Plan to take back what a run did, as far as it can be; `apply` with the plan's fingerprint does it.
+
+        What comes up again although it owes stays up for `days` (0: the next run does what the rules say). Raises
+        UnknownId, UsageProblem for a run that did nothing.
+        """
+        until = self.today() + timedelta(days=days) if days else None
+        message = APOLOGY if apologise else ""
+        return plan_undo(self.ports, run, by=by, reason=reason, until=until, message=message, allow=allow)
 
     def hand_back(self, *, by: str, dry_run: bool = False, agree: Agree | None = None) -> HandBack:
         """Leave: release who has paid, blank our reasons for WHMCS's own automation, and leave a pause behind."""

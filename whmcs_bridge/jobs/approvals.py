@@ -13,7 +13,7 @@ from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.plan.model import Plan, Step
 from whmcs_bridge.policy.by_hand import WAITS, approval_by_hand
 from whmcs_bridge.policy.decision import HARMFUL, Debt, Kind
-from whmcs_bridge.ports import Approval
+from whmcs_bridge.ports import Approval, RunInfo
 
 PROPOSED = "by-hand:proposed"
 """Journal key: what was asked for by hand and waits for approval."""
@@ -23,6 +23,7 @@ VALID_DAYS = 7
 """So long a proposal by hand stands, and with it its approval."""
 OWN = "own_proposals"
 """Setting of [approval]: whether who proposed a step by hand may approve it."""
+MANY = 1_000_000
 RULES = "the rules"
 """Who proposes what a run finds due."""
 
@@ -152,6 +153,14 @@ def forget_old(ports: Ports, memory: Memory) -> None:
     memory.approvals = left
 
 
+def run_of(ports: Ports, number: int) -> RunInfo:
+    """Return a run of the journal; raises UnknownId."""
+    found = next((run for run in ports.journal.runs(MANY) if run.number == number), None)
+    if found is None:
+        raise UnknownId(f"no run {number} in the journal; see: whmcs-bridge journal --runs")
+    return found
+
+
 # --- what waits, and approving it -----------------------------------------------------------------
 
 
@@ -202,8 +211,7 @@ def _by_people(ports: Ports, found: Explanation) -> Iterator[Waiting]:
 
 def found_by(ports: Ports, run: int) -> list[Waiting]:
     """Return what waits now and was found waiting by this run; raises UnknownId for a run that is not known."""
-    if run < 1 or not any(entry.number == run for entry in ports.journal.runs(1_000_000)):
-        raise UnknownId(f"no run {run} in the journal; see: whmcs-bridge journal runs")
+    run_of(ports, run)
     return [one for one in waiting(ports) if one.runs is not None and one.runs[0] <= run <= one.runs[1]]
 
 

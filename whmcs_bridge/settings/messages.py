@@ -13,6 +13,8 @@ from whmcs_bridge.settings.report import Place, Report, did_you_mean, show_text
 SERVICE_SUSPENDED = "service-suspended"
 SERVICE_RELEASED = "service-released"
 SERVICE_ENDED = "service-ended"
+APOLOGY = "apology"
+"""To a client whose service was down by a run that was taken back."""
 
 PLACEHOLDERS = {
     "client": "the client's name",
@@ -102,6 +104,13 @@ BUILT_IN: Mapping[str, Message] = {
             "<p>We have ended {services}, because {amount} stayed open since {due}.</p>",
             "<p>Invoices: {invoices}</p>",
             _PAY,
+            _SIGN,
+        ),
+        _built_in(
+            APOLOGY,
+            "Back online, with our apologies: {services}",
+            _GREETING,
+            "<p>We suspended {services} by mistake. Service is back, and we are sorry for the trouble.</p>",
             _SIGN,
         ),
     )
