@@ -34,6 +34,7 @@ SECTIONS = {
         "receipt": Entry("commands.receipt:receipt", "Somebody says that an invoice is paid."),
         "hold": Entry("commands.hold:hold", "Nothing harmful to a client or service until it is lifted."),
         "freeze": Entry("commands.freeze:freeze", "Clients could not pay: the clock stands still for those days."),
+        "vip": Entry("commands.vip:vip", "Who is VIP and why; pins; where WHMCS differs from the rules."),
     },
     "Hooks": {
         "serve": Entry("commands.serve:serve", "Answer WHMCS's hooks: what it asks, and what it tells."),
