@@ -148,6 +148,10 @@ class Panel(Protocol):
         ...
 
     def log(self, text: str, client: ClientId | None) -> None: ...
+    def note(self, client: ClientId, text: str) -> None:
+        """Add a note to the client's record. WHMCS lists none: it cannot be read back."""
+        ...
+
     def calls(self) -> Mapping[str, int]:
         """Calls made so far, by API action."""
         ...
@@ -581,6 +585,27 @@ class AdoptionFindings:
     payload: Mapping[str, Any]
 
 
+class TellState(StrEnum):
+    """How far it has come to tell WHMCS about a record."""
+
+    BEGUN = "begun"
+    """Written down, perhaps said: after a crash or a lost answer it is not known."""
+    TOLD = "told"
+    REFUSED = "refused"
+    """WHMCS said no to this one; it is not asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One thing that WHMCS is told about a record, one way."""
+
+    record: int
+    what: str
+    """made, or closed."""
+    channel: str
+    """log (a line in the activity log), or note (at the client)."""
+
+
 class EventState(StrEnum):
     """Where an event of WHMCS's hooks stands."""
 
@@ -791,6 +816,18 @@ class Journal(Protocol):
         ...
 
     def close_record(self, number: int, state: RecordState, on: date, note: str = "", by: str = "") -> None: ...
+    def recent_records(self, kinds: Collection[str], since: date, client: ClientId | None = None) -> list[Record]:
+        """Records of these kinds made or closed on that day or later, by number; of one client, or of all."""
+        ...
+
+    def tells_of(self, records: Collection[int]) -> Mapping[Telling, tuple[TellState, datetime]]:
+        """What WHMCS was told of these records, and when."""
+        ...
+
+    def keep_tell(self, tell: Telling, state: TellState | None, at: datetime) -> None:
+        """Write down how far it has come, durably; None: it was provably never said."""
+        ...
+
     def memberships(self) -> dict[ClientId, Membership]: ...
     def membership(self, client: ClientId) -> Membership | None: ...
     def kept_of(

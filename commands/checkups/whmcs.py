@@ -42,6 +42,7 @@ WRITES: Mapping[str, str] = {
 }
 """Without one of these some step fails when it is carried out."""
 USEFUL: Mapping[str, str] = {
+    "AddClientNote": "what people record, as a note at the client",
     "GetActivityLog": "who else suspends, releases and ends services",
     "GetAdminDetails": "which administrator we are, and which version WHMCS is",
     "GetAutomationLog": "whether WHMCS's clock is ours, and its cron alive",

@@ -186,6 +186,7 @@ def test_every_action_the_bridge_can_call_is_asked_for() -> None:
             "setting": lambda: panel.setting("SystemURL"),
             "send_staff": lambda: panel.send_staff("x", "x"),
             "log": lambda: panel.log("x", client.id),
+            "note": lambda: panel.note(client.id, "x"),
         }
         of_client = {"client", "services_of", "addons_of", "invoice_heads_of", "contacts"}
         of_service = {"service", "unsuspend", "terminate"}

@@ -54,6 +54,7 @@ BY_HAND: Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
             "INSERT INTO inbox VALUES(?,?,?,?,?,?,?,?,?,?,?)",
             (1, "e-1", "InvoicePaid", 1, '{"invoiceid":1}', "2025-03-28T09:00:00+00:00", "waiting", 0, None, None, ""),
         ),
+        ("INSERT INTO tells VALUES(?,?,?,?,?)", (1, "made", "log", "told", "2025-03-20T09:00:00+00:00")),
         ("INSERT INTO membership_moves VALUES(?,?,?,?,?)", (101, 5, "2025-03-12", 0, 1)),
         (
             "INSERT INTO handovers VALUES(?,?,?)",

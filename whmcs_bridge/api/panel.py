@@ -192,5 +192,8 @@ class LivePanel:
     def log(self, text: str, client: ClientId | None) -> None:
         self.api.log_activity(text, client)
 
+    def note(self, client: ClientId, text: str) -> None:
+        self.api.add_client_note(client, text)
+
     def calls(self) -> Mapping[str, int]:
         return self.api.calls

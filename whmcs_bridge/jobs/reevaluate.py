@@ -15,6 +15,7 @@ from whmcs_bridge.jobs.plan import limit_stops
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.sanity import clock_in_doubt
 from whmcs_bridge.jobs.settle import settle
+from whmcs_bridge.jobs.tell_whmcs import tell_whmcs
 from whmcs_bridge.plan.build import build, client_step, step_of
 from whmcs_bridge.plan.limits import stopped
 from whmcs_bridge.plan.model import Plan, Step
@@ -49,6 +50,8 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
             if settings.enforcing:
                 for step in report.plan.steps:
                     carry_out(hand, step)
+                if not lifts_only:
+                    tell_whmcs(ports, memory.scope, client)
         except (DatabaseTrouble, Locked):
             raise
         except BridgeError as error:

@@ -26,6 +26,7 @@ from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.shadow import Imagining, forget
 from whmcs_bridge.jobs.snapshot import Reading, take_snapshot
 from whmcs_bridge.jobs.staff import house_notes
+from whmcs_bridge.jobs.tell_whmcs import tell_whmcs
 from whmcs_bridge.jobs.tomorrow import beside
 from whmcs_bridge.jobs.undone import kept_down, undone_notes
 from whmcs_bridge.plan.build import ORDER, key_of
@@ -164,6 +165,8 @@ def _run(
             perhaps = sanity.latest_day(ports) if doubted else None
             hand = Hand(ports, memory, run, report.results, complete=reading.complete, perhaps=perhaps)
             raised = _carry_out_all(hand, report, plan, reviewed)
+            if not doubted:
+                raised += tell_whmcs(ports, memory.scope)
         raised += undone_notes(report, raised)
         if not enforcing:
             raised += kept_down(plan)

@@ -160,6 +160,10 @@ THIRD_SHAPE: Final = (
         number INTEGER PRIMARY KEY, client_id INTEGER NOT NULL, day TEXT NOT NULL, joined INTEGER NOT NULL,
         by_hand INTEGER NOT NULL)""",
     """CREATE INDEX membership_moves_by_client ON membership_moves(client_id)""",
+    # What WHMCS was told about a record, and by which way; written before it is said.
+    """CREATE TABLE tells (
+        record INTEGER NOT NULL, what TEXT NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL, at TEXT NOT NULL,
+        PRIMARY KEY (record, what, channel)) WITHOUT ROWID""",
 )
 
 

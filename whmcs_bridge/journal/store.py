@@ -12,7 +12,7 @@ from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.journal import adoptions as adopting
 from whmcs_bridge.journal import deletions as deleting
-from whmcs_bridge.journal import export, inbox, memory, morning, others, shadow, tasks
+from whmcs_bridge.journal import export, inbox, memory, morning, others, shadow, tasks, tells
 from whmcs_bridge.journal import steps as stepping
 from whmcs_bridge.journal.deletions import SqliteDeletions
 from whmcs_bridge.journal.schema import JOURNAL
@@ -35,6 +35,8 @@ from whmcs_bridge.ports import (
     ShadowStep,
     StepState,
     Task,
+    Telling,
+    TellState,
 )
 from whmcs_bridge.storage import PASSING_WAIT_SECONDS, Store, WriterLock
 
@@ -171,6 +173,18 @@ class SqliteJournal:
     def close_record(self, number: int, state: RecordState, on: date, note: str = "", by: str = "") -> None:
         with self._store.writing as conn:
             memory.close_record(conn, number, state, on, note, by)
+
+    def recent_records(self, kinds: Collection[str], since: date, client: ClientId | None = None) -> list[Record]:
+        with self._store.looking as conn:
+            return tells.recent(conn, kinds, since, client)
+
+    def tells_of(self, records: Collection[int]) -> Mapping[Telling, tuple[TellState, datetime]]:
+        with self._store.looking as conn:
+            return tells.of_records(conn, records)
+
+    def keep_tell(self, tell: Telling, state: TellState | None, at: datetime) -> None:
+        with self._store.writing as conn:
+            tells.keep(conn, tell, state, at)
 
     def memberships(self) -> dict[ClientId, Membership]:
         with self._store.looking as conn:

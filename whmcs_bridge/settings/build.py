@@ -1,7 +1,7 @@
 """The tables of a file into Settings: every table is read, whatever is wrong with the others."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class House:
     """None: the policy's own defaults."""
     limits: Mapping[str, KindLimit] | None = None
     sanity: bool = True
-    morning_mail: str = StaffSettings().morning_mail
+    staff: StaffSettings = field(default_factory=StaffSettings)
 
 
 REAL = House(limits=DEFAULT_LIMITS)
@@ -74,7 +74,7 @@ SCENARIO = House(
     mode=ENFORCE,
     approval={"terminate": "automatic", "delete_backups": "automatic"},
     sanity=False,
-    morning_mail="never",
+    staff=StaffSettings(morning_mail="never", log_records=False, note_records=False),
 )
 
 
@@ -93,7 +93,7 @@ class Reader:
         whmcs = self._whmcs()
         policy = self._policy()
         stores, panels = self._backup_stores(), self._panels()
-        staff = StaffSettings(**{"morning_mail": self.house.morning_mail, **(self._table("staff") or {})})
+        staff = replace(self.house.staff, **(self._table("staff") or {}))
         hooks = HookSettings(**(self._table("hooks") or {}))
         folder = (self._table("storage") or {}).get("folder", folder)
         if self.report.problems or whmcs is None:

@@ -524,6 +524,13 @@ STAFF = (
         "written as a file beside the databases in any case.",
         '"enforce"',
     ),
+    Key(
+        "log_records",
+        Flag(),
+        "Write a line into WHMCS's activity log when a promise, release, dispute, ... is recorded and when it is over.",
+        "true",
+    ),
+    Key("note_records", Flag(), "Add a note to the client's record in WHMCS for the same.", "true"),
 )
 
 HOOKS = (

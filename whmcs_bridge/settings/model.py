@@ -36,6 +36,10 @@ class StaffSettings:
 
     morning_mail: str = "enforce"
     """always | enforce | never: in which mode WHMCS is asked to mail the administrators once a day."""
+    log_records: bool = True
+    """A line in WHMCS's activity log for what people record."""
+    note_records: bool = True
+    """A note at the client for it."""
 
 
 @dataclass(frozen=True, slots=True)
