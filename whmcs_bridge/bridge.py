@@ -342,13 +342,14 @@ class Bridge:
         return kept
 
     def end_record(self, number: int, kind: RecordKind, state: RecordState, *, author: str, reason: str = "") -> Record:
-        """Close a record of this kind today, as a person says; return it closed. What it held back is due again.
+        """Close a record of this kind today, as a person says; return it closed. What it held back, the next run does;
+        a dispute decided for the client may bring something back at once.
 
         Raises UnknownId for a number that no record of the kind has, RecordRefused where it is closed already or
         the kind cannot end like this (records.WAYS_TO_END).
         """
         with self.journal.writer():
             closed = records.end_record(self.ports, number, kind, state, author=author, reason=reason)
-        if closed.client_id is not None:
+        if closed.client_id is not None and state is RecordState.UPHELD:
             self.reevaluate(closed.client_id, f"{kind} {number} {state}")
         return closed

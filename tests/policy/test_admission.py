@@ -259,7 +259,7 @@ def a_receipt(**more: Any) -> Record:
 def test_a_forged_receipt_bars_the_next_and_one_at_a_time_is_enough(earlier: tuple[Record, ...], refused: bool) -> None:
     """ "a forged one is remembered and bars the next"."""
     found: ClientFacts = client_facts(services=[a_service()], records=earlier)
-    assert bool(receipt_refusal(a_receipt(), found)) is refused
+    assert bool(receipt_refusal(a_receipt(), found, a_policy(), TODAY)) is refused
 
 
 def test_a_refusal_says_why_in_one_line() -> None:

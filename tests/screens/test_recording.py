@@ -35,9 +35,10 @@ def test_a_promise_that_the_rules_do_not_admit_is_refused_with_the_reason() -> N
         _, service, _ = h.a_debtor(overdue=1)
         h.sync()
         said = saved(h, service.id, record="promise", until=str(h.day(6)), reason="x")
-        assert said == f"not recorded: {h.day(6)} is beyond the 5 days that promises of one case may defer"
+        said_whole = f"{h.day(6)} is beyond the 5 days that promises of one case may defer; the last day is {h.day(5)}"
+        assert said == f"not recorded: {said_whole}"
         assert saved(h, service.id, record="promise", until=str(h.day(5)), amount="99.00", reason="x") == (
-            "not recorded: 99.00 is more than the debt of 10.00"
+            "not recorded: 99.00 is more than the debt of 10.00; name at most that"
         )
         assert not records(h)
 

@@ -11,7 +11,17 @@ import pytest
 
 from whmcs_bridge.policy.calendar import Calendar
 from whmcs_bridge.policy.ownership import BackupRules
-from whmcs_bridge.policy.rules import RULE_KEYS, PromiseRules, ReceiptRules, Rules, Sanity, TrustRules, VipRules
+from whmcs_bridge.policy.rules import (
+    RULE_KEYS,
+    ArrangementRules,
+    PromiseRules,
+    ReceiptRules,
+    RequestRules,
+    Rules,
+    Sanity,
+    TrustRules,
+    VipRules,
+)
 from whmcs_bridge.settings.keys import DEFAULT_LIMITS, LIMIT, LIMITS, NOTICE, RULES, TABLES, TIER, Table
 from whmcs_bridge.settings.kinds import BAD, Either, Key, Made, MapOf, Number, Whole
 from whmcs_bridge.settings.model import WhmcsSettings
@@ -62,6 +72,8 @@ NOTHING_ACCEPTED: dict[object, dict[tuple[str, str], object]] = {
         ("promises", "cooldown_days"): 0,
         ("trust_release", "max_broken_promises"): 0,
         ("trust_release", "cooldown_days"): 0,
+        ("arrangements", "max_parts"): 0,
+        ("arrangements", "cooldown_months"): 0,
         ("notices", "day"): 0,
         ("tiers", "min_tenure_months"): 0,
         ("tiers", "max_tenure_months"): 0,
@@ -80,6 +92,7 @@ LISTS_THAT_MAY_BE_EMPTY = {
     ("promises", "not_on"),
     ("trust_release", "not_on"),
     ("trust_release", "tiers"),
+    ("requests", "ticket_phrases"),
 }
 TABLES_THAT_MAY_BE_EMPTY = {
     ("calendar", "clearing_bank_days"),
@@ -136,6 +149,7 @@ COUNTS = {"page_size", "connections", "threads", "max_late_payments", "max_broke
     "always_allowed",
     "max_announced",
     "max_items",
+    "max_parts",
 }
 """Numbers that count things, and so have no unit."""
 
@@ -167,6 +181,8 @@ OWNERS: dict[str, Any] = {
     "promises": PromiseRules(),
     "trust_release": TrustRules(),
     "receipts": ReceiptRules(),
+    "arrangements": ArrangementRules(),
+    "requests": RequestRules(),
     "sanity": Sanity(),
     "backups": BackupRules(),
 }

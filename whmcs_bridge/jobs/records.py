@@ -1,173 +1,317 @@
-"""Promises, releases, disputes, receipts, holds, freezes: admitted, settled, closed."""
+"""What people told us: admitted and stored, ended by a person, found kept or broken by the runs."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
 
-from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
+from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import RecordRefused, UnknownId
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.facts import ClientMemory, Memory, facts_of
 from whmcs_bridge.policy import Ledgers, view_of
-from whmcs_bridge.policy.admission import (
-    promise_refusal,
-    receipt_refusal,
-    release_refusal,
-    tier_for,
-    verdict_on_promise,
-)
-from whmcs_bridge.policy.debt import Ledger
+from whmcs_bridge.policy import admission as admitting
+from whmcs_bridge.policy import arrangements as in_parts
+from whmcs_bridge.policy.admission import GIVEN_ON_WORD, Refusal
+from whmcs_bridge.policy.debt import Ledger, frozen_days
 from whmcs_bridge.policy.rules import Rules
 from whmcs_bridge.policy.vip import tenure_months
 from whmcs_bridge.ports import ClientBook, Journal
 
+WITH_A_REASON = frozenset(
+    {
+        RecordKind.PROMISE,
+        RecordKind.RELEASE,
+        RecordKind.ARRANGEMENT,
+        RecordKind.DISPUTE,
+        RecordKind.RECEIPT,
+        RecordKind.HOLD,
+        RecordKind.FREEZE,
+    }
+)
+"""What people tell us; the others are signs that hooks and settings leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Whom a record is about, as mirror and journal have it today."""
+
+    book: ClientBook
+    client: ClientFacts
+    services: list[ServiceFacts]
+    ledger: Ledger
+
+    def service(self, number: ServiceId | None) -> ServiceFacts | None:
+        return next((f for f in self.services if f.service.id == number), None)
+
+    def leaving(self, number: ServiceId | None) -> bool:
+        """The client has asked to cancel the service; all that live, where none is named."""
+        about = [f for f in self.services if number in (None, f.service.id) and f.service.status is not None]
+        living = [f for f in about if f.service.status is not None and f.service.status.living]
+        return bool(living) and all(f.cancel_request is not None for f in living)
+
+
+# --- admitting ----------------------------------------------------------------------------------
+
 
 def add_record(ports: Ports, wanted: Record, *, override: bool = False) -> Record:
-    """Judge and store a record; return it with its number. `override`: staff takes it on itself, with a reason.
+    """Judge and store a record; return it with its number. Call it under the writer's lock: what is judged must hold.
 
-    Raises RecordRefused with one line why not, UnknownId for a client or service that the mirror does not have.
+    `override`: staff goes past the rules of the house, and the record says past which. Raises RecordRefused with one
+    line why not and what to do, UnknownId for a client, service or invoice that the mirror does not have.
     """
-    if wanted.kind is RecordKind.FREEZE and wanted.client_id is None:
-        return ports.journal.add_record(wanted)
-    memory = Memory(ports.journal, ports.today())
-    book = _book_for(ports, wanted)
-    wanted = replace(wanted, client_id=book.client.id)
-    wanted = _with_defaults(ports, wanted, book, memory)
-    if not override:
-        refusal = _refusal(ports, wanted, book, memory)
-        if refusal:
-            raise RecordRefused(refusal)
-    if wanted.kind is RecordKind.PROMISE:
-        wanted = replace(wanted, owed=tuple(_owed(ports, book, memory, wanted).items()))
-    return ports.journal.add_record(wanted)
+    with ports.one_day():
+        wanted = replace(wanted, author=wanted.author.strip(), reason=" ".join(wanted.reason.split()))
+        if wanted.kind in WITH_A_REASON and not (wanted.reason and wanted.author):
+            raise RecordRefused(f"a {wanted.kind} needs a reason and somebody who gives it: say why")
+        if wanted.kind is RecordKind.FREEZE and wanted.client_id is None:
+            known = ports.journal.records(kind=RecordKind.FREEZE)
+            return _store(ports, wanted, admitting.freeze_refusals(wanted, known, ports.today()), override=override)
+        subject = _subject(ports, _book_for(ports, wanted))
+        wanted = _with_defaults(ports, replace(wanted, client_id=subject.book.client.id), subject)
+        return _store(ports, wanted, _refusals(ports, wanted, subject), override=override)
+
+
+def _store(ports: Ports, wanted: Record, refusals: Iterable[Refusal], *, override: bool) -> Record:
+    found = list(refusals)
+    cannot = next((r for r in found if not r.rule), None)
+    against = cannot or (found[0] if found and not override else None)
+    if against is not None:
+        raise RecordRefused(against.line)
+    return ports.journal.add_record(replace(wanted, against="; ".join(r.why for r in found)))
 
 
 def _book_for(ports: Ports, wanted: Record) -> ClientBook:
-    book = None
+    mirror, client = ports.mirror, wanted.client_id
     if wanted.service_id is not None:
-        book = ports.mirror.book_of_service(wanted.service_id)
-    elif wanted.client_id is not None:
-        book = ports.mirror.book(wanted.client_id)
+        what, book = f"service {wanted.service_id}", mirror.book_of_service(wanted.service_id)
+    elif client is not None:
+        what, book = f"client {client}", mirror.book(client)
+    else:
+        what = f"invoice {wanted.invoice_id}"
+        owner = mirror.client_of_invoice(wanted.invoice_id) if wanted.invoice_id is not None else None
+        book = mirror.book(owner) if owner is not None else None
     if book is None:
-        what = f"service {wanted.service_id}" if wanted.service_id is not None else f"client {wanted.client_id}"
         raise UnknownId(f"{what} is not in the mirror; check the number, or run a sync first")
+    if client is not None and client != book.client.id:
+        raise RecordRefused(f"{what} is client {book.client.id}'s, not client {client}'s; name one of them")
     return book
 
 
-def _with_defaults(ports: Ports, wanted: Record, book: ClientBook, memory: Memory) -> Record:
+def _subject(ports: Ports, book: ClientBook) -> _Subject:
     policy, today = ports.settings.policy, ports.today()
-    if wanted.until is not None:
-        return wanted
-    if wanted.kind is RecordKind.RELEASE:
-        tier = tier_for(policy.trust_release.tiers, tenure_months(book.client.since, today))
-        return replace(wanted, until=today + timedelta(days=tier.days if tier else 0))
-    if wanted.kind is RecordKind.RECEIPT:
-        return replace(wanted, until=policy.calendar.add_bank_days(today, policy.receipts.hold_bank_days))
-    return wanted
+    client, services = facts_of(book, ClientMemory(ports.journal, today, book.client.id), complete=True)
+    return _Subject(book, client, services, Ledgers(client, policy, today).under(Rules(**policy.defaults)))
 
 
-def _refusal(ports: Ports, wanted: Record, book: ClientBook, memory: Memory) -> str:
+def _with_defaults(ports: Ports, wanted: Record, subject: _Subject) -> Record:
+    """Fill in what the house's rules say where nobody has: last days, and what is owed."""
     policy, today = ports.settings.policy, ports.today()
-    client, services = facts_of(book, memory, complete=True)
+    match wanted.kind:
+        case RecordKind.RELEASE if wanted.until is None:
+            tier = admitting.tier_for(policy.trust_release.tiers, tenure_months(subject.book.client.since, today))
+            return replace(wanted, until=today + timedelta(days=tier.days if tier else 0))
+        case RecordKind.RECEIPT if wanted.until is None:
+            said = [
+                r for r in subject.client.records if r.kind is RecordKind.RECEIPT and r.invoice_id == wanted.invoice_id
+            ]
+            last = admitting.receipt_until(said, policy, today)
+            return replace(wanted, until=max(last, today))
+        case RecordKind.PROMISE:
+            return replace(wanted, owed=tuple(_promised(ports, wanted, subject).items()))
+        case RecordKind.ARRANGEMENT:
+            until = wanted.parts[-1].on if wanted.parts else None
+            return replace(wanted, until=until, owed=tuple(_to_pay_in_parts(wanted, subject).items()))
+        case _:
+            return wanted
+
+
+def _promised(ports: Ports, wanted: Record, subject: _Subject) -> dict[InvoiceId, Decimal]:
+    """What it is about: what is owed by its last day; where that is nothing yet, whatever is open."""
+    owed = _owed(ports, subject, wanted)
+    last = wanted.until or ports.today()
+    clocks = {e.invoice.id: e.clock for e in subject.ledger.entries}
+    by_then = {i: amount for i, amount in owed.items() if clocks.get(i, last) <= last}
+    return by_then or owed
+
+
+def _to_pay_in_parts(wanted: Record, subject: _Subject) -> dict[InvoiceId, Decimal]:
+    """What is overdue, of the service or of the client as a whole; where nothing is yet, what is open."""
+    entries = [e for e in subject.ledger.entries if e.counts_for_standing]
+    if wanted.service_id is not None:
+        entries = [e for e in entries if any(part.service == wanted.service_id for part in e.parts)]
+    overdue = [e for e in entries if e.overdue]
+    return {e.invoice.id: e.invoice.balance for e in overdue or entries}
+
+
+def _refusals(ports: Ports, wanted: Record, subject: _Subject) -> Iterable[Refusal]:
+    policy, today, client = ports.settings.policy, ports.today(), subject.client
+    if wanted.service_id is not None and subject.service(wanted.service_id) is None:
+        return [Refusal(f"service {wanted.service_id} is not among the client's services; run a sync first")]
     match wanted.kind:
         case RecordKind.PROMISE:
-            return promise_refusal(wanted, client, _ledger(ports, services, wanted), policy, today)
+            return admitting.promise_refusals(
+                wanted,
+                client,
+                subject.ledger,
+                policy,
+                today,
+                owed=sum((amount for _, amount in wanted.owed), ZERO),
+                opened={f.service.id: f.case.opened_on for f in subject.services if f.case.opened_on is not None},
+                leaving=subject.leaving(wanted.service_id),
+            )
         case RecordKind.RELEASE:
-            facts = next((f for f in services if f.service.id == wanted.service_id), None)
+            facts = subject.service(wanted.service_id)
             if facts is None:
-                return "a trust release is for one service"
-            return release_refusal(wanted, view_of(facts, policy, today)[0], today)
+                return [Refusal("a trust release is for one service: name it")]
+            return admitting.release_refusals(wanted, view_of(facts, policy, today)[0], today)
+        case RecordKind.ARRANGEMENT:
+            leaving = subject.leaving(wanted.service_id)
+            return admitting.arrangement_refusals(wanted, client, policy, today, leaving=leaving)
         case RecordKind.RECEIPT:
-            return receipt_refusal(wanted, client)
+            return admitting.receipt_refusals(wanted, client, policy, today)
+        case RecordKind.DISPUTE:
+            return admitting.dispute_refusals(wanted, client, today)
+        case RecordKind.HOLD:
+            return admitting.hold_refusals(wanted, today)
         case _:
-            return ""
+            return ()
 
 
-def _ledger(ports: Ports, services: list[ServiceFacts], wanted: Record) -> Ledger:
-    policy, today = ports.settings.policy, ports.today()
-    facts = next((f for f in services if f.service.id == wanted.service_id), None)
-    if facts is not None:
-        return view_of(facts, policy, today)[0].ledger
-    if services:
-        return Ledgers(services[0].client, policy, today).under(Rules(**policy.defaults))
-    raise RecordRefused("the client has no services")
+def _owed(ports: Ports, subject: _Subject, promise: Record) -> dict[InvoiceId, Decimal]:
+    """What each open invoice owes that it is about: the one it names, the service's, or all of the client's."""
+    facts = subject.service(promise.service_id)
+    if facts is None:
+        owed = {entry.invoice.id: entry.owed for entry in subject.ledger.entries}
+    else:
+        counted = view_of(facts, ports.settings.policy, ports.today())[0].counted
+        debts = (*counted.coming, *counted.pending, *counted.concerning)
+        owed = {debt.invoice: debt.amount.amount for debt in debts}
+    if promise.invoice_id is not None:
+        return {promise.invoice_id: owed[promise.invoice_id]} if promise.invoice_id in owed else {}
+    return owed
+
+
+# --- found kept or broken -----------------------------------------------------------------------
 
 
 def settle_records(ports: Ports, memory: Memory) -> None:
     """Find out which promises were kept or broken by now, and close what has run out."""
-    today, journal = ports.today(), ports.journal
-    changed: set[ClientId] = set()
-    for record in journal.records(open_only=True):
-        state: RecordState | None = None
-        if record.kind is RecordKind.PROMISE and record.client_id is not None:
-            book = ports.mirror.book(record.client_id)
-            left = _owed(ports, book, memory, record) if book is not None else None
-            state = verdict_on_promise(record, _still_owes(ports, memory, record), today, left)
-        elif record.kind in (RecordKind.RELEASE, RecordKind.RECEIPT) and record.until is not None:
-            state = RecordState.RESOLVED if record.until < today else None
-        if record.kind in (RecordKind.PROMISE, RecordKind.RELEASE) and state is None and _leaves(ports, record):
-            state = RecordState.BROKEN
-        if state is not None:
-            closed = record.until + timedelta(days=1) if record.until is not None and record.until < today else today
-            journal.close_record(record.id, state, closed)
-            if record.client_id is not None:
-                changed.add(record.client_id)
-    if changed:
+    if _settle(ports, ports.journal.records(open_only=True), kept_only=False):
         memory.reread_records()
 
 
-def _leaves(ports: Ports, record: Record) -> bool:
+def settle_paid(ports: Ports, client: ClientId) -> None:
+    """Find out at once which of a client's promises are kept; what is broken, the next run finds."""
+    _settle(ports, ports.journal.records(client=client, open_only=True), kept_only=True)
+
+
+def _settle(ports: Ports, records: Iterable[Record], *, kept_only: bool) -> bool:
+    today, journal, changed = ports.today(), ports.journal, False
+    subjects: dict[ClientId, _Subject | None] = {}
+    for record in records:
+        state: RecordState | None = None
+        why = ""
+        if record.kind in (*GIVEN_ON_WORD, RecordKind.RECEIPT) and record.client_id is not None:
+            if record.client_id not in subjects:
+                book = ports.mirror.book(record.client_id)
+                subjects[record.client_id] = _subject(ports, book) if book is not None else None
+            state, why = _verdict(ports, record, subjects[record.client_id])
+        if state is None or (kept_only and state is not RecordState.KEPT):
+            continue
+        over = record.until is not None and record.until < today and record.kind is not RecordKind.ARRANGEMENT
+        closed = record.until + timedelta(days=1) if over and record.until is not None else today
+        journal.close_record(record.id, state, closed, why, "bridge")
+        changed = True
+    return changed
+
+
+def _verdict(ports: Ports, record: Record, subject: _Subject | None) -> tuple[RecordState | None, str]:
+    """Say what has become of a record, and why in a few words."""
+    today = ports.today()
+    state: RecordState | None = None
+    why = ""
+    if record.kind is RecordKind.PROMISE:
+        state, why = _of_promise(ports, record, subject)
+    elif record.kind is RecordKind.ARRANGEMENT:
+        state, why = _of_arrangement(record, subject, today)
+    elif record.until is not None and record.until < today:
+        return RecordState.RESOLVED, f"ran out on {record.until}"
+    if state is None and record.kind in GIVEN_ON_WORD and subject is not None and _leaves(subject.book, record):
+        return RecordState.BROKEN, LEAVING
+    return state, why
+
+
+LEAVING = "the client asked to cancel"
+
+
+def _of_promise(ports: Ports, promise: Record, subject: _Subject | None) -> tuple[RecordState | None, str]:
+    today = ports.today()
+    if subject is None:
+        return admitting.verdict_on_promise(promise, True, today, None), "the client is not in the mirror any more"
+    left = _owed(ports, subject, promise)
+    owes = any(left.get(i, ZERO) > 0 for i, _ in promise.owed) if promise.owed else _still_owes(ports, subject, promise)
+    until = admitting.last_day_to_pay(promise, subject.client, today)
+    state = admitting.verdict_on_promise(replace(promise, until=until), owes, today, left)
+    paid = sum((max(then - left.get(i, ZERO), ZERO) for i, then in promise.owed), ZERO)
+    whole = promise.amount or sum((then for _, then in promise.owed), ZERO)
+    return state, f"{paid:.2f} of {whole:.2f} came by {promise.until}" if promise.owed else ""
+
+
+def _of_arrangement(record: Record, subject: _Subject | None, today: date) -> tuple[RecordState | None, str]:
+    if subject is None:
+        return None, ""
+    client = subject.client
+    left = in_parts.balances(client.invoices, client.client.id)
+    frozen = frozen_days(client.records, today)
+    at = in_parts.progress(record, left, in_parts.overdue_now(subject.ledger), today, frozen)
+    state = in_parts.verdict(record, at)
+    if state is RecordState.KEPT:
+        return state, f"all parts came: {at.paid:.2f}"
+    if at.missed is not None:
+        return state, f"{at.missed.amount:.2f} was due on {at.missed.on} and did not come"
+    return state, f"invoice {at.new_debt} became overdue" if at.new_debt is not None else ""
+
+
+def _leaves(book: ClientBook, record: Record) -> bool:
     """The client asked to cancel since: a hook tells at once, and a lost hook is caught up with here."""
-    book = ports.mirror.book(record.client_id) if record.client_id is not None else None
-    if book is None:
-        return False
     return any(
         record.service_id in (None, service) and request.at is not None and request.at.date() >= record.made_on
         for service, request in book.cancel_requests.items()
     )
 
 
-def _still_owes(ports: Ports, memory: Memory, promise: Record) -> bool:
-    """Something overdue that the promise is about is still open."""
-    assert promise.client_id is not None
-    book = ports.mirror.book(promise.client_id)
-    if book is None:
-        return True
-    _, services = facts_of(book, memory, complete=True)
-    for facts in services:
+def _still_owes(ports: Ports, subject: _Subject, promise: Record) -> bool:
+    """Something overdue is still open; for a promise that does not say what it was about."""
+    last = promise.until or ports.today()
+    for facts in subject.services:
         if promise.service_id is not None and facts.service.id != promise.service_id:
             continue
         counted = view_of(facts, ports.settings.policy, ports.today())[0].counted
-        last = promise.until or ports.today()
         if counted.concerning or counted.pending or any(d.clock <= last for d in counted.coming):
             return True
     return False
 
 
-def _owed(ports: Ports, book: ClientBook, memory: Memory, promise: Record) -> dict[InvoiceId, Decimal]:
-    """What each open invoice owes that the promise is about: the service's, or all of the client's."""
-    policy, today = ports.settings.policy, ports.today()
-    client, services = facts_of(book, memory, complete=True)
-    facts = next((f for f in services if f.service.id == promise.service_id), None)
-    if facts is None:
-        entries = Ledgers(client, policy, today).under(Rules(**policy.defaults)).entries
-        return {entry.invoice.id: entry.owed for entry in entries}
-    counted = view_of(facts, policy, today)[0].counted
-    return {debt.invoice: debt.amount.amount for debt in (*counted.coming, *counted.pending, *counted.concerning)}
-
-
 def end_promises(ports: Ports, service: ServiceId, why: str) -> None:
-    """A cancellation request under a promise or release ends it as broken."""
+    """A cancellation request under a promise, a release or an arrangement ends it as broken."""
     book = ports.mirror.book_of_service(service)
     if book is None:
         return
     for record in ports.journal.records(client=book.client.id, open_only=True):
         about = record.service_id in (None, service)
-        if about and record.kind in (RecordKind.PROMISE, RecordKind.RELEASE) and record.protects_on(ports.today()):
-            ports.journal.close_record(record.id, RecordState.BROKEN, ports.today(), why)
+        if about and record.kind in GIVEN_ON_WORD and _stands(record, ports.today()):
+            ports.journal.close_record(record.id, RecordState.BROKEN, ports.today(), why, "bridge")
+
+
+def _stands(record: Record, today: date) -> bool:
+    return in_parts.in_force(record, today) if record.kind is RecordKind.ARRANGEMENT else record.protects_on(today)
+
+
+# --- ended by a person --------------------------------------------------------------------------
 
 
 KINDS_THAT_LIFT: Mapping[RecordKind, bool] = {RecordKind.RELEASE: True, RecordKind.DISPUTE: True}

@@ -12,6 +12,7 @@ from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.membership import is_first_look, seen_membership, with_effects
 from whmcs_bridge.jobs.pause import handed_back
 from whmcs_bridge.jobs.plan import limit_stops
+from whmcs_bridge.jobs.records import settle_paid
 from whmcs_bridge.jobs.report import RunReport
 from whmcs_bridge.jobs.sanity import clock_in_doubt
 from whmcs_bridge.jobs.settle import settle
@@ -50,6 +51,8 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
             if settings.enforcing:
                 for step in report.plan.steps:
                     carry_out(hand, step)
+                if not lifts_only:
+                    settle_paid(ports, client)
                 if not lifts_only:
                     tell_whmcs(ports, memory.scope, client)
         except (DatabaseTrouble, Locked):

@@ -137,6 +137,11 @@ class SqliteMirror:
         with self._store.reading as conn:
             return reading.read_book_of_service(conn, service, *self._about_all(conn))
 
+    def client_of_invoice(self, invoice: InvoiceId) -> ClientId | None:
+        with self._store.reading as conn:
+            row = conn.execute("SELECT client_id FROM invoices WHERE id=?", (invoice,)).fetchone()
+        return None if row is None else ClientId(row[0])
+
     def save_book_live(
         self,
         client: ClientId,

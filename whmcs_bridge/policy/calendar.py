@@ -63,6 +63,13 @@ class Calendar:
         return day
 
 
+def move_on(day: date, frozen: Collection[date]) -> date:
+    """Return `day`, or the first later day on which the clock does not stand still."""
+    while day in frozen:
+        day += ONE_DAY
+    return day
+
+
 def add_days(start: date, count: int, frozen: Collection[date] = ()) -> date:
     """Return the day `count` days after `start`, where days in `frozen` do not count and are never the answer."""
     if not frozen:
@@ -72,6 +79,4 @@ def add_days(start: date, count: int, frozen: Collection[date] = ()) -> date:
         day += ONE_DAY
         if day not in frozen:
             count -= 1
-    while day in frozen:
-        day += ONE_DAY
-    return day
+    return move_on(day, frozen)

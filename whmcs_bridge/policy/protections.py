@@ -9,12 +9,14 @@ from whmcs_bridge.domain.ids import AddonId
 from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.policy.arrangements import ends_on
 from whmcs_bridge.policy.decision import Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING
 from whmcs_bridge.policy.stages import (
     FINAL_WARNING_VALID_DAYS,
     ONE_DAY,
     View,
+    arrangements_of,
     contact_signs,
     delete_on,
     end_dates,
@@ -173,6 +175,18 @@ def trust_release(view: View, step: Due) -> Withheld | None:
     return None
 
 
+def arrangement(view: View, step: Due) -> Withheld | None:
+    """Payment in parts: from the first part booked on, nothing harmful through the day of the next one."""
+    if effect_of(step) not in HARMS or _is_suspension_warning(step):
+        return None
+    for record, at in arrangements_of(view):
+        if at.protects:
+            until = ends_on(record, at)
+            why = f"the next part of the arrangement with {record.author} is due on {until}"
+            return _hold(step, "arrangement", why if until else "all parts of the arrangement are paid", until)
+    return None
+
+
 def receipt(view: View, step: Due) -> Withheld | None:
     """ "It is paid": holds harmful steps until its bank-day deadline, where the gateway's setting lets it."""
     if effect_of(step) not in HARMS or _is_suspension_warning(step):
@@ -246,6 +260,21 @@ def _contact_began(view: View, step: Due) -> date:
     return terminate_floor(view) or view.today
 
 
+def deletion_waits(view: View, step: Due) -> Withheld | None:
+    """Backups are not deleted while their plan waits: for a lock's end, an approval, staff, the client's wish."""
+    found = view.facts.deletion
+    if found is None or effect_of(step) is not Kind.DELETE_BACKUPS:
+        return None
+    return _hold(step, found.code, found.why, found.until)
+
+
+def fraud(view: View, step: Due) -> Withheld | None:
+    """A service marked as Fraud keeps its backups, which may be evidence, unless the house says that it counts."""
+    if view.service.status is not ServiceStatus.FRAUD or effect_of(step) is not Kind.DELETE_BACKUPS:
+        return None
+    return None if view.policy.backups.fraud_ends else _hold(step, "fraud", "marked as Fraud: its backups are kept")
+
+
 def asked_to_end(view: View, step: Due) -> Withheld | None:
     """A cancellation request ends the service by WHMCS's own date, not by the debt ladder, which waits for that day."""
     if effect_of(step) is not Kind.TERMINATE or view.facts.cancel_request is None or request_is_due(view):
@@ -305,11 +334,14 @@ PROTECTIONS: tuple[Protection, ...] = (
     *EXEMPTIONS,
     promise,
     trust_release,
+    arrangement,
     receipt,
     freeze,
     gateway_silence,
     credit,
     recent_contact,
+    deletion_waits,
+    fraud,
     asked_to_end,
     quiet_day,
     once_a_day,
@@ -368,6 +400,7 @@ def changes_on(view: View, stage: Stage) -> set[date]:
     for record in view.facts.client.records:
         if record.until is not None:
             days.add(record.until + ONE_DAY)
+        days.update(part.on + ONE_DAY for part in record.parts)
         if record.closed_on is not None:
             days.add(record.closed_on)
     if view.rules.recent_contact_days:

@@ -157,6 +157,8 @@ class PromiseRules:
     cooldown_days: int = 60
     on_broken: str = "suspend"
     not_on_eve: bool = False
+    on_request: bool = False
+    """Clients may promise by themselves, judged like the staff's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,31 @@ class ReceiptRules:
     """gateway -> hold | no."""
     accept_default: str = "hold"
     hold_bank_days: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ArrangementRules:
+    """Payment in parts: how many, how long, how much first, how often."""
+
+    max_parts: int = 3
+    """0 allows none."""
+    first_part_percent: Decimal = Decimal(30)
+    """The first part is at least so much of the debt."""
+    max_days: int = 90
+    """From today to the last part."""
+    cooldown_months: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRules:
+    """How clients ask for a release or a promise themselves, where [trust_release] and [promises] let them."""
+
+    link: bool = False
+    """The client area shows a link, good for one request."""
+    link_hours: int = 72
+    ticket_phrases: tuple[str, ...] = ()
+    """A ticket whose subject or text has one of them asks for a release, or for a promise where nothing is down."""
+    promise_days: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +274,8 @@ class Policy:
     promises: PromiseRules = PromiseRules()
     trust_release: TrustRules = TrustRules()
     receipts: ReceiptRules = ReceiptRules()
+    arrangements: ArrangementRules = ArrangementRules()
+    requests: RequestRules = RequestRules()
     backups: BackupRules = BackupRules()
     limits: Limits = Limits()
     sanity: Sanity = Sanity()

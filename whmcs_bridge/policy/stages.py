@@ -13,6 +13,7 @@ from whmcs_bridge.domain.ids import InvoiceId
 from whmcs_bridge.domain.money import ZERO, Money
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import CancelType, InvoiceStatus, LineType, ServiceStatus
+from whmcs_bridge.policy.arrangements import Progress, balances, in_force, overdue_now, progress
 from whmcs_bridge.policy.calendar import Calendar, add_days
 from whmcs_bridge.policy.debt import Counted, Ledger, billed_by, with_gateway
 from whmcs_bridge.policy.decision import Clocks, Debt, Due, Kind, Withheld
@@ -83,6 +84,17 @@ def is_about(record: Record, facts: ServiceFacts) -> bool:
     if record.service_id is not None:
         return record.service_id == facts.service.id
     return record.client_id is None or record.client_id == facts.service.client_id
+
+
+def arrangements_of(view: View) -> Iterable[tuple[Record, Progress]]:
+    """Arrangements about the service that nobody has ended, and how far each has come."""
+    found = [r for r in view.of_service(RecordKind.ARRANGEMENT) if in_force(r, view.today)]
+    if not found:
+        return
+    client = view.facts.client
+    left, overdue = balances(client.invoices, client.client.id), overdue_now(view.ledger)
+    for record in found:
+        yield record, progress(record, left, overdue, view.today, view.frozen)
 
 
 def restarted_on(case: Case) -> date | None:
@@ -231,7 +243,8 @@ def _broken_on(view: View) -> date | None:
         return None
     broken = [
         r.closed_on
-        for r in view.of_service(RecordKind.PROMISE)
+        for kind in (RecordKind.PROMISE, RecordKind.ARRANGEMENT)
+        for r in view.of_service(kind)
         if r.state is RecordState.BROKEN and r.closed_on is not None and r.closed_on >= view.fresh_from
     ]
     return max(max(broken), down_since(view)) if broken else None
@@ -301,12 +314,19 @@ def _withholds_the_end(record: Record, view: View) -> bool:
             return "terminate" in view.policy.promises.defers and is_about(record, view.facts)
         case RecordKind.RELEASE | RecordKind.HOLD:
             return is_about(record, view.facts)
+        case RecordKind.ARRANGEMENT:
+            return is_about(record, view.facts) and _has_begun(record, view)
         case RecordKind.FREEZE:
             return not record.gateway
         case RecordKind.RECEIPT:
             return any(record.invoice_id == d.invoice for d in view.counted.concerning)
         case _:
             return False
+
+
+def _has_begun(record: Record, view: View) -> bool:
+    client = view.facts.client
+    return progress(record, balances(client.invoices, client.client.id), (), view.today, view.frozen).begun
 
 
 def clocks(view: View) -> Clocks:
@@ -620,6 +640,9 @@ def _release(view: View) -> Due | None:
     for record in view.of_service(RecordKind.RELEASE):
         if record.protects_on(view.today):
             return Due(Kind.UNSUSPEND, f"trust release until {record.until}: {record.reason}".rstrip(": "))
+    for record, at in arrangements_of(view):
+        if at.protects:
+            return Due(Kind.UNSUSPEND, f"the first part of arrangement {record.id} is paid")
     if view.counted.holding or view.counted.concerning or view.counted.pending:
         return None
     if dropped_by_request(view):

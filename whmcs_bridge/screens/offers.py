@@ -8,7 +8,7 @@ from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import InvoiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.policy import View, view_of
-from whmcs_bridge.policy.admission import promise_refusal, receipt_refusal, release_refusal, tier_for
+from whmcs_bridge.policy.admission import promise_refusal, receipt_refusal, receipt_until, release_refusal, tier_for
 from whmcs_bridge.policy.rules import Policy
 from whmcs_bridge.policy.vip import tenure_months
 
@@ -94,12 +94,13 @@ def _receipt(view: View, policy: Policy, today: date) -> Offer:
         if rules.accept.get(invoice.gateway, rules.accept_default) != "hold":
             why_not = why_not or f"payments by {invoice.gateway} are booked at once ([receipts] accept)"
             continue
-        refused = receipt_refusal(_wanted(RecordKind.RECEIPT, view, today, None, invoice.id), client)
+        refused = receipt_refusal(_wanted(RecordKind.RECEIPT, view, today, None, invoice.id), client, policy, today)
         if refused:
             why_not = refused
         else:
             taken.append(invoice.id)
     if not taken:
         return Offer(RecordKind.RECEIPT, why_not)
-    until = policy.calendar.add_bank_days(today, rules.hold_bank_days)
+    said = [r for r in client.records if r.kind is RecordKind.RECEIPT and r.invoice_id in taken]
+    until = receipt_until(said, policy, today)
     return Offer(RecordKind.RECEIPT, until=until, invoices=tuple(taken))

@@ -8,6 +8,7 @@ from typing import Any
 from whmcs_bridge.policy.calendar import Calendar
 from whmcs_bridge.policy.ownership import BackupRules
 from whmcs_bridge.policy.rules import (
+    ArrangementRules,
     ClassRules,
     KindLimit,
     Layer,
@@ -16,6 +17,7 @@ from whmcs_bridge.policy.rules import (
     Policy,
     PromiseRules,
     ReceiptRules,
+    RequestRules,
     Sanity,
     TrustRules,
     VipRules,
@@ -185,6 +187,8 @@ class Reader:
             promises=PromiseRules(**self._granting("promises", quiet, defers=frozenset)),
             trust_release=self._trust_release(quiet),
             receipts=ReceiptRules(**(self._table("receipts") or {})),
+            arrangements=ArrangementRules(**(self._table("arrangements") or {})),
+            requests=RequestRules(**(self._table("requests") or {})),
             backups=BackupRules(**(self._table("backups") or {})),
             limits=self._limits(),
             sanity=self._sanity(),

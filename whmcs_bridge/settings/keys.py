@@ -418,6 +418,7 @@ PROMISES = (
         '"suspend"',
     ),
     NOT_ON,
+    Key("on_request", Flag(), "Clients may promise by themselves ([requests]), under the same rules.", "false"),
 )
 
 TIER = Record(
@@ -443,7 +444,8 @@ TRUST_RELEASE = (
     Key(
         "on_request",
         Flag(),
-        "Clients may ask for a release themselves, under the same rules. In a scenario with this table: true.",
+        "Clients may ask for a release themselves ([requests]), under the same rules. In a scenario with this table: "
+        "true.",
         "false",
     ),
 )
@@ -457,7 +459,42 @@ RECEIPTS = (
         example='{ boleto = "no", banktransfer = "hold" }',
     ),
     Key("accept_default", Choice(("hold", "no")), "The same for every other gateway.", '"hold"'),
-    Key("hold_bank_days", Whole(1, 60, "bank days"), "For how long it holds.", "3"),
+    Key(
+        "hold_bank_days",
+        Whole(1, 60, "bank days"),
+        "For how long it holds, from the invoice's first receipt.",
+        "3",
+    ),
+)
+
+ARRANGEMENTS = (
+    Key("max_parts", Whole(0, 60), "So many parts at most; 0 allows no arrangement.", "3"),
+    Key(
+        "first_part_percent",
+        SHARE,
+        "The first part is at least so much of the debt; when it is booked, services return.",
+        "30",
+    ),
+    Key("max_days", _days(1, 730), "The last part is due within so many days.", "90"),
+    Key("cooldown_months", Whole(0, 600, "months"), "No second arrangement for so long after one.", "12"),
+)
+
+REQUESTS = (
+    Key(
+        "link",
+        Flag(),
+        "The client area offers what `on_request` lets clients ask for, by a signed link that works once.",
+        "false",
+    ),
+    Key("link_hours", Whole(1, 720, "hours"), "For how long a link works.", "72"),
+    Key(
+        "ticket_phrases",
+        ListOf(Text(), "texts", empty=True),
+        "A ticket of the client with one of them asks for the same, case aside; an empty list: none does.",
+        "[]",
+        example='["please unlock", "desbloqueio"]',
+    ),
+    Key("promise_days", _days(1, 365), "A promise that a client makes by a request runs for so long.", "5"),
 )
 
 LIMIT = Record(
@@ -764,6 +801,8 @@ TABLES = (
     Table("promises", PROMISES, "Promises to pay."),
     Table("trust_release", TRUST_RELEASE, "A suspended service back on for a few days, judged by history."),
     Table("receipts", RECEIPTS, 'What "it is paid" does before the money is booked.'),
+    Table("arrangements", ARRANGEMENTS, "Payment in parts."),
+    Table("requests", REQUESTS, "How clients ask for a release or a promise themselves."),
     Table("limits", LIMITS, "How much one house day may bring."),
     Table("sanity", SANITY, "When a run stops to ask.", flag=True),
     Table("approval", APPROVAL, "Which steps wait for a person."),
