@@ -22,8 +22,10 @@ SECTIONS = {
         "plan": Entry("commands.plan:plan", "Show what a sync would do, to whom and why; changes nothing."),
         "apply": Entry("commands.apply:apply", "Carry out the plan you reviewed, and nothing else."),
         "sync": Entry("commands.sync:sync", "Read, plan and act inside the limits: what the timer runs."),
-        "approve": Entry("commands.approve:approve", "Approve a step that waits for a person."),
+        "approve": Entry("commands.approve:approve", "Approve steps that wait for a person; list them."),
         "pause": Entry("commands.pause:pause", "Stop every harmful step at once, until told otherwise."),
+        "service": Entry("commands.service:service", "Suspend, unsuspend or end services by hand, or a list."),
+        "undo": Entry("commands.undo:undo", "Take back what a run did, as far as it can be."),
         "tasks": Entry("commands.tasks:tasks", "List what staff has to do; mark done, snooze."),
     },
     "People": {

@@ -12,10 +12,19 @@ from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import BridgeError, Locked, UnknownId, UsageProblem
-from whmcs_bridge.jobs import explain, records
+from whmcs_bridge.jobs import approvals, explain, records
 from whmcs_bridge.jobs.adopt import AHEAD_DAYS, adopt
+from whmcs_bridge.jobs.approvals import Waiting
 from whmcs_bridge.jobs.ask import Verdict, may
-from whmcs_bridge.jobs.by_hand import BY_HAND, apply_by_hand, made_by_hand, plan_by_hand, wishes_for
+from whmcs_bridge.jobs.by_hand import (
+    BY_HAND,
+    apply_by_hand,
+    made_by_hand,
+    plan_by_hand,
+    refuse_in_shadow,
+    todays_plan_of,
+    wishes_for,
+)
 from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
@@ -151,6 +160,10 @@ class Bridge:
         """
         wishes = wishes_for(self.ports, kind, services, asked)
         return plan_by_hand(self.ports, BY_HAND, wishes, allow=allow)
+
+    def refuse_in_shadow(self) -> None:
+        """Raise UsageProblem in shadow mode, before anybody is asked anything."""
+        refuse_in_shadow(self.ports)
 
     def plan_undo(
         self,
@@ -327,6 +340,22 @@ class Bridge:
             raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
         with self.journal.writer():
             self.journal.approve(Approval(kind, service, by, self.today()))
+
+    def waiting(self, *, run: int | None = None) -> list[Waiting]:
+        """What waits for approval now; `run`: what that run found waiting. Raises UnknownId."""
+        return approvals.waiting(self.ports) if run is None else approvals.found_by(self.ports, run)
+
+    def waiting_of(self, service: ServiceId) -> list[Waiting]:
+        """What waits of one service; raises UnknownId."""
+        return approvals.waiting_of(self.ports, service)
+
+    def approve_waiting(self, chosen: Sequence[Waiting], by: str) -> None:
+        """Approve all of these, or none; raises UsageProblem where `by` may not approve one, having proposed it."""
+        approvals.approve(self.ports, chosen, by)
+
+    def plan_that_has(self, kind: Kind, service: ServiceId) -> str:
+        """Return the fingerprint of today's plan by hand that has this step; "" for none."""
+        return todays_plan_of(self.ports, kind, service)
 
     def record(self, record: Record, *, override: bool = False) -> Record:
         """Admit and store a record; return it with its number. One that lifts something does so at once.

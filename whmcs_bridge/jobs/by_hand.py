@@ -267,6 +267,16 @@ def made_by_hand(ports: Ports, fingerprint: str) -> bool:
     return fingerprint in (ports.journal.get(PLANS) or {}).get("plans", {})
 
 
+def todays_plan_of(ports: Ports, kind: Kind, service: ServiceId) -> str:
+    """Return the fingerprint of the newest of today's plans by hand with this step; "" for none."""
+    kept = ports.journal.get(PLANS) or {}
+    plans = kept.get("plans", {}) if kept.get("day") == ports.today().isoformat() else {}
+    for fingerprint, made in reversed(plans.items()):
+        if any(one["kind"] == kind.value and one["service"] == service for one in made["wishes"]):
+            return str(fingerprint)
+    return ""
+
+
 # --- apply ----------------------------------------------------------------------------------------
 
 

@@ -676,6 +676,12 @@ APPROVAL = (
     Key("suspend", _APPROVAL, "Whether a person has to approve a suspension.", '"automatic"'),
     Key("terminate", _APPROVAL, "Whether a person has to approve a termination.", '"required"'),
     Key("delete_backups", _APPROVAL, "Whether a person has to approve a deletion.", '"automatic"'),
+    Key(
+        "own_proposals",
+        Choice(("allowed", "forbidden")),
+        "Whether who proposed a step by hand may approve it.",
+        '"allowed"',
+    ),
 )
 
 MESSAGE = (
