@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,6 +49,8 @@ NEIGHBOURS = (
     *("bob@b", "bob#", "bob+", "bob~", "bob:1", "bob&x", "bob;x", "$bob", "bob'", 'bob"', "bob=x", "bob%2F..%2Fbob1"),
 )
 """User names that are not bob's, and that something careless takes for his."""
+ODD_USERS = ("", ".", "..", "*", "bob*", "b.b", "bo[b]", "bob/..", "bob%", "BOB", ".*", "bob\n", "bob1", "bo")
+ODD_PATHS = ("", ".", "..", "/", "//", "../x", "a/../b", "./x", "*", "?", "%2e%2e/x", "a//b", "a/", " ", "\n", "{user}")
 GOING = (Outcome.DELETED, Outcome.ACCEPTED, Outcome.QUARANTINED)
 
 
@@ -208,13 +211,13 @@ class Contract:
         store = place.store()
         assert mine_of(store, replace(place.account, since=None, proofs={})) == []
 
-    @pytest.mark.parametrize(
-        "user", ["", ".", "..", "*", "bob*", "b.b", "bo[b]", "bob/..", "bob%", "BOB", ".*", "b\nb"]
-    )
-    def test_an_odd_user_name_claims_nothing_of_bob_s(self, place: Place, user: str) -> None:
+    def test_an_odd_user_name_claims_nothing_of_bob_s(self, place: Place) -> None:
         laid, store = lay_corpus(place), place.store()
-        odd = replace(place.account, username=user)
-        assert not {item.locator for item in mine_of(store, odd)} & set(map(place.locator_of, laid.mine))
+        items, bob_s = listing(store), set(map(place.locator_of, laid.mine))
+        for user in ODD_USERS:
+            odd = replace(place.account, username=user)
+            claimed = {item.locator for item in items if store.claim(item, odd).verdict is Verdict.MINE}
+            assert not claimed & bob_s, user
 
     def test_a_claim_needs_no_store(self, place: Place) -> None:
         """Claims are pure: the same with the store away."""
@@ -273,16 +276,13 @@ class Contract:
         assert again is Outcome.GONE_BEFORE
         assert place.left() == (laid.mine | laid.others) - {name}
 
-    @pytest.mark.parametrize(
-        "locator",
-        ["", ".", "..", "/", "//", "../x", "a/../b", "./x", "*", "?", "%2e%2e/x", "a//b", "a/", " ", "\n", "{user}"],
-    )
-    def test_a_forged_locator_touches_nothing(self, place: Place, locator: str) -> None:
+    def test_a_forged_locator_touches_nothing(self, place: Place) -> None:
         laid, store = lay_corpus(place), place.store()
         item = one_of(place, store, place.name_of(place.account.username))
-        for forged in (locator, f"{DAY}/accounts/{locator}", f"{locator}{item.locator}", f"{item.locator}{locator}"):
-            if forged != item.locator:
-                left_alone(store, replace(item, locator=forged))
+        for odd in ODD_PATHS:
+            for forged in (odd, f"{DAY}/accounts/{odd}", f"{odd}{item.locator}", f"{item.locator}{odd}"):
+                if forged != item.locator:
+                    left_alone(store, replace(item, locator=forged))
         assert place.left() == laid.mine | laid.others
 
     def test_odd_items_as_listed_are_never_deleted(self, place: Place) -> None:
@@ -340,13 +340,13 @@ class Contract:
         assert again.outcome is Outcome.QUARANTINED
         assert again.item == first.item
 
-    @pytest.mark.parametrize("plan", ["", ".", "..", "../..", "a/b", "x" * 65, "%41", "*", "a b"])
-    def test_an_odd_plan_s_digest_moves_nothing(self, place: Place, plan: str) -> None:
+    def test_an_odd_plan_s_digest_moves_nothing(self, place: Place) -> None:
         laid, store = lay_corpus(place), place.store()
         if not store.caps.quarantine:
             pytest.skip("this store has no quarantine")
         item = one_of(place, store, place.name_of(place.account.username))
-        without_effect(lambda: store.quarantine(item, plan))
+        for plan in ("", ".", "..", "../..", "a/b", "x" * 65, "%41", "*", "a b"):
+            without_effect(partial(store.quarantine, item, plan))
         assert place.left() == laid.mine | laid.others
 
     # --- the whole list, or none -------------------------------------------------------------------

@@ -12,6 +12,7 @@ from tests.backups.contract import MADE, Contract, Place
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.local import LocalStore
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL, shown
+from whmcs_bridge.ports import BackupStore
 
 OPEN = os.open
 NS = int(MADE.timestamp()) * 1_000_000_000
@@ -19,6 +20,9 @@ NS = int(MADE.timestamp()) * 1_000_000_000
 
 class LocalPlace(Place):
     """A folder with a sentinel in it."""
+
+    many = 2_001
+    """A folder has no pages; making more files takes longer than listing them."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.patch = patch
@@ -30,14 +34,14 @@ class LocalPlace(Place):
         self.read_only = self._mounted_read_only
         self.made = 0
 
-    def store(self) -> LocalStore:
+    def store(self) -> BackupStore:
         return LocalStore("disk", str(self.root), CPANEL)
 
-    def _unmounted(self) -> LocalStore:
+    def _unmounted(self) -> BackupStore:
         os.rename(self.root / SENTINEL, self.root.parent / "elsewhere")
         return self.store()
 
-    def _without_weekly(self) -> LocalStore:
+    def _without_weekly(self) -> BackupStore:
         def refuse(path: Any, *args: Any, **more: Any) -> int:
             if path == "weekly":
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -46,7 +50,7 @@ class LocalPlace(Place):
         self.patch.setattr(os, "open", refuse)
         return self.store()
 
-    def _mounted_read_only(self) -> LocalStore:
+    def _mounted_read_only(self) -> BackupStore:
         def refuse(*_args: Any, **_more: Any) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
