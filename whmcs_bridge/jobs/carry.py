@@ -40,7 +40,7 @@ from whmcs_bridge.ports import StepState
 def carry_out(hand: Hand, step: Step) -> StepResult:
     """Carry out one step that is not a notice. Errors become results; only a broken database is raised."""
     try:
-        now = hand.look(step.client, credit=step.kind in HARMFUL_SET)
+        now = hand.look(step.client, credit=step.kind in HARMFUL_SET, services=step.service is not None)
         if step.kind is Kind.UNSUSPEND and not _somebody_paid(hand, now, step):
             now = _with_requests(hand, step)
         due = hand.still_due(step, now)

@@ -47,9 +47,9 @@ class Hand:
     perhaps: date | None = None
     """While our clock is in doubt: the latest day that today may be."""
 
-    def look(self, client: ClientId, *, credit: bool = False) -> Now:
-        """Read the client live and judge it again; raises WhmcsError."""
-        book = read_client(self.ports, client, credit=credit)
+    def look(self, client: ClientId, *, credit: bool = False, services: bool = True) -> Now:
+        """Read the client live and judge it again; raises WhmcsError. Without `services`: its money alone."""
+        book = read_client(self.ports, client, credit=credit, services=services)
         self.memory.refresh(client)
         return judge(self.ports, self.memory, book, complete=self.complete)
 

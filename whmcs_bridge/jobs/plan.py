@@ -15,7 +15,7 @@ from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.status import LineType, ServiceStatus
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.facts import Memory, facts_of
+from whmcs_bridge.jobs.facts import Memory, client_facts, facts_of
 from whmcs_bridge.jobs.membership import is_first_look, seen_membership, with_effects
 from whmcs_bridge.jobs.pause import house_stops
 from whmcs_bridge.jobs.sanity import sanity_stops
@@ -27,6 +27,7 @@ from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.cases import not_adopted, observe
 from whmcs_bridge.policy.decision import HARMFUL_SET, ClientDecision, Decision, Due, Kind, Note, Withheld
 from whmcs_bridge.policy.rules import SUSPENSION_WARNING, reminder_days
+from whmcs_bridge.policy.stages import delete_on
 from whmcs_bridge.policy.vip import decide_client
 from whmcs_bridge.ports import ClientBook
 
@@ -46,6 +47,8 @@ class Judged:
     marks: dict[ServiceId, str] = field(default_factory=dict)
     """Digest of the debt behind what only the day withholds."""
     memberships: dict[ClientId, Membership] = field(default_factory=dict)
+    ending: dict[ServiceId, tuple[ClientId, date]] = field(default_factory=dict)
+    """Ended services whose backups are kept for a while: their client, and the first day of the deletion."""
     first_vip_run: bool = False
     clients: int = 0
     services: int = 0
@@ -130,6 +133,14 @@ def _judge_book(
         for book in mirror.books(today, also, everyone=policy.vip is not None, days_ahead=ahead):
             bar.advance()
             judged.clients += 1
+            if policy.vip is not None and not _at_stake(book, also):
+                client = client_facts(book, memory)
+                member = decide_client(client, policy, vip_group, today)
+                acts_for = memory.scope.takes(client.client, client.group)
+                if onlooker is not None and not (observing and acts_for):
+                    onlooker.member(member)
+                _collect_membership(judged, member, client.membership, book, vip_group, ports, acts_for=acts_for)
+                continue
             if read_live and _bills_unknown_addon(book):
                 book = _with_addons(ports, book)
             client, services = facts_of(book, memory, complete=complete)
@@ -150,6 +161,8 @@ def _judge_book(
                     case = observe(view, decision, today)
                     if case != facts.case:
                         judged.cases.append(case)
+                    if case.ended_on is not None and case.erased_on is None and (day := delete_on(view)) is not None:
+                        judged.ending[facts.service.id] = (facts.service.client_id, day)
                 elif facts.case.settled_by and facts.service.status is ServiceStatus.ACTIVE:
                     judged.cases.append(not_adopted(facts.case))
                 if not acts_for:
@@ -158,19 +171,21 @@ def _judge_book(
                     decision = replace(decision, due=tuple(now))
                 _collect(judged, decision, facts, announced, ports)
             if policy.vip is not None:
-                membership = decide_client(client, policy, vip_group, today, ledgers)
+                member = decide_client(client, policy, vip_group, today, ledgers)
                 if onlooker is not None and not (observing and acts_for):
-                    onlooker.member(membership)
-                _collect_membership(
-                    judged,
-                    membership,
-                    client.membership,
-                    book,
-                    vip_group,
-                    ports,
-                    acts_for=acts_for,
-                )
+                    onlooker.member(member)
+                _collect_membership(judged, member, client.membership, book, vip_group, ports, acts_for=acts_for)
     return judged
+
+
+def _at_stake(book: ClientBook, also: Collection[ClientId]) -> bool:
+    """Something may have to be decided about the client's services; most clients are looked at for VIP alone."""
+    return bool(
+        book.invoices
+        or book.ended_seen
+        or book.client.id in also
+        or any(service.status is ServiceStatus.SUSPENDED for service in book.services)
+    )
 
 
 def clients_of_interest(ports: Ports, memory: Memory) -> set[ClientId]:
