@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from tests.bench import asks, book, first_day, large, small, snapshot, year
+from tests.bench import asks, book, first_day, large, php_asks, small, snapshot, year
 from tests.bench.model import Measure, table
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
@@ -17,6 +17,8 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
     "snapshot_memory": snapshot.memory,
     "plan_large": large.plan_large,
     "ask_latency": asks.ask_latency,
+    "php_ask": php_asks.php_ask,
+    "command_ask": php_asks.command_ask,
     "journal_year": year.journal_year,
     "adopt_large": first_day.adopt_large,
     "book_100k": book.book_100k,

@@ -38,19 +38,24 @@ def ask_latency() -> Iterator[Measure]:
     Echo and receiver take turns; of each the best of REPEATS counts.
     """
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        child("tests.bench.large_book", name, str(SERVICES))
-        with settings_file(folder).open("a") as file:
-            file.write(f'[hooks]\nsecret = "env:BENCH_SECRET"\nlisten = "127.0.0.1:0"\nthreads = {THREADS}\n')
-        with _process("tests.bench.echo", str(THREADS)) as echo, _served(folder) as receiver:
-            bodies = [_ask(number) for number in range(1, SERVICES, SERVICES // ASKS - 1)][:ASKS]
+        folder = a_house(Path(name))
+        with _process("tests.bench.echo", str(THREADS)) as echo, served(folder) as receiver:
+            bodies = [question(number) for number in range(1, SERVICES, SERVICES // ASKS - 1)][:ASKS]
             crowds: dict[str, list[tuple[float, float]]] = {"echo": [], "asks": []}
             single: dict[str, list[tuple[float, float]]] = {"echo": [], "asks": []}
             for _ in range(REPEATS):
                 for which, url in (("echo", echo), ("asks", receiver)):
-                    crowds[which].append(_percentiles(_crowd(url, bodies, SIDE_BY_SIDE)))
-                    single[which].append(_percentiles(_crowd(url, bodies[:ALONE], 1)))
+                    crowds[which].append(percentiles(_crowd(url, bodies, SIDE_BY_SIDE)))
+                    single[which].append(percentiles(_crowd(url, bodies[:ALONE], 1)))
     yield from _measures(crowds, single)
+
+
+def a_house(folder: Path) -> Path:
+    """Make a house of 100,000 services with hooks there; return the folder."""
+    child("tests.bench.large_book", str(folder), str(SERVICES))
+    with settings_file(folder).open("a") as file:
+        file.write(f'[hooks]\nsecret = "env:BENCH_SECRET"\nlisten = "127.0.0.1:0"\nthreads = {THREADS}\n')
+    return folder
 
 
 def _measures(
@@ -59,17 +64,17 @@ def _measures(
     best = {which: (min(p50 for p50, _ in runs), min(p99 for _, p99 in runs)) for which, runs in crowds.items()}
     for place, percent, target in ((0, "p50", "<= 3"), (1, "p99", "<= 5")):
         ours, theirs = best["asks"][place], best["echo"][place]
-        detail = {"ms": _ms(ours), "echo_ms": _ms(theirs), "asks": ASKS, "side_by_side": SIDE_BY_SIDE}
+        detail = {"ms": ms(ours), "echo_ms": ms(theirs), "asks": ASKS, "side_by_side": SIDE_BY_SIDE}
         yield Measure(f"ask_latency_{percent}", ours / theirs, "x", target, detail)
     alone, echoed = min(p50 for p50, _ in single["asks"]), min(p50 for p50, _ in single["echo"])
-    yield Measure("ask_latency_alone", alone * 1000, "ms", "<= 3", {"asks": ALONE, "echo_ms": _ms(echoed)})
+    yield Measure("ask_latency_alone", alone * 1000, "ms", "<= 3", {"asks": ALONE, "echo_ms": ms(echoed)})
 
 
-def _ms(seconds: float) -> float:
+def ms(seconds: float) -> float:
     return round(seconds * 1000, 2)
 
 
-def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
     cuts = quantiles(seconds, n=100)
     return cuts[49], cuts[98]
 
@@ -77,7 +82,7 @@ def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
 # --- what is asked --------------------------------------------------------------------------------
 
 
-def _ask(service: int) -> tuple[str, bytes]:
+def question(service: int) -> tuple[str, bytes]:
     """A question with the client's whole position, as the file in WHMCS sends it."""
     client, due = client_of(service), due_of(service)
     owing = due is not None and due < TODAY
@@ -90,8 +95,8 @@ def _ask(service: int) -> tuple[str, bytes]:
         "group": {"id": "0"},
         "credit": "0.00",
         "currency": "EUR",
-        "services": [_service_row(number) for number in own],
-        "invoices": [_invoice_row(number) for number in own if due_of(number) is not None],
+        "services": [service_row(number) for number in own],
+        "invoices": [invoice_row(number) for number in own if due_of(number) is not None],
     }
     told = {
         "v": 1,
@@ -106,7 +111,7 @@ def _ask(service: int) -> tuple[str, bytes]:
     return point, json.dumps(told).encode()
 
 
-def _service_row(number: int) -> dict[str, str]:
+def service_row(number: int) -> dict[str, str]:
     name, _, _, price = PRODUCTS[number % len(PRODUCTS)]
     due = due_of(number)
     down = due is not None and (TODAY - due).days >= 20
@@ -135,7 +140,7 @@ def _service_row(number: int) -> dict[str, str]:
     }
 
 
-def _invoice_row(number: int) -> dict[str, Any]:
+def invoice_row(number: int) -> dict[str, Any]:
     amount = str(PRODUCTS[number % len(PRODUCTS)][3])
     return {
         "invoiceid": str(invoice_of(number)),
@@ -223,10 +228,11 @@ def _process(module: str, *arguments: str) -> Iterator[str]:
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[str]:
+def served(folder: Path, secret: str = SECRET.decode()) -> Iterator[str]:
+    """`serve` for the house there; yield its address."""
     config = str(folder / "bridge.toml")
     command = [sys.executable, "-m", "whmcs_bridge", "--config", config, "serve", "--json"]
-    environment = os.environ | {"BENCH_SECRET": SECRET.decode(), "UNUSED": "unused"}
+    environment = os.environ | {"BENCH_SECRET": secret, "UNUSED": "unused"}
     with _listening(command, environment) as url:
         yield url
 
