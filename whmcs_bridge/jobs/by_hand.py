@@ -17,7 +17,7 @@ from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.pause import ACT_HOURS, held_up, house_stops
 from whmcs_bridge.jobs.plan import Judged, limit_stops
 from whmcs_bridge.jobs.report import RunReport
-from whmcs_bridge.jobs.sanity import STANDING, sanity_stops
+from whmcs_bridge.jobs.sanity import STANDING, look_at_panel, sanity_stops
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.sync import Breaker, let_past
@@ -119,6 +119,8 @@ def _plan(
     """Look, judge, limit. `fingerprint`: that of the plan which is being carried out."""
     ports = hand.ports
     approvals.forget_old(ports, hand.memory)
+    if ports.settings.policy.sanity.enabled:
+        look_at_panel(ports)  # what WHMCS said of its clock at the last run is not of now
     found = _Found()
     by_client: dict[ClientId, list[Wish]] = {}
     for wish in wishes:
