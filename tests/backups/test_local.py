@@ -2,16 +2,21 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.backups.contract import MADE, Contract, Place
-from whmcs_bridge.backups.layouts import CPANEL
+from tests.backups.contract import BOB, DAY, MADE, PLAN, Contract, Place, left_alone, listing, mine_of, one_of
+from whmcs_bridge.backups.layouts import CPANEL, HESTIA, Layout
 from whmcs_bridge.backups.local import LocalStore
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL, shown
+from whmcs_bridge.domain.backups import Outcome, Verdict
+from whmcs_bridge.errors import StoreUnreachable, ViewIncomplete
 from whmcs_bridge.ports import BackupStore
 
 OPEN = os.open
@@ -102,3 +107,400 @@ class TestLocal(Contract):
     @pytest.fixture
     def place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPlace:
         return LocalPlace(tmp_path, monkeypatch)
+
+
+BOB_S = f"{DAY}/accounts/bob.tar.gz"
+WEEKLY = f"weekly/{DAY}/accounts/bob.tar.gz"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalPlace:
+    return LocalPlace(tmp_path, monkeypatch)
+
+
+def opened(place: LocalPlace, layout: Layout = CPANEL, **more: Any) -> LocalStore:
+    return LocalStore("disk", str(place.root), layout, **more)
+
+
+def whole(place: LocalPlace, name: str, made_at_ns: int = NS) -> None:
+    """Make a whole folder of an account, with what a home has: links, a folder, a file of two names."""
+    home = place.root / name
+    (home / "mail").mkdir(parents=True)
+    (home / "mail" / "inbox").write_text("letters")
+    (home / "out").symlink_to(place.root / DAY.isoformat(), target_is_directory=True)
+    (home / "to-file").symlink_to("/etc/passwd")
+    os.link(home / "mail" / "inbox", home / "again")
+    os.mkfifo(home / "pipe")
+    for path in (home / "mail" / "inbox", home / "mail", home):
+        os.utime(path, ns=(made_at_ns, made_at_ns))
+
+
+# --- what is there, and what is not -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trick", ["no sentinel", "sentinel is a link", "sentinel is a folder"])
+def test_a_folder_without_its_sentinel_is_away_not_empty(place: LocalPlace, trick: str) -> None:
+    sentinel = place.root / SENTINEL
+    sentinel.unlink()
+    if trick == "sentinel is a link":
+        sentinel.symlink_to("/etc/passwd")
+    elif trick == "sentinel is a folder":
+        sentinel.mkdir()
+    with pytest.raises(StoreUnreachable, match="is the disk mounted"):
+        listing(opened(place))
+
+
+def test_a_root_that_is_reached_through_a_link_is_refused(place: LocalPlace) -> None:
+    (place.root.parent / "alias").symlink_to(place.root, target_is_directory=True)
+    for root in ("alias", "alias/2026-05-31"):
+        place.make([BOB_S])
+        with pytest.raises(StoreUnreachable, match="no part of it may be a symbolic link"):
+            listing(LocalStore("disk", f"{place.root.parent}/{root}", CPANEL))
+
+
+def test_a_root_on_another_device_than_the_settings_say_is_refused(place: LocalPlace) -> None:
+    device = os.stat(place.root).st_dev
+    assert listing(opened(place, device=device)) == []
+    with pytest.raises(StoreUnreachable, match="device_number"):
+        listing(opened(place, device=device + 1))
+
+
+def test_a_root_that_has_moved_to_another_device_since_is_refused(place: LocalPlace) -> None:
+    store = opened(place)
+    listing(store)
+    on_another_device(place, place.root)
+    with pytest.raises(StoreUnreachable):
+        listing(store)
+
+
+def on_another_device(place: LocalPlace, *paths: Path) -> None:
+    """Let the system say that what is at these paths lies on another disk, as where one is mounted."""
+    inodes = {os.stat(path).st_ino for path in paths}
+
+    def moved(found: os.stat_result) -> os.stat_result:
+        if found.st_ino not in inodes:
+            return found
+        fields = list(found)
+        fields[2] += 1
+        times = {"st_mtime_ns": found.st_mtime_ns}
+        return os.stat_result(fields, times)
+
+    fstat = os.fstat
+    place.patch.setattr(os, "fstat", lambda fd: moved(fstat(fd)))
+
+
+def test_a_disk_that_is_mounted_in_the_store_is_told_and_nothing_is_left_out(place: LocalPlace) -> None:
+    place.make([BOB_S, WEEKLY])
+    on_another_device(place, place.root / "weekly")
+    with pytest.raises(ViewIncomplete, match="another disk is mounted at weekly"):
+        listing(opened(place))
+
+
+def test_nothing_is_deleted_past_a_disk_that_is_mounted_on_the_way(place: LocalPlace) -> None:
+    place.make([BOB_S, WEEKLY])
+    store = opened(place)
+    item = one_of(place, store, WEEKLY)
+    on_another_device(place, place.root / "weekly")
+    receipt = store.delete(item)
+    assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "another disk is mounted at weekly")
+    assert place.left() == {BOB_S, WEEKLY}
+
+
+def test_folders_that_hold_no_backups_are_left_out_only_at_the_top(place: LocalPlace) -> None:
+    place.make(["lost+found/x", "a/lost+found/x"])
+    assert [item.locator for item in opened(place, leave_out=("lost+found",)).items()] == ["a/lost+found/x"]
+
+
+# --- links -----------------------------------------------------------------------------------------------
+
+
+def test_a_link_is_listed_as_a_link_and_left_alone(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    (place.root / "weekly" / DAY.isoformat() / "accounts").mkdir(parents=True)
+    (place.root / WEEKLY).symlink_to(place.root / BOB_S)
+    store = opened(place)
+    link = one_of(place, store, WEEKLY)
+    claim = store.claim(link, BOB)
+    assert (claim.verdict, claim.why) == (Verdict.AMBIGUOUS, "its name is the account's, but it is a symlink")
+    left_alone(store, link)
+    assert (place.root / WEEKLY).is_symlink()
+    assert (place.root / BOB_S).exists()
+
+
+def test_a_linked_day_is_not_walked_and_nothing_goes_through_it(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    (place.root / "2026-06-01").symlink_to(place.root / DAY.isoformat(), target_is_directory=True)
+    (place.root / "2026-06-02").symlink_to("/", target_is_directory=True)
+    store = opened(place)
+    assert sorted(item.locator for item in store.items()) == [
+        "2026-05-31/accounts/bob.tar.gz",
+        "2026-06-01",
+        "2026-06-02",
+    ]
+    item = one_of(place, store, BOB_S)
+    receipt = store.delete(replace(item, locator="2026-06-01/accounts/bob.tar.gz"))
+    assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "2026-06-01 is a link or file on the way")
+    assert place.left() >= {BOB_S}
+
+
+def test_a_day_that_was_replaced_by_a_link_since_it_was_listed_is_not_followed(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    os.rename(place.root / DAY.isoformat(), place.root.parent / "elsewhere")
+    (place.root / DAY.isoformat()).symlink_to(place.root.parent / "elsewhere", target_is_directory=True)
+    left_alone(store, item)
+    assert (place.root.parent / "elsewhere" / "accounts" / "bob.tar.gz").exists()
+
+
+def test_a_quarantine_that_is_a_link_or_open_to_others_takes_nothing(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    elsewhere = place.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (place.root / QUARANTINE).symlink_to(elsewhere, target_is_directory=True)
+    left_alone(store, item)
+    (place.root / QUARANTINE).unlink()
+    (place.root / QUARANTINE).mkdir(mode=0o777)
+    (place.root / QUARANTINE).chmod(0o777)
+    left_alone(store, item)
+    assert place.left() == {BOB_S}
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_the_quarantine_is_closed_to_others_and_goes_when_it_is_empty(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    receipt = store.quarantine(one_of(place, store, BOB_S), PLAN)
+    for folder, _, _ in os.walk(place.root / QUARANTINE):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    assert receipt.item is not None
+    assert store.delete(receipt.item).outcome is Outcome.DELETED
+    assert not (place.root / QUARANTINE).exists()
+
+
+@pytest.mark.parametrize("trick", ["file", "symlink"])
+def test_what_slips_in_between_the_look_and_the_move_is_put_back(place: LocalPlace, trick: str) -> None:
+    """Somebody replaces the file in the very moment in which it is moved."""
+    place.make([BOB_S, WEEKLY])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    rename = os.rename
+
+    def slipping(source: str, target: str, **folders: int) -> None:
+        place.patch.setattr(os, "rename", rename)
+        (place.root / BOB_S).unlink()
+        if trick == "file":
+            place.write(BOB_S, "the customer's only backup")
+        else:
+            (place.root / BOB_S).symlink_to(place.root / WEEKLY)
+        rename(source, target, **folders)
+
+    place.patch.setattr(os, "rename", slipping)
+    receipt = store.delete(item)
+    assert receipt.outcome is Outcome.REFUSED
+    assert place.left() == {BOB_S, WEEKLY}
+    if trick == "file":
+        assert (place.root / BOB_S).read_text() == "the customer's only backup"
+    else:
+        assert (place.root / BOB_S).is_symlink()
+
+
+# --- hard links ------------------------------------------------------------------------------------------
+
+
+def test_cpanel_s_sets_may_share_a_file_that_has_all_its_names_here(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    (place.root / "weekly" / DAY.isoformat() / "accounts").mkdir(parents=True)
+    os.link(place.root / BOB_S, place.root / WEEKLY)
+    store = opened(place)
+    mine = mine_of(store, BOB)
+    assert {item.locator for item in mine} == {BOB_S, WEEKLY}
+    for item in mine:
+        assert store.delete(item).outcome is Outcome.DELETED
+    assert place.left() == set()
+
+
+@pytest.mark.parametrize("other", ["alice's name", "outside"])
+def test_a_file_with_a_name_elsewhere_is_reported_and_left(place: LocalPlace, other: str) -> None:
+    place.make([BOB_S])
+    target = place.root.parent / "outside" if other == "outside" else place.root / f"{DAY}/accounts/alice.tar.gz"
+    os.link(place.root / BOB_S, target)
+    store = opened(place)
+    claim = store.claim(one_of(place, store, BOB_S), BOB)
+    assert claim.verdict is Verdict.AMBIGUOUS
+    assert claim.why == "its file has 2 names, and only 1 of them are this account's backups here"
+
+
+def test_a_panel_that_makes_no_hard_links_has_none(place: LocalPlace) -> None:
+    name = "bob.2026-05-31_04-10-00.tar"
+    place.make([name])
+    os.link(place.root / name, place.root / "bob.2026-05-30_04-10-00.tar")
+    store = opened(place, HESTIA)
+    claims = [store.claim(item, BOB) for item in store.items()]
+    assert [claim.why for claim in claims] == ["its file has 2 names, and this panel makes none"] * 2
+
+
+def test_a_file_that_got_another_name_since_it_was_listed_is_left(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    os.link(place.root / BOB_S, place.root.parent / "outside")
+    receipt = store.delete(item)
+    assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "its file has 2 names now")
+
+
+# --- whole folders ---------------------------------------------------------------------------------------
+
+
+def test_a_backup_folder_goes_with_everything_in_it_and_nothing_that_it_links_to(place: LocalPlace) -> None:
+    place.make([f"{DAY}/accounts/alice.tar.gz"])
+    whole(place, f"{DAY}/accounts/bob")
+    whole(place, f"{DAY}/accounts/bob1")
+    store = opened(place)
+    [item] = mine_of(store, BOB)
+    assert item.locator == f"{DAY}/accounts/bob"
+    assert item.size == 2 * len("letters")
+    assert store.delete(item).outcome is Outcome.DELETED
+    assert not (place.root / item.locator).exists()
+    assert (place.root / f"{DAY}/accounts/alice.tar.gz").exists()
+    assert (place.root / f"{DAY}/accounts/bob1/again").exists()
+    assert Path("/etc/passwd").exists()
+
+
+def test_a_backup_folder_that_grew_since_it_was_listed_is_left(place: LocalPlace) -> None:
+    whole(place, f"{DAY}/accounts/bob")
+    store = opened(place)
+    [item] = mine_of(store, BOB)
+    (place.root / f"{DAY}/accounts/bob/mail/new").write_text("a letter")
+    left_alone(store, item)
+    assert (place.root / f"{DAY}/accounts/bob/mail/new").exists()
+
+
+def test_a_folder_whose_deletion_broke_off_is_finished(place: LocalPlace) -> None:
+    whole(place, f"{DAY}/accounts/bob")
+    store = opened(place)
+    [item] = mine_of(store, BOB)
+    rmdir, calls = os.rmdir, []
+
+    def failing(path: str, **folder: int) -> None:
+        calls.append(path)
+        if path == "mail":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rmdir(path, **folder)
+
+    place.patch.setattr(os, "rmdir", failing)
+    assert store.delete(item).outcome is Outcome.FAILED
+    place.patch.setattr(os, "rmdir", rmdir)
+    [there] = mine_of(opened(place), BOB)
+    assert there.quarantine
+    assert opened(place).delete(item).outcome is Outcome.DELETED
+    assert listing(opened(place)) == []
+
+
+def test_a_folder_named_like_an_archive_is_no_archive(place: LocalPlace) -> None:
+    place.make([f"{BOB_S}/inside.tar.gz"])
+    store = opened(place)
+    [item] = listing(store)
+    assert item.locator == f"{BOB_S}/inside.tar.gz"
+    assert store.claim(item, BOB).verdict is Verdict.NOT_MINE
+    left_alone(store, replace(item, locator=BOB_S))
+    assert place.left() == {f"{BOB_S}/inside.tar.gz"}
+
+
+def test_a_file_named_like_a_backup_folder_is_no_folder(place: LocalPlace) -> None:
+    place.make([f"{DAY}/accounts/bob"])
+    assert mine_of(opened(place), BOB) == []
+
+
+def test_a_mirror_that_is_written_in_place_has_no_time_to_prove_anything(place: LocalPlace) -> None:
+    whole(place, "incremental/accounts/bob")
+    store = opened(place)
+    [item] = mine_of(store, BOB)
+    assert item.at is None
+    claim = store.claim(item, BOB)
+    assert (claim.verdict, claim.proofs) == (Verdict.MINE, ("name",))
+    assert claim.why == "the name alone: the panel has to confirm nobody has it"
+
+
+def test_what_names_the_account_s_files_goes_too(place: LocalPlace) -> None:
+    place.make([".meta/bob.db", ".meta/bob1.db", f"{DAY}/accounts/bob-=-meta"])
+    assert {item.locator for item in mine_of(opened(place), BOB)} == {".meta/bob.db", f"{DAY}/accounts/bob-=-meta"}
+
+
+# --- quarantine and back ---------------------------------------------------------------------------------
+
+
+def test_what_was_put_in_quarantine_can_be_put_back(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    there = store.quarantine(item, PLAN).item
+    assert there is not None
+    receipt = store.put_back(there)
+    assert receipt.item == item
+    assert listing(store) == [item]
+    assert not (place.root / QUARANTINE).exists()
+
+
+def test_nothing_is_overwritten_by_what_is_put_back(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    there = store.quarantine(one_of(place, store, BOB_S), PLAN).item
+    assert there is not None
+    place.write(BOB_S, "made since")
+    receipt = store.put_back(there)
+    assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "something else lies where it lay")
+    assert (place.root / BOB_S).read_text() == "made since"
+    assert any(item.quarantine for item in store.items())
+
+
+# --- a backup at work ------------------------------------------------------------------------------------
+
+
+def test_a_backup_that_is_being_written_makes_its_account_busy(place: LocalPlace) -> None:
+    place.make([BOB_S, f"{DAY}/accounts/alice.tar.gz"])
+    os.utime(place.root / BOB_S)
+    probe = opened(place).probe()
+    assert (probe.complete, probe.busy) == (True, ("bob",))
+
+
+def test_a_queue_with_something_in_it_makes_everybody_busy(place: LocalPlace, tmp_path: Path) -> None:
+    place.make([BOB_S])
+    queue = tmp_path / "backup.pipe"
+    queue.touch()
+    assert opened(place, busy_files=[str(queue)]).probe().busy == ()
+    queue.write_text("v-backup-user bob\n")
+    assert opened(place, busy_files=[str(queue)]).probe().busy == ("*",)
+
+
+def test_what_snapshots_keep_is_told(place: LocalPlace) -> None:
+    assert opened(place, kept=timedelta(days=7)).probe().keeps_for == timedelta(days=7)
+    assert opened(place, kept=timedelta()).probe().keeps_for is None
+
+
+def test_the_bridge_s_own_files_are_never_deleted(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    found = os.stat(place.root / SENTINEL)
+    etag = f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+    for locator in (SENTINEL, QUARANTINE, f"{QUARANTINE}/{PLAN}/{SENTINEL}"):
+        left_alone(store, replace(item, locator=locator, etag=etag))
+    assert (place.root / SENTINEL).exists()
+
+
+def test_an_immutable_file_is_a_failure_in_one_line(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+
+    def refuse(*_args: Any, **_more: Any) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    place.patch.setattr(os, "rename", refuse)
+    receipt = store.delete(item)
+    assert receipt.outcome is Outcome.FAILED
+    assert receipt.note == "Operation not permitted; immutable, or the bridge's user may not"
+    assert place.left() == {BOB_S}
