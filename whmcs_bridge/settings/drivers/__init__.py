@@ -25,6 +25,7 @@ class DriverOptions:
 
 STORES: Mapping[str, str] = {
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
+    "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
     "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",
 }
 PANELS: Mapping[str, str] = {
