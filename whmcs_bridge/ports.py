@@ -864,6 +864,10 @@ class Journal(Protocol):
         """Tasks by number; with `today` those count as open whose snooze is over by then."""
         ...
 
+    def save_memberships(self, changed: Mapping[ClientId, Membership]) -> None:
+        """Add or replace many, all or none."""
+        ...
+
     def raised_tasks(self, codes: Collection[str]) -> list[Task]:
         """Tasks of these codes whose cause stood at the last run, whatever staff said of them."""
         ...

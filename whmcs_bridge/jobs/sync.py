@@ -264,9 +264,8 @@ def _remember(ports: Ports, memory: Memory, judged: Judged) -> None:
     vip = ports.settings.policy.vip
     if vip is not None:
         note_first_look(ports.journal, ports.mirror.group_named(vip.group), ports.today())
-    for client, membership in judged.memberships.items():
-        memory.memberships[client] = membership
-        ports.journal.save_membership(client, membership)
+    memory.memberships.update(judged.memberships)
+    ports.journal.save_memberships(judged.memberships)  # every member's, every day: one transaction
 
 
 # --- carrying out -------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ ANNOUNCING_DAYS: Final = 7
 """A step is announced by one of the last so many days that had a plan."""
 _DEFLATE_LEVEL: Final = 3
 
+NO_MEMBERSHIP: Final = Membership()
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 _case: Final = msgspec.json.Decoder(Case).decode
@@ -144,17 +145,23 @@ def kept_of(
     )
 
 
-def save_membership(conn: sqlite3.Connection, client: ClientId, new: Membership) -> None:
+def save_memberships(conn: sqlite3.Connection, changed: Mapping[ClientId, Membership]) -> None:
     """Add or replace; a move into or out of the group is kept for good, what was so before we came is none."""
-    known = membership(conn, client) or Membership()
-    move = _move(known, new)
-    if move is not None:
-        conn.execute("INSERT INTO membership_moves(client_id, day, joined, by_hand) VALUES(?,?,?,?)", (client, *move))
-    conn.execute("INSERT OR REPLACE INTO memberships VALUES(?,?)", (client, _json(new)))
+    wanted = _json(list(changed))
+    rows = conn.execute(
+        "SELECT client_id, body FROM memberships WHERE client_id IN (SELECT value FROM json_each(?))", (wanted,)
+    )
+    known = {client: _membership(body) for client, body in rows}
+    moves = [(client, *move) for client, new in changed.items() if (move := _move(known.get(client), new)) is not None]
+    conn.executemany("INSERT INTO membership_moves(client_id, day, joined, by_hand) VALUES(?,?,?,?)", moves)
+    rows_now = [(client, _json(new)) for client, new in changed.items()]
+    conn.executemany("INSERT OR REPLACE INTO memberships VALUES(?,?)", rows_now)
 
 
-def _move(known: Membership, new: Membership) -> tuple[str, bool, bool] | None:
+def _move(known: Membership | None, new: Membership) -> tuple[str, bool, bool] | None:
     """Day, whether the client joined, whether somebody else did it; None where nobody moved."""
+    if known is None:
+        known = NO_MEMBERSHIP
     by_hand = new.set_by_hand_on is not None and new.set_by_hand_on != known.set_by_hand_on
     if known.member_since is None and new.member_since not in (None, date.min):
         return str(new.member_since), True, by_hand

@@ -206,8 +206,12 @@ class SqliteJournal:
             deleting.merge_clients(conn, source, target)
 
     def save_membership(self, client: ClientId, membership: Membership) -> None:
-        with self._store.writing as conn:
-            memory.save_membership(conn, client, membership)
+        self.save_memberships({client: membership})
+
+    def save_memberships(self, changed: Mapping[ClientId, Membership]) -> None:
+        if changed:
+            with self._store.writing as conn:
+                memory.save_memberships(conn, changed)
 
     def membership_moves(self, client: ClientId | None = None) -> list[MembershipMove]:
         with self._store.looking as conn:
