@@ -680,6 +680,10 @@ class Deletions(Protocol):
         """The newest plan of a service."""
         ...
 
+    def digests_of(self, service: ServiceId) -> frozenset[str]:
+        """Hashes of all plans that a service ever had."""
+        ...
+
     def plan_named(self, digest: str) -> list[DeletionPlan]:
         """Plans whose hash begins so, the newest first."""
         ...
@@ -688,8 +692,15 @@ class Deletions(Protocol):
         """The newest first."""
         ...
 
-    def plan_heads(self, states: Collection[PlanState]) -> list[DeletionPlan]:
-        """Every plan in one of these states, oldest first, without its items."""
+    def plan_heads(self, states: Collection[PlanState], *, to_check: datetime | None = None) -> list[DeletionPlan]:
+        """Every plan in one of these states, oldest first, without its items.
+
+        `to_check`: only those with a store whose next look is due by then.
+        """
+        ...
+
+    def services_planned(self) -> set[ServiceId]:
+        """Services with a plan that was not replaced."""
         ...
 
     def add_links(self, links: Iterable[tuple[ServiceId, str, datetime, str, Mapping[str, Any]]]) -> str:

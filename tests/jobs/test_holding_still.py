@@ -84,8 +84,8 @@ def test_a_pause_stops_a_deletion_between_two_items_and_the_rest_goes_when_it_en
         house.bridge.end_pause()
         assert done(house.next_day()) == ["delete_backups"]
         assert len(gone) == 4
-        kept = [e for e in house.bridge.journal.evidence(service_id(service)) if e.get("kind") == "deletion"]
-        assert len({entry["locator"] for entry in kept}) == 4
+        links = house.bridge.journal.deletions.links(service_id(service))
+        assert len({link.body for link in links if link.kind == "deleted"}) == 4
 
 
 class Ahead:

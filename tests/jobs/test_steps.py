@@ -1,5 +1,6 @@
 """Steps with something special about them: no module, addons, approval, credit, backups, accounts shared by two."""
 
+import json
 from datetime import date
 
 import pytest
@@ -249,10 +250,11 @@ def test_backups_go_with_the_end_of_their_service_and_no_others() -> None:
         report = house.next_day()
         assert done(report) == ["terminate", "delete_backups"]
         assert [store.count(ServiceId(s.id)) for s in (service, other)] == [0, 2]
-        evidence = house.bridge.journal.evidence(service_id(service))
-        deletions = [e for e in evidence if e["kind"] == "deletion"]
-        assert [e["locator"] for e in deletions] == [f"{service.id}/full.tar", f"{service.id}/daily.tar"]
-        assert all(e["gone"] for e in deletions)
+        links = list(house.bridge.journal.deletions.links(service_id(service)))
+        assert [link.kind for link in links] == ["plan", "deleted", "deleted", "store", "verdict"]
+        deleted = [json.loads(link.body)["locator"] for link in links if link.kind == "deleted"]
+        assert deleted == [f"{service.id}/daily.tar", f"{service.id}/full.tar"]
+        assert house.bridge.journal.deletions.broken_at() == ""
         assert house.case(service).erased_on == house.today
 
 

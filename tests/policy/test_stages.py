@@ -41,6 +41,7 @@ from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import CancelType, InvoiceStatus, ServiceStatus
 from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.policy.ownership import BackupRules
 from whmcs_bridge.policy.rules import FINAL_WARNING, PAYMENT_REMINDER, SUSPENSION_WARNING, Notice, PromiseRules, Rules
 from whmcs_bridge.policy.stages import (
     carries_our_reason,
@@ -901,8 +902,11 @@ def test_backups_are_deleted_so_many_days_after_the_end(by: str, days: int | Non
 
 @pytest.mark.parametrize("status", [ServiceStatus.TERMINATED, ServiceStatus.CANCELLED, ServiceStatus.FRAUD])
 def test_the_deletion_clock_runs_on_quiet_days_and_for_every_way_of_ending(status: ServiceStatus) -> None:
+    """A fraud's backups may be evidence: theirs go only where the house says that it counts as an end."""
     policy = a_policy(quiet=["wednesday"], layer={"delete_backups_after_days": 0})
-    assert due_kinds(ended(status), policy, day(15)) == ["delete_backups"]
+    counts = replace(policy, backups=BackupRules(fraud_ends=True))
+    assert due_kinds(ended(status), counts, day(15)) == ["delete_backups"]
+    assert due_kinds(ended(status), policy, day(15)) == ([] if status is ServiceStatus.FRAUD else ["delete_backups"])
 
 
 def test_nothing_is_deleted_twice_and_nothing_of_an_end_that_nobody_saw() -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from whmcs_bridge.domain.book import Addon, CancelRequest, Client, ClientGroup, Invoice, Product, Service
 from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.deletions import Waiting
 from whmcs_bridge.domain.ids import AddonId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record
 
@@ -99,5 +100,7 @@ class ServiceFacts:
     """False: the snapshot behind it had gaps; nothing harmful may follow."""
     acted_today: bool = False
     """We already began a suspension or termination of it on this house day."""
+    deletion: Waiting | None = None
+    """Why the deletion of its backups cannot go on now."""
     end_refused: bool = False
     """WHMCS wanted to end it (a cancellation request, a fixed term) and was refused for want of an answer."""

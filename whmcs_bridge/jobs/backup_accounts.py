@@ -159,7 +159,9 @@ def remember_accounts(ports: Ports, facts: ServiceFacts) -> None:
     deletions.save_accounts(after_seeing(facts.service, known, ports.today()))
 
 
-def accounts_of(ports: Ports, service: Service | None, number: ServiceId, ended_on: date | None) -> list[AccountIdentity]:
+def accounts_of(
+    ports: Ports, service: Service | None, number: ServiceId, ended_on: date | None
+) -> list[AccountIdentity]:
     """Return every account that a service ever had, ended where it has ended; those it had most recently last.
 
     `service` is what WHMCS has of it, None where it has nothing any more.
@@ -180,8 +182,8 @@ def hash_of(account: AccountIdentity) -> str:
 
 
 def rivals_of(ports: Ports, account: AccountIdentity) -> list[AccountIdentity]:
-    """Return every other service that has ever had this name on this server, as the journal and the mirror know it."""
-    known = [a for a in ports.journal.deletions.accounts_named(account.server, account.username)]
+    """Return every other service that has ever had this name on this server."""
+    known = ports.journal.deletions.accounts_named(account.server, account.username)
     return [a for a in known if a.service != account.service]
 
 

@@ -8,10 +8,12 @@ from typing import Final
 
 from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.deletions import Waiting
 from whmcs_bridge.domain.facts import ClientFacts, Membership, ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import LineType
+from whmcs_bridge.jobs.backup_waits import waits
 from whmcs_bridge.jobs.requests import refused_ends
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.jobs.silence import silent_gateways
@@ -22,6 +24,8 @@ NO_MEMBERSHIP = Membership()
 
 class Memory:
     """The journal's side of the facts, read once a run; `refresh` reads one client's part again."""
+
+    _waits: Mapping[ServiceId, Waiting] | None = None
 
     def __init__(self, journal: Journal, today: date) -> None:
         self.journal, self.today = journal, today
@@ -57,6 +61,17 @@ class Memory:
         if own is None:
             return tuple(self._for_all) if self._for_all else ()
         return (*own, *self._for_all)
+
+    @property
+    def waits(self) -> Mapping[ServiceId, Waiting]:
+        """Why deletions of backups cannot go on, by service; read when an ended service first asks."""
+        if self._waits is None:
+            self._waits = waits(self.journal, self.today)
+        return self._waits
+
+    def forget_waits(self) -> None:
+        """Read them again: a plan has moved on."""
+        self._waits = None
 
     def clients_with_records(self) -> set[ClientId]:
         return {c for c, records in self._records.items() if records}
@@ -184,5 +199,6 @@ def _service_facts(
         as_of=book.as_of,
         complete=complete,
         acted_today=service.id in memory.acted,
+        deletion=memory.waits.get(service.id) if service.status is not None and service.status.ended else None,
         end_refused=service.id in memory.refused_ends,
     )

@@ -9,6 +9,7 @@ from threading import Lock
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem, WhmcsError
 from whmcs_bridge.jobs import approvals, others, records, sanity, silence
+from whmcs_bridge.jobs.backup_tend import foresee, tend
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
@@ -127,6 +128,10 @@ def _run(
             morning.reachable = False
         # where the clock is in doubt or the house is handed back, nothing is remembered either
         doubted = sanity.clock_in_doubt(ports, accept_sanity) or handed_back(ports)
+        told: list[Note] = []
+        if not reading.unreachable and not doubted:
+            told, troubles = tend(ports, memory, complete=reading.complete)
+            problems += troubles
         if enforcing and reading.complete and not reading.gaps and not doubted:
             records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
         imagining = Imagining(ports) if not enforcing or not memory.scope.everyone else None
@@ -151,6 +156,8 @@ def _run(
         report.let_past = let_past(ports.actor, allow, accept_sanity)
         if enforcing and not doubted:
             _remember(ports, memory, judged)
+            if reading.complete:
+                report.problems += foresee(ports, judged.ending)
             approvals.note_waiting(ports, run, plan)
         elif judged.cases and not doubted:
             journal.save_cases(judged.cases)  # nothing but settled suspensions that are over
@@ -171,7 +178,7 @@ def _run(
         if not enforcing:
             raised += kept_down(plan)
         raised += others.notes(ports)
-        notes = [*house_notes(ports, judged.notes), *raised, *_troubles(report)]
+        notes = [*house_notes(ports, judged.notes), *told, *raised, *_troubles(report)]
         journal.reconcile_tasks(notes, today, complete=reading.complete)
         if reading.complete:
             sanity.remember(ports, plan.stops)

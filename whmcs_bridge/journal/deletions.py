@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -83,8 +83,17 @@ class SqliteDeletions:
                 (PlanState.REPLACED, int(plan.service), PlanState.REPLACED),
             )
             cursor = conn.execute(
-                "INSERT INTO deletion_plans(digest, service_id, client_id, state, made_at, body) VALUES(?,?,?,?,?,?)",
-                (plan.digest, int(plan.service), int(plan.client), plan.state, plan.made_at.isoformat(), _head(plan)),
+                "INSERT INTO deletion_plans(digest, service_id, client_id, state, made_at, next_check_at, body) "
+                "VALUES(?,?,?,?,?,?,?)",
+                (
+                    plan.digest,
+                    int(plan.service),
+                    int(plan.client),
+                    plan.state,
+                    plan.made_at.isoformat(),
+                    _next_check(plan),
+                    _head(plan),
+                ),
             )
             assert cursor.lastrowid is not None
             kept = replace(plan, number=cursor.lastrowid)
@@ -97,7 +106,8 @@ class SqliteDeletions:
     def save_plan(self, plan: DeletionPlan) -> None:
         with self._store.writing as conn:
             conn.execute(
-                "UPDATE deletion_plans SET state=?, body=? WHERE number=?", (plan.state, _head(plan), plan.number)
+                "UPDATE deletion_plans SET state=?, next_check_at=?, body=? WHERE number=?",
+                (plan.state, _next_check(plan), _head(plan), plan.number),
             )
 
     def save_items(self, plan: int, items: Mapping[int, PlannedItem]) -> None:
@@ -111,6 +121,11 @@ class SqliteDeletions:
         """The newest plan of a service."""
         return next(iter(self._plans("service_id=?", (int(service),), 1)), None)
 
+    def digests_of(self, service: ServiceId) -> frozenset[str]:
+        with self._store.looking as conn:
+            rows = conn.execute("SELECT digest FROM deletion_plans WHERE service_id=?", (int(service),))
+            return frozenset(row[0] for row in rows)
+
     def plan_named(self, digest: str) -> list[DeletionPlan]:
         return self._plans("substr(digest, 1, ?)=?", (len(digest), digest), 10)
 
@@ -119,14 +134,21 @@ class SqliteDeletions:
             return self._plans("1", (), limit)
         return self._plans(f"state IN ({','.join('?' * len(states))})", tuple(states), limit)
 
-    def plan_heads(self, states: Collection[PlanState]) -> list[DeletionPlan]:
+    def plan_heads(self, states: Collection[PlanState], *, to_check: datetime | None = None) -> list[DeletionPlan]:
         """Plans of these states without their items: for what is asked at every run."""
         marks = ",".join("?" * len(states))
+        where, given = f"state IN ({marks})", list(map(str, states))
+        if to_check is not None:
+            where += " AND next_check_at <= ?"
+            given.append(_utc(to_check))
         with self._store.looking as conn:
-            rows = conn.execute(
-                f"SELECT number, body FROM deletion_plans WHERE state IN ({marks}) ORDER BY number", tuple(states)
-            )
+            rows = conn.execute(f"SELECT number, body FROM deletion_plans WHERE {where} ORDER BY number", given)
             return [replace(_plan(body), number=number) for number, body in rows]
+
+    def services_planned(self) -> set[ServiceId]:
+        with self._store.looking as conn:
+            rows = conn.execute("SELECT DISTINCT service_id FROM deletion_plans WHERE state<>?", (PlanState.REPLACED,))
+            return {ServiceId(row[0]) for row in rows}
 
     def _plans(self, where: str, given: Sequence[object], limit: int) -> list[DeletionPlan]:
         with self._store.looking as conn:
@@ -255,6 +277,15 @@ def merge_clients(conn: sqlite3.Connection, source: ClientId, target: ClientId) 
             f"UPDATE {table} SET client_id=?2, body=json_set(body, '$.client', ?2) WHERE client_id=?1",
             (source, target),
         )
+
+
+def _next_check(plan: DeletionPlan) -> str | None:
+    times = [s.next_check_at for s in plan.stores if s.next_check_at is not None]
+    return _utc(min(times)) if times and plan.state in (PlanState.OPEN, PlanState.DONE) else None
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
 
 
 def _head(plan: DeletionPlan) -> str:

@@ -140,7 +140,8 @@ THIRD_SHAPE: Final = (
     # What is to go: frozen lists, their items one by one, and (in `body`) what each store has come to.
     """CREATE TABLE deletion_plans (
         number INTEGER PRIMARY KEY, digest TEXT NOT NULL, service_id INTEGER NOT NULL, client_id INTEGER NOT NULL,
-        state TEXT NOT NULL, made_at TEXT NOT NULL, body TEXT NOT NULL)""",
+        state TEXT NOT NULL, made_at TEXT NOT NULL, next_check_at TEXT, body TEXT NOT NULL)""",
+    """CREATE INDEX deletion_plans_to_check ON deletion_plans(next_check_at) WHERE next_check_at IS NOT NULL""",
     """CREATE INDEX deletion_plans_by_service ON deletion_plans(service_id)""",
     """CREATE INDEX deletion_plans_by_digest ON deletion_plans(digest)""",
     """CREATE INDEX deletion_plans_open ON deletion_plans(state) WHERE state IN ('open','frozen')""",

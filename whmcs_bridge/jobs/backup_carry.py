@@ -1,0 +1,558 @@
+"""Carry a deletion plan out: one item at a time, written down before it is sent, believed only by a fresh listing."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from threading import Lock
+
+from whmcs_bridge.domain.backups import BackupItem, Outcome, Receipt
+from whmcs_bridge.domain.deletions import (
+    DeletionPlan,
+    ItemState,
+    PlannedItem,
+    PlanState,
+    StoreVerdict,
+    Tombstone,
+    key_of,
+)
+from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble
+from whmcs_bridge.jobs.backup_accounts import hash_of
+from whmcs_bridge.jobs.backup_look import (
+    Found,
+    Look,
+    Subject,
+    ask_panels,
+    look_at,
+    search,
+    serving,
+)
+from whmcs_bridge.jobs.backup_plan import (
+    Link,
+    fits,
+    freeze_plan,
+    item_json,
+    listing_json,
+    untouched_json,
+)
+from whmcs_bridge.jobs.backup_waits import HALTS, halted
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.policy.decision import Note
+from whmcs_bridge.policy.ownership import BackupRules, collateral, listing_digest, unchanged
+from whmcs_bridge.ports import BackupStore
+
+MayGo = Callable[[], bool]
+FAILURES_IN_A_ROW = 5
+"""After so many the store is left to a later run."""
+LOOK_AGAIN = timedelta(hours=20)
+"""What waits for a person or a lock is looked at again, once a day however the timer drifts."""
+POLL_AGAIN = timedelta(hours=1)
+NO_SERVICE = ServiceId(0)
+"""Evidence that is about a store, and no single service."""
+ONE_AT_A_TIME = Lock()
+"""Two deletions side by side would each take the other's items for collateral."""
+
+
+def carry(ports: Ports, subject: Subject, not_before: date, may_go: MayGo) -> DeletionPlan:
+    """Plan where there is no plan that fits, then delete what may go, store by store; return the plan as it stands.
+
+    `may_go` is asked before every single item. Raises StoreTrouble where a panel cannot say who lives, MovedOn where
+    the account still lives. Every state is in the journal before anything is sent: a run that dies is taken up by the
+    next one, which lists the stores and goes by what it sees.
+    """
+    with ONE_AT_A_TIME:
+        ask_panels(ports, subject)
+        plan, looks, found = look_and_plan(ports, subject, not_before)
+        if plan.waits_for_approval:
+            return plan
+        for name, look in looks.items():
+            plan = _Worker(ports, subject, plan, look, found[name], may_go).work()
+        return conclude(ports, plan)
+
+
+def look_and_plan(
+    ports: Ports, subject: Subject, not_before: date
+) -> tuple[DeletionPlan, dict[str, Look], dict[str, Found]]:
+    """List every store, and return the plan that fits what they hold: the one there is, or a new one."""
+    rules, deletions = ports.settings.policy.backups, ports.journal.deletions
+    looks = {s.name: look_at(s, subject.accounts, rules) for s in serving(ports, subject.accounts)}
+    found = {name: search(look, subject, rules) for name, look in looks.items()}
+    plan = deletions.plan_of(subject.service)
+    if plan is None or not fits(plan, found.values()) or any(plan.store(name) is None for name in looks):
+        plan = freeze_plan(ports, subject, looks, found, not_before)
+        subject.own_plans |= {plan.digest}
+    return plan, looks, found
+
+
+class _Worker:
+    """Does one store's part of a plan."""
+
+    def __init__(
+        self, ports: Ports, subject: Subject, plan: DeletionPlan, look: Look, found: Found, may_go: MayGo
+    ) -> None:
+        self.ports, self.subject, self.plan, self.look, self.found, self.may_go = (
+            ports,
+            subject,
+            plan,
+            look,
+            found,
+            may_go,
+        )
+        self.store: BackupStore = look.store
+        self.rules: BackupRules = ports.settings.policy.backups
+        self.rows = {n: p for n, p in enumerate(plan.items) if p.item.store == look.store.name}
+        self.before = list(look.items)
+        self.links: list[Link] = []
+        self.unsaved: dict[int, PlannedItem] = {}
+        self.sent = 0
+        self.held = False
+        self.failures = 0
+        self.over = ""
+        """Why nothing more is sent to the store in this run."""
+
+    def work(self) -> DeletionPlan:
+        """Return the plan after this store's part."""
+        halts = halted(self.ports.journal)
+        if self.look.trouble:
+            return self._verdict(ItemState.UNVERIFIABLE, self.look.trouble)
+        if self.store.name in halts:
+            return self._verdict(ItemState.REFUSED, f"every plan on it stands still: {halts[self.store.name]}")
+        self._settle(self.look, sent_now=False)
+        to_do = [n for n, row in self.rows.items() if self._may_be_sent(row)]
+        if to_do and self.look.postponed:
+            self._save()
+            return self._verdict(ItemState.PLANNED, f"postponed: {self.look.postponed}")
+        if to_do and not self.store.caps.deletes:
+            self._save()
+            return self._verdict(ItemState.REFUSED, f"{len(to_do)} items to be deleted by a person")
+        if to_do and len(self.plan.stores) > 1:
+            ask_panels(self.ports, self.subject)
+        self._move_aside(to_do)
+        self._delete(to_do)
+        self._poll()
+        self._save()
+        if self.sent:
+            self.look = look_at(self.store, self.subject.accounts, self.rules)
+            if self.look.trouble:
+                return self._verdict(ItemState.UNVERIFIABLE, f"after the deletion: {self.look.trouble}")
+            self._halt_on_collateral()
+            self._settle(self.look, sent_now=True)
+            self._save()
+            self.found = search(self.look, self.subject, self.rules)
+        return self._conclude()
+
+    def look_only(self) -> DeletionPlan:
+        """Bring the rows up to a listing and poll what was accepted; nothing is deleted."""
+        if self.look.trouble:
+            return self._verdict(ItemState.UNVERIFIABLE, self.look.trouble)
+        self._poll()
+        self._settle(self.look, sent_now=False)
+        self._save()
+        return self._conclude()
+
+    # --- what a listing says ------------------------------------------------------------------
+
+    def _settle(self, look: Look, *, sent_now: bool) -> None:
+        """Bring every row up to what a complete listing shows."""
+        keys, now = look.keys, self.ports.now()
+        moved = [i for i in look.items if i.quarantine == self.plan.digest]
+        taken = {key_of(p.aside) for p in self.rows.values() if p.aside is not None}
+        for number, row in self.rows.items():
+            if row.state.gone:
+                continue
+            here = keys.get(row.key)
+            if here is None and row.aside is None:
+                aside = next((i for i in moved if key_of(i) not in taken and _same_content(row.item, i)), None)
+                if aside is not None:  # moved, and the run died before it could say so
+                    taken.add(key_of(aside))
+                    row = replace(row, aside=aside, state=ItemState.QUARANTINED, changed_at=now)
+            there = keys.get(key_of(row.aside)) if row.aside is not None else None
+            self._put(number, self._seen(row, here, there, now, sent_now=sent_now))
+
+    def _seen(
+        self, row: PlannedItem, here: BackupItem | None, there: BackupItem | None, now: datetime, *, sent_now: bool
+    ) -> PlannedItem:
+        if here is None and there is None:
+            return self._absent(row, now)
+        if row.state is ItemState.DELETING:
+            again = ItemState.QUARANTINED if there is not None else ItemState.PLANNED
+            note = "still listed after the deletion" + (f" ({row.note})" if row.note else "")
+            return replace(row, state=ItemState.FAILED if sent_now else again, note=note)
+        if row.state is ItemState.FAILED and not sent_now:
+            return replace(row, state=ItemState.QUARANTINED if there is not None else ItemState.PLANNED)
+        if here is not None and row.aside is None and not unchanged(row.item, here):
+            return replace(row, state=ItemState.REFUSED, note="it is not the item that was planned any more")
+        lock = here or there
+        if lock is not None and lock.lock and (lock.locked_until is None or lock.locked_until > now):
+            return replace(row, state=ItemState.LOCKED_UNTIL, note=lock.lock, until=lock.locked_until)
+        if row.state in (ItemState.LOCKED_UNTIL, ItemState.REFUSED, ItemState.UNVERIFIABLE) and not sent_now:
+            return replace(row, state=ItemState.QUARANTINED if there is not None else ItemState.PLANNED, until=None)
+        return row
+
+    def _absent(self, row: PlannedItem, now: datetime) -> PlannedItem:
+        if row.state is ItemState.RESIDUAL_UNTIL:
+            over = row.until is not None and row.until <= now
+            return replace(row, state=ItemState.GONE_VERIFIED) if over else row
+        if row.state not in (ItemState.DELETING, ItemState.ACCEPTED):
+            return replace(row, state=ItemState.GONE_BEFORE, note="not by us", changed_at=now)
+        if row.note == Outcome.GONE_BEFORE.value:
+            return replace(row, state=ItemState.GONE_BEFORE, changed_at=now)
+        until = row.until or (now + self.look.keeps_for if self.look.keeps_for else None)
+        if until is not None and until > now:
+            return replace(row, state=ItemState.RESIDUAL_UNTIL, until=until, changed_at=now)
+        return replace(row, state=ItemState.GONE_VERIFIED, changed_at=now)
+
+    def _may_be_sent(self, row: PlannedItem) -> bool:
+        if row.state is ItemState.QUARANTINED:
+            return (row.changed_at or self.plan.made_at) + timedelta(
+                days=self.rules.quarantine_days
+            ) <= self.ports.now()
+        return row.state is ItemState.PLANNED
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def _move_aside(self, to_do: Iterable[int]) -> None:
+        if not self.store.caps.quarantine:
+            return
+        for number in to_do:
+            row = self.rows[number]
+            if row.state is not ItemState.PLANNED or not self._go_on():
+                continue
+            self._put(number, replace(row, note="moving aside"))
+            self._save()  # nothing is harmed by it, but a run that dies here has to know where to look
+            receipt = self._ask(lambda row=row: self.store.quarantine(row.item, self.plan.digest))  # type: ignore[misc]
+            self.sent += 1
+            self._after_move(number, row, receipt)
+        self._save()
+
+    def _after_move(self, number: int, row: PlannedItem, receipt: Receipt) -> None:
+        now = self.ports.now()
+        if receipt.outcome is Outcome.QUARANTINED and receipt.item is not None:
+            if _same_content(row.item, receipt.item):
+                state, note = ItemState.QUARANTINED, receipt.note
+            else:
+                state, note = ItemState.REFUSED, "what lies in quarantine is not what was planned"
+            moved = replace(row, state=state, note=note, aside=receipt.item, changed_at=now)
+            self._put(number, moved)
+            self._link("quarantined", moved, receipt)
+        else:
+            self._put(number, self._answered(row, receipt))
+
+    def _delete(self, to_do: Iterable[int]) -> None:
+        for number in to_do:
+            row = self.rows[number]
+            if row.state is ItemState.QUARANTINED and not self._may_be_sent(row):
+                continue
+            if row.state not in (ItemState.PLANNED, ItemState.QUARANTINED) or not self._go_on():
+                continue
+            if row.state is ItemState.PLANNED and self.store.caps.quarantine:
+                continue  # what could not be moved aside is not deleted where it lies
+            self._put(number, replace(row, state=ItemState.DELETING, note="", changed_at=self.ports.now()))
+            self._save()  # and with it how the one before went
+            item = row.aside if row.aside is not None else row.item
+            receipt = self._ask(lambda item=item: self.store.delete(item))  # type: ignore[misc]
+            self.sent += 1
+            done = self._answered(self.rows[number], receipt)
+            self._put(number, done)
+            self._link("deleted", done, receipt)
+
+    def _poll(self) -> None:
+        for number, row in self.rows.items():
+            if row.state is not ItemState.ACCEPTED or not row.task:
+                continue
+            receipt = self._ask(
+                lambda row=row: self.store.poll(Receipt(Outcome.ACCEPTED, task=row.task, item=row.item))  # type: ignore[misc]
+            )
+            self.sent += 1
+            if receipt.outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+                self._put(number, self._answered(row, receipt))
+
+    def _go_on(self) -> bool:
+        """Ask before every single item whether it may still go."""
+        if self.over or self.held:
+            return False
+        self.held = not self.may_go()
+        return not self.held
+
+    def _ask(self, act: Callable[[], Receipt]) -> Receipt:
+        try:
+            return act()
+        except StoreAuthFailed as error:
+            self.over = str(error)
+            return Receipt(Outcome.FAILED, str(error))
+        except StoreTrouble as error:
+            self.over = str(error)  # sent or not: only a listing tells
+            return Receipt(Outcome.UNKNOWN, str(error))
+
+    def _answered(self, row: PlannedItem, receipt: Receipt) -> PlannedItem:
+        """Return the row after an answer, which is never evidence that the item is gone."""
+        now = self.ports.now()
+        self.failures = self.failures + 1 if receipt.outcome is Outcome.FAILED else 0
+        if self.failures >= FAILURES_IN_A_ROW:
+            self.over = f"{self.failures} deletions in a row failed"
+        match receipt.outcome:
+            case Outcome.LOCKED:
+                return replace(
+                    row, state=ItemState.LOCKED_UNTIL, note=receipt.note, until=receipt.until, changed_at=now
+                )
+            case Outcome.REFUSED:
+                return replace(row, state=ItemState.REFUSED, note=receipt.note, changed_at=now)
+            case Outcome.FAILED:
+                return replace(row, state=ItemState.FAILED, note=receipt.note, changed_at=now)
+            case Outcome.ACCEPTED:
+                return replace(row, state=ItemState.ACCEPTED, note=receipt.note, task=receipt.task, until=receipt.until)
+            case Outcome.GONE_BEFORE:
+                return replace(row, state=ItemState.DELETING, note=Outcome.GONE_BEFORE.value, until=receipt.until)
+            case _:
+                return replace(row, state=ItemState.DELETING, note=receipt.note, until=receipt.until)
+
+    # --- writing down ---------------------------------------------------------------------------
+
+    def _put(self, number: int, row: PlannedItem) -> None:
+        if row != self.rows[number]:
+            self.rows[number] = row
+            self.unsaved[number] = row
+
+    def _save(self) -> None:
+        if self.unsaved:
+            self.ports.journal.deletions.save_items(self.plan.number, self.unsaved)
+            self.unsaved = {}
+
+    def _link(self, kind: str, row: PlannedItem, receipt: Receipt) -> None:
+        body = {**item_json(row.item), "proofs": list(row.proofs), "answer": receipt.outcome.value}
+        more = {"note": receipt.note, "task": receipt.task, "until": receipt.until.isoformat() if receipt.until else ""}
+        self.links.append(
+            (
+                self.plan.service,
+                self.plan.digest,
+                self.ports.now(),
+                kind,
+                body | {name: value for name, value in more.items() if value} | {"by": self.ports.actor},
+            )
+        )
+
+    # --- how it ends ------------------------------------------------------------------------------
+
+    def _halt_on_collateral(self) -> None:
+        planned = [p.item for p in self.rows.values()] + [p.aside for p in self.rows.values() if p.aside is not None]
+        lost = collateral(self.before, self.look.items, planned)
+        if lost:
+            text = f"store {self.store.name}: {len(lost)} items vanished that were in no plan, such as {lost[0]}"
+            halt(self.ports, self.plan, self.store.name, text, lost)
+
+    def _conclude(self) -> DeletionPlan:
+        state, why, until = self._state()
+        return self._verdict(state, why, until)
+
+    def _state(self) -> tuple[ItemState, str, datetime | None]:
+        """What the store has come to: the worst of its rows, then what is left alone, then gone."""
+        undone = [row for row in self.rows.values() if not row.state.gone]
+        halts = halted(self.ports.journal)
+        if self.store.name in halts:
+            return ItemState.REFUSED, halts[self.store.name], None
+        for state, text in WORST_FIRST.items():
+            of = [row for row in undone if row.state is state]
+            if of:
+                until = max((r.until for r in of if r.until is not None), default=None)
+                if state is ItemState.PLANNED:
+                    done = len(self.rows) - len(of)
+                    why = self.over or f"held after {done} of {len(self.rows)} items; the rest waits for its end"
+                    return state, why, None
+                if state is ItemState.QUARANTINED:
+                    first = min(r.changed_at or self.plan.made_at for r in of)
+                    until = first + timedelta(days=self.rules.quarantine_days)
+                note = next((r.note for r in of if r.note), "")
+                counted = f"{len(of)} of {len(self.rows)} items {text}"
+                shown = f" until {until.date()}" if until is not None else ""
+                return state, counted + shown + (f": {note}" if note and state in SAYS_NOTE else ""), until
+        left = self.found.untouched
+        if left:
+            return ItemState.REFUSED, f"{len(left)} items are left alone: {left[0].why}", None
+        verified = any(row.state is ItemState.GONE_VERIFIED for row in self.rows.values())
+        return (ItemState.GONE_VERIFIED if verified else ItemState.GONE_BEFORE), "", None
+
+    def _verdict(self, state: ItemState, why: str, until: datetime | None = None) -> DeletionPlan:
+        now = self.ports.now()
+        old = self.plan.store(self.store.name) or StoreVerdict(self.store.name)
+        seen = not self.look.trouble
+        checks = 1 if state.gone else 0
+        verdict = replace(
+            old,
+            state=state,
+            why=why,
+            until=until,
+            kind=self.store.kind,
+            root=self.store.root if seen else old.root,
+            complete=seen,
+            checked_at=now,
+            checks=checks,
+            next_check_at=next_check(state, checks, until, now, self.rules),
+            listed=len(self.look.items) if seen else old.listed,
+            digest=listing_digest(self.look.items) if seen else old.digest,
+        )
+        untouched = [u for u in self.plan.untouched if u.item.store != self.store.name]
+        plan = replace(
+            self.plan,
+            items=tuple(self.rows.get(n, p) for n, p in enumerate(self.plan.items)),
+            stores=tuple(verdict if s.store == self.store.name else s for s in self.plan.stores),
+            untouched=(*untouched, *(self.found.untouched if seen else ())),
+        )
+        deletions = self.ports.journal.deletions
+        deletions.save_plan(plan)
+        if (old.state, old.why, old.digest) != (verdict.state, verdict.why, verdict.digest) or self.links:
+            deletions.add_links([*self.links, store_link(plan, verdict, self.before, self.look, now)])
+        self.links = []
+        return plan
+
+
+WORST_FIRST: Mapping[ItemState, str] = {
+    ItemState.FAILED: "are still there after the deletion",
+    ItemState.DELETING: "are in an unknown state",
+    ItemState.PLANNED: "are left",
+    ItemState.REFUSED: "were refused",
+    ItemState.LOCKED_UNTIL: "are locked",
+    ItemState.ACCEPTED: "are accepted, and the store works on them",
+    ItemState.QUARANTINED: "lie in quarantine",
+    ItemState.RESIDUAL_UNTIL: "are gone from the listing; their bytes stay",
+}
+SAYS_NOTE = (ItemState.REFUSED, ItemState.LOCKED_UNTIL)
+
+
+def next_check(
+    state: ItemState, checks: int, until: datetime | None, now: datetime, rules: BackupRules
+) -> datetime | None:
+    """Return when a store is looked at again without anything being deleted; None is never."""
+    if state.gone:
+        after = rules.verify_after_hours
+        if checks < 1 or checks > len(after):
+            return None
+        before = after[checks - 2] if checks > 1 else 0
+        return now + timedelta(hours=after[checks - 1] - before)
+    if state is ItemState.ACCEPTED:
+        return now + POLL_AGAIN
+    if until is not None:
+        return max(min(until, now + timedelta(days=30)), now + POLL_AGAIN)
+    return now + LOOK_AGAIN
+
+
+def _same_content(planned: BackupItem, moved: BackupItem) -> bool:
+    """Whether what lies aside is what was planned, by all but its place."""
+    if planned.size != moved.size or planned.version != moved.version:
+        return False
+    return planned.etag == moved.etag or (planned.at is not None and planned.at == moved.at)
+
+
+def store_link(plan: DeletionPlan, verdict: StoreVerdict, before: list[BackupItem], look: Look, now: datetime) -> Link:
+    """The record of what a store has come to."""
+    rows = [p for p in plan.items if p.item.store == verdict.store]
+    body = {
+        "store": verdict.store,
+        "kind": verdict.kind,
+        "root": verdict.root,
+        "state": verdict.state.value,
+        "why": verdict.why,
+        "until": verdict.until.isoformat() if verdict.until else None,
+        "view_complete": verdict.complete,
+        "listings": listing_json(before, look.items),
+        "items": [{"locator": p.item.locator, "version": p.item.version, "state": p.state.value} for p in rows],
+        "left_alone": [untouched_json(u) for u in plan.untouched if u.item.store == verdict.store],
+    }
+    return (plan.service, plan.digest, now, "store", body)
+
+
+def recheck(ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[StoreVerdict]) -> DeletionPlan:
+    """List stores of a plan again and delete nothing: what was gone may have come back, what waited may be over.
+
+    Something that has come back makes another plan; the one that was done is open again until that one is.
+    """
+    rules = ports.settings.policy.backups
+    for verdict in due:
+        store = next((s for s in ports.stores if s.name == verdict.store), None)
+        if store is None:
+            plan = _with_verdict(ports, plan, replace(verdict, next_check_at=None))
+            continue
+        look = look_at(store, subject.accounts, rules)
+        found = search(look, subject, rules)
+        was_gone = verdict.state.gone
+        after = _Worker(ports, subject, plan, look, found, lambda: False).look_only()
+        seen = after.store(store.name)
+        assert seen is not None
+        if was_gone and not look.trouble:
+            after = _verified_again(ports, after, verdict, seen, found)
+        elif was_gone:  # away: what was seen before stands, and is looked at once more
+            after = _with_verdict(ports, after, replace(verdict, next_check_at=ports.now() + POLL_AGAIN))
+        plan = after
+    return conclude(ports, plan)
+
+
+def _verified_again(
+    ports: Ports, plan: DeletionPlan, old: StoreVerdict, seen: StoreVerdict, found: Found
+) -> DeletionPlan:
+    now, rules, deletions = ports.now(), ports.settings.policy.backups, ports.journal.deletions
+    if found.mine:
+        back = sorted(item.locator for item, _ in found.mine.values())
+        why = f"{len(back)} items are there again after the deletion, such as {back[0]}"
+        deletions.add_links([(plan.service, plan.digest, now, "back", {"store": old.store, "items": back[:100]})])
+        todo = "find out what brings them back (a sync, a queue, a restore); they are planned anew"
+        ports.journal.add_task(
+            Note("backups-back", f"store {old.store}: {why}", todo, plan.client, plan.service), ports.today()
+        )
+        deletions.drop_tombstone(plan.service)
+        again = replace(seen, state=ItemState.PLANNED, why=why, checks=0, next_check_at=None)
+        return _with_verdict(ports, replace(plan, state=PlanState.OPEN), again)
+    checks = old.checks + 1
+    when = next_check(old.state, checks, None, now, rules)
+    body = {"store": old.store, "check": checks, "listed": seen.listed, "digest": seen.digest}
+    deletions.add_links([(plan.service, plan.digest, now, "verified", body)])
+    return _with_verdict(ports, plan, replace(old, checks=checks, next_check_at=when, checked_at=now))
+
+
+def _with_verdict(ports: Ports, plan: DeletionPlan, verdict: StoreVerdict) -> DeletionPlan:
+    kept = replace(plan, stores=tuple(verdict if s.store == verdict.store else s for s in plan.stores))
+    ports.journal.deletions.save_plan(kept)
+    return kept
+
+
+def conclude(ports: Ports, plan: DeletionPlan) -> DeletionPlan:
+    """Close a plan whose every store is gone: the verdict, and a tombstone of numbers and hashes."""
+    if not plan.complete or plan.state is not PlanState.OPEN:
+        return plan
+    now, deletions = ports.now(), ports.journal.deletions
+    done = replace(plan, state=PlanState.DONE)
+    body = {"verdict": "complete", "stores": {s.store: s.state.value for s in plan.stores}, "items": len(plan.items)}
+    deletions.add_links([(plan.service, plan.digest, now, "verdict", body)])
+    hashes = tuple(hash_of(a) for a in plan.accounts if a.username)
+    deletions.save_tombstone(Tombstone(plan.service, plan.client, ports.today(), hashes))
+    deletions.save_plan(done)
+    return done
+
+
+def halt(ports: Ports, plan: DeletionPlan, store: str, why: str, lost: list[str]) -> None:
+    """Stop every plan on a store until a person lifts it, and tell staff."""
+    halts = halted(ports.journal)
+    halts[store] = why
+    ports.journal.put(HALTS, halts)
+    body = {"store": store, "why": why, "vanished": lost[:100], "count": len(lost)}
+    ports.journal.deletions.add_links([(plan.service, plan.digest, ports.now(), "halt", body)])
+    todo = f"look at the store, then: whmcs-bridge backups plans lift {store}"
+    ports.journal.add_task(Note("store-collateral", why, todo, plan.client, plan.service), ports.today())
+
+
+def lift_halt(ports: Ports, store: str, because: str) -> bool:
+    """Let plans on a store go on, as a person says; False where none stood."""
+    halts = halted(ports.journal)
+    if store not in halts:
+        return False
+    body = {"store": store, "was": halts.pop(store), "because": because, "by": ports.actor}
+    ports.journal.put(HALTS, halts)
+    ports.journal.deletions.add_links([(NO_SERVICE, "", ports.now(), "lifted", body)])
+    return True
+
+
+def freeze(ports: Ports, plan: DeletionPlan, why: str) -> None:
+    """Stop a plan for good: the service lives again, or its name does. Another end makes another plan."""
+    if plan.state is not PlanState.OPEN:
+        return
+    deletions = ports.journal.deletions
+    deletions.save_plan(replace(plan, state=PlanState.FROZEN, why=why))
+    deletions.add_links([(plan.service, plan.digest, ports.now(), "frozen", {"why": why})])

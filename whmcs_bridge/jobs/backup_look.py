@@ -1,0 +1,183 @@
+"""Look at backup stores and panels: what they say of themselves, what is there, and whose it is. Changes nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, LivingAccount, Probe, Verdict
+from whmcs_bridge.domain.deletions import Untouched, key_of
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import MovedOn, StoreTrouble
+from whmcs_bridge.jobs.backup_accounts import rivals_of
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.policy.ownership import BackupRules, same_account, whose
+from whmcs_bridge.ports import BackupStore
+
+ItemKey = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Look:
+    """One store as it is now."""
+
+    store: BackupStore
+    items: list[BackupItem] = field(default_factory=list)
+    """Its whole listing, and what lies beside the accounts' backups."""
+    trouble: str = ""
+    """Why nothing may be concluded from it."""
+    postponed: str = ""
+    """Why nothing may be deleted in it now."""
+    keeps_for: timedelta | None = None
+
+    @property
+    def keys(self) -> dict[ItemKey, BackupItem]:
+        return {key_of(item): item for item in self.items}
+
+
+@dataclass(slots=True)
+class Subject:
+    """The service whose backups it is about, and everything that says whose an item is."""
+
+    service: ServiceId
+    client: ClientId
+    accounts: Sequence[AccountIdentity]
+    rivals: Mapping[tuple[int, str], Sequence[AccountIdentity]] = field(default_factory=dict)
+    own_plans: frozenset[str] = frozenset()
+    """Hashes of this service's plans: what lies in their quarantine is its own."""
+    living: dict[int, Mapping[str, LivingAccount]] = field(default_factory=dict)
+    """Server -> who lives there, as its panel says; a server without a panel is not in it."""
+
+    @property
+    def resellers(self) -> int:
+        """Accounts that a reseller had below it."""
+        return sum(1 for a in self.accounts if a.under)
+
+
+@dataclass(slots=True)
+class Found:
+    """What of one listing is the service's, and what may be and is left alone."""
+
+    mine: dict[ItemKey, tuple[BackupItem, tuple[str, ...]]] = field(default_factory=dict)
+    untouched: list[Untouched] = field(default_factory=list)
+
+
+def subject_of(
+    ports: Ports, service: ServiceId, client: ClientId, accounts: Sequence[AccountIdentity], own_plans: frozenset[str]
+) -> Subject:
+    """Bring together who has ever had the names of this service."""
+    rivals = {(a.server, a.username): rivals_of(ports, a) for a in accounts if a.username}
+    return Subject(service, client, accounts, rivals, own_plans)
+
+
+def look_at(store: BackupStore, accounts: Sequence[AccountIdentity], rules: BackupRules) -> Look:
+    """Probe a store, then list it whole; what goes wrong is the look's trouble."""
+    look = Look(store)
+    try:
+        probe = store.probe()
+        if not probe.complete:
+            look.trouble = f"its view is not complete: {probe.why or 'it does not say why'}"
+            return look
+        look.items = list(store.items())
+        _with_residue(look, accounts)
+    except StoreTrouble as error:
+        look.items, look.trouble = [], str(error)
+        return look
+    look.keeps_for = probe.keeps_for
+    look.postponed = _postponed(probe, accounts, rules)
+    return look
+
+
+def _with_residue(look: Look, accounts: Sequence[AccountIdentity]) -> None:
+    known = set(look.keys)
+    for account in accounts:
+        for item in look.store.residue(account):
+            if key_of(item) not in known:
+                known.add(key_of(item))
+                look.items.append(item)
+
+
+def _postponed(probe: Probe, accounts: Sequence[AccountIdentity], rules: BackupRules) -> str:
+    busy = {a.username for a in accounts if a.username} | {"*"}
+    at_work = sorted(busy.intersection(probe.busy))
+    if at_work:
+        return f"a backup is at work ({', '.join(at_work)})"
+    skew = probe.clock_skew
+    if skew is not None and abs(skew) > timedelta(minutes=rules.max_clock_skew_minutes):
+        return f"its clock is {abs(skew)} off ours"
+    return ""
+
+
+def ask_panels(ports: Ports, subject: Subject) -> None:
+    """Ask who lives on the servers of these accounts now.
+
+    Raises StoreTrouble where a panel cannot say, MovedOn where the account itself is still there.
+    """
+    subject.living = {}
+    for account in subject.accounts:
+        if not account.username or account.server in subject.living:
+            continue
+        panel = next((p for p in ports.account_panels if p.serves(account.server)), None)
+        if panel is not None:
+            subject.living[account.server] = panel.living()
+    for account in subject.accounts:
+        found = subject.living.get(account.server, {}).get(account.username)
+        if found is not None and not account.under and same_account(account, found) is not False:
+            where = f"server {account.server}"
+            raise MovedOn(f"the account {account.username} still lives on {where}: nothing of it is deleted")
+
+
+def search(look: Look, subject: Subject, rules: BackupRules) -> Found:
+    """Sort a listing: what is provably the service's, and what may be or is not only its own."""
+    found = Found()
+    if look.trouble:
+        return found
+    accounts = [a for a in subject.accounts if look.store.serves(a.server)]
+    for item in look.items:
+        if item.quarantine:
+            if item.quarantine in subject.own_plans:
+                found.mine[key_of(item)] = (item, ("name", "moved aside by a plan of this service"))
+            continue
+        claim = _best([_judge(look, item, account, subject, rules) for account in accounts])
+        if claim is None:
+            continue
+        if claim.verdict is Verdict.MINE:
+            found.mine[key_of(item)] = (item, claim.proofs)
+        else:
+            found.untouched.append(Untouched(item, claim.verdict.value, claim.why))
+    return found
+
+
+ORDER = (Verdict.SHARED, Verdict.MINE, Verdict.AMBIGUOUS)
+
+
+def _best(claims: Sequence[Claim | None]) -> Claim | None:
+    """Shared goes before mine, and mine before perhaps; None where no account has anything to do with it."""
+    for verdict in ORDER:
+        for claim in claims:
+            if claim is not None and claim.verdict is verdict:
+                return claim
+    return None
+
+
+def _judge(
+    look: Look, item: BackupItem, account: AccountIdentity, subject: Subject, rules: BackupRules
+) -> Claim | None:
+    claim = look.store.claim(item, account)
+    if claim.verdict is Verdict.NOT_MINE:
+        return None
+    living = subject.living.get(account.server)
+    return whose(
+        item,
+        claim,
+        account,
+        subject.rivals.get((account.server, account.username), ()),
+        caps=look.store.caps,
+        lives=living.get(account.username) if living is not None else None,
+        confirmed_gone=living is not None and account.username not in living,
+        slack=rules.slack,
+    )
+
+
+def serving(ports: Ports, accounts: Sequence[AccountIdentity]) -> list[BackupStore]:
+    """Return the stores in which something of these accounts may lie."""
+    return [s for s in ports.stores if any(s.serves(a.server) for a in accounts)]

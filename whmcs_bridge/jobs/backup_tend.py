@@ -1,0 +1,221 @@
+"""What every run does about deletions before it plans: freeze, look again, foresee, and tell staff what waits."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+
+from whmcs_bridge.domain.book import Service
+from whmcs_bridge.domain.case import Case
+from whmcs_bridge.domain.deletions import DeletionPlan, GoneRecord, ItemState, PlanState
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
+from whmcs_bridge.jobs.backup_accounts import accounts_of, keep_accounts, keep_panel_ids
+from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck
+from whmcs_bridge.jobs.backup_waits import LIVE_PLANS, SHORT, halted
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.erase import living_twin, subject_for_accounts
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.policy.decision import Note
+
+
+def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], list[str]]:
+    """Keep identities, and in enforce mode look after every open plan; return notes for staff, and problems.
+
+    Nothing is deleted here: that is what steps are for.
+    """
+    notes = keep_accounts(ports)
+    if not ports.stores:
+        return notes, []
+    problems = keep_panel_ids(ports)
+    if not ports.settings.enforcing:
+        return notes, problems
+    for plan in ports.journal.deletions.plan_heads(LIVE_PLANS):
+        _freeze_or_thaw(ports, plan)
+    problems += _look_again(ports, memory)
+    if complete:
+        notes += _gone_records(ports)
+    notes += list(plan_notes(ports, memory.cases))
+    return notes, problems
+
+
+# --- plans whose service lives again --------------------------------------------------------------
+
+
+def _freeze_or_thaw(ports: Ports, plan: DeletionPlan) -> None:
+    """A service that lives again, or whose name does, freezes its plan; another end frees it for another plan."""
+    service = service_in_mirror(ports, plan.service)
+    lives = service is not None and service.status is not None and not service.status.ended
+    if lives and service is not None:
+        freeze(ports, plan, f"the service is {service.status} again")
+        return
+    subject = subject_for_accounts(ports, plan.service, plan.client, plan.accounts)
+    twin = living_twin(ports, subject)
+    if twin:
+        freeze(ports, plan, twin)
+    elif plan.state is PlanState.FROZEN:
+        ports.journal.deletions.save_plan(replace(plan, state=PlanState.REPLACED, why="what froze it is over"))
+
+
+def service_in_mirror(ports: Ports, number: ServiceId) -> Service | None:
+    """The service as the mirror has it; None where it has none."""
+    book = ports.mirror.book_of_service(number)
+    return next((s for s in book.services if s.id == number), None) if book is not None else None
+
+
+# --- looking again --------------------------------------------------------------------------------
+
+
+def _look_again(ports: Ports, memory: Memory) -> list[str]:
+    """List again the stores of plans whose next look is due: to verify once more, or because they wait."""
+    now, problems = ports.now(), []
+    for head in ports.journal.deletions.plan_heads((PlanState.OPEN, PlanState.DONE), to_check=now):
+        due = [s for s in head.stores if s.next_check_at is not None and s.next_check_at <= now]
+        if not due or (head.state is PlanState.OPEN and head.waits_for_approval):
+            continue
+        plan = ports.journal.deletions.plan_of(head.service)
+        if plan is None or plan.number != head.number:
+            continue
+        try:
+            with ONE_AT_A_TIME:
+                after = recheck(ports, subject_for_accounts(ports, plan.service, plan.client, plan.accounts), plan, due)
+        except (DatabaseTrouble, Locked):
+            raise
+        except BridgeError as error:
+            problems.append(f"backups of service {plan.service}: {error}")
+            continue
+        _remember(ports, memory, plan, after)
+    return problems
+
+
+def _remember(ports: Ports, memory: Memory, before: DeletionPlan, after: DeletionPlan) -> None:
+    """Say in the case what looking again has shown."""
+    case = memory.case(after.service)
+    if after.complete and case.erased_on is None and case.ended_on is not None:
+        memory.keep(replace(case, erased_on=ports.today()))
+    elif before.state is PlanState.DONE and after.state is PlanState.OPEN:
+        memory.keep(replace(case, erased_on=None))
+
+
+# --- plans ahead ----------------------------------------------------------------------------------
+
+
+def foresee(ports: Ports, ending: Mapping[ServiceId, tuple[ClientId, date]]) -> list[str]:
+    """Freeze the plans of services that have ended and whose backups are kept for a while; return problems.
+
+    `ending`: service -> its client, and the first day of the deletion.
+    """
+    problems: list[str] = []
+    deletions, today = ports.journal.deletions, ports.today()
+    planned = deletions.services_planned() if ending else set()
+    for service, (client, day) in sorted(ending.items()):
+        if day <= today or service in planned or not ports.stores:
+            continue
+        found = service_in_mirror(ports, service)
+        if found is None:
+            continue
+        accounts = accounts_of(ports, found, service, None)
+        try:
+            with ONE_AT_A_TIME:
+                look_and_plan(ports, subject_for_accounts(ports, service, client, accounts), day)
+        except (DatabaseTrouble, Locked):
+            raise
+        except BridgeError as error:
+            problems.append(f"backups of service {service} could not be planned: {error}")
+    return problems
+
+
+# --- deleted records ------------------------------------------------------------------------------
+
+
+def note_gone(ports: Ports, service: ServiceId, client: ClientId, keep_days: int | None) -> None:
+    """WHMCS told that it deleted the record of a service: from now on it is looked whether it really has."""
+    if not ports.journal.deletions.gone(service):
+        ports.journal.deletions.save_gone(GoneRecord(service, client, ports.today(), keep_days))
+
+
+def _gone_records(ports: Ports) -> list[Note]:
+    """Ask WHMCS once a day for each deleted record; two empty answers on different days make an end."""
+    notes: list[Note] = []
+    for record in ports.journal.deletions.gone():
+        after = _asked_once_more(ports, record)
+        if after is None:
+            ports.journal.deletions.save_gone(replace(record, done=True))
+            continue
+        if after != record:
+            ports.journal.deletions.save_gone(after)
+        if after.ended_on is not None:
+            text = f"the record of service {after.service} was deleted in WHMCS, and its backups are still there"
+            todo = f"make sure that the account is gone from its server: whmcs-bridge backups delete {after.service}"
+            notes.append(Note("backups-of-deleted", text, todo, after.client, after.service))
+    return notes
+
+
+def _asked_once_more(ports: Ports, record: GoneRecord) -> GoneRecord | None:
+    """Return the record after today's question; None where WHMCS has the service, or its backups are gone."""
+    plan = ports.journal.deletions.plan_of(record.service)
+    if plan is not None and plan.state is PlanState.DONE:
+        return None
+    if ports.today() in record.empty_on or len(record.empty_on) > 1:
+        return record
+    try:
+        if ports.panel.service(record.service) is not None:
+            return None
+    except BridgeError:
+        return record
+    return replace(record, empty_on=(*record.empty_on, ports.today()))
+
+
+# --- what staff is told ---------------------------------------------------------------------------
+
+
+def plan_notes(ports: Ports, cases: Mapping[ServiceId, Case]) -> Iterator[Note]:
+    """Say what a person has to do about backups; each stands as long as its cause does."""
+    halts, today = halted(ports.journal), ports.today()
+    for store, why in halts.items():
+        todo = f"look at the store, then: whmcs-bridge backups plans lift {store}"
+        yield Note("backups-halted", f"every deletion on store {store} stands still: {why}", todo, pile=store)
+    for plan in ports.journal.deletions.plan_heads(LIVE_PLANS):
+        yield from _of_plan(plan)
+    longest = ports.settings.policy.backups.keep_at_most_days
+    if longest is not None:
+        yield from _kept_too_long(cases, today, longest)
+    for service, wish in ports.journal.deletions.handovers().items():
+        text = f"the client asked on {wish.asked_on} for the data of service {service}; held until {wish.until}"
+        todo = f"hand it over, then: whmcs-bridge backups request {service} --handed-over"
+        yield Note("backups-asked-for", text, todo, wish.client, service)
+
+
+def _of_plan(plan: DeletionPlan) -> Iterator[Note]:
+    name, service = plan.digest[:SHORT], plan.service
+    show = f"whmcs-bridge backups plans show {name}"
+    if plan.state is PlanState.FROZEN:
+        yield Note("backups-frozen", f"nothing of service {service} is deleted: {plan.why}", show, plan.client, service)
+        return
+    if plan.waits_for_approval:
+        text = f"the deletion of backups of service {service} waits for approval: {'; '.join(plan.needs)}"
+        yield Note("backups-approval", text, f"whmcs-bridge backups plans approve {name}", plan.client, service)
+    for store in plan.stores:
+        told = _OF_STORE.get(store.state)
+        if told is not None:
+            text = f"store {store.store}, service {service}: {store.why or store.state.value}"
+            yield Note(f"backups-{told}", text, show, plan.client, service, pile=f"backups {told} in {store.store}")
+
+
+_OF_STORE: Mapping[ItemState, str] = {
+    ItemState.FAILED: "failed",
+    ItemState.DELETING: "failed",
+    ItemState.REFUSED: "left",
+    ItemState.LOCKED_UNTIL: "locked",
+    ItemState.UNVERIFIABLE: "unverifiable",
+}
+
+
+def _kept_too_long(cases: Mapping[ServiceId, Case], today: date, longest: int) -> Iterator[Note]:
+    for case in cases.values():
+        if case.ended_on is None or case.erased_on is not None:
+            continue
+        if case.ended_on + timedelta(days=longest) < today:
+            text = f"service {case.service_id} ended on {case.ended_on}, and its backups may still be there"
+            todo = f"whmcs-bridge backups list {case.service_id}"
+            pile = f"services that ended more than {longest} days ago, and whose backups are not verified gone"
+            yield Note("backups-kept", text, todo, case.client_id, case.service_id, pile=pile)
