@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from whmcs_bridge.settings import Settings
 
 LOOPBACK = ("127.", "localhost", "::1")
+SWITCH_SECONDS = 0.02
 
 
 @click.command(cls=Command)
@@ -102,7 +103,7 @@ def _serve(settings: Settings, secret: bytes, host: str, port: int, behind_proxy
                 f"cannot listen on {settings.hooks.listen}: {error.strerror}; choose another with --listen"
             ) from error
         _end_on_signals(server.stop)
-        _spare_the_collector()
+        _spare_the_threads()
         with server:
             _ready(server.url, as_json_)
             server.wait()
@@ -128,13 +129,19 @@ def _end_on_signals(stop: Callable[[], None]) -> None:
         signal.signal(number, end)
 
 
-def _spare_the_collector() -> None:
-    """What is loaded by now stays: looking through it again and again would hold up single answers."""
+def _spare_the_threads() -> None:
+    """Let an answer be found without a break.
+
+    What is loaded by now stays: looking through it again and again would hold up single answers. And a thread in the
+    middle of an answer is not made to let others go first, as Python has it do every 5 ms: it lets go by itself, at the
+    latest at its next look into a database.
+    """
     import gc
 
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _log_to_stderr() -> None:

@@ -15,7 +15,7 @@ from whmcs_bridge.jobs.explain import facts_for
 from whmcs_bridge.jobs.pause import pause_stop, standing
 from whmcs_bridge.jobs.sanity import why_not_sane
 from whmcs_bridge.jobs.scope import scope_of
-from whmcs_bridge.policy import Ledgers, View, decide, view_of
+from whmcs_bridge.policy import Ledgers, View, judge, view_of
 from whmcs_bridge.policy.decision import HARMFUL_SET, Decision, Due, Kind
 from whmcs_bridge.policy.protections import hold
 from whmcs_bridge.policy.stages import is_ours, request_is_due
@@ -72,15 +72,13 @@ def may(
     if held:
         return Verdict(False, held, advisory=outside)
     policy, today = ports.settings.policy, ports.today()
-    ledgers = Ledgers(facts.client, policy, today)
-    view, resolved = view_of(facts, policy, today, ledgers)
+    view, resolved = view_of(facts, policy, today, Ledgers(facts.client, policy, today))
     if not resolved.class_name:
         return Verdict(True, "no class takes the product: not ours to judge")
-    decision = decide(facts, policy, today, ledgers)
-    judge = _JUDGES.get(kind)
-    if judge is None:
+    verdict_on = _JUDGES.get(kind)
+    if verdict_on is None:
         return Verdict(True, "not ours to judge")
-    verdict = judge(view, decision)
+    verdict = verdict_on(view, judge(view, resolved))
     if kind is Kind.TERMINATE and told is not None and not verdict.allowed:
         verdict = _fixed_term(view, told) or verdict
     return replace(verdict, advisory=True) if outside else verdict

@@ -52,6 +52,7 @@ _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 
 _SOME_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """For a look at an event's variables only."""
+_ACTORS: Final = tuple(actor.value for actor in Actor)
 ReadFacts = Callable[[Mapping[str, object]], Told | None]
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -114,7 +115,7 @@ def _malformed(payload: Mapping[str, Any]) -> str:
         return "has no vars"
     if not isinstance(payload.get("facts", {}), dict | list):
         return "has strange facts"
-    if payload.get("actor") not in tuple(Actor):
+    if payload.get("actor") not in _ACTORS:
         return "does not say who acts"
     if _moment(payload.get("at")) is None:
         return "does not say when it was"
@@ -129,7 +130,7 @@ def event_of(delivery: Delivery, zone: tzinfo | None, now: datetime, facts: Read
         point=delivery.point,
         vars=_mapping(payload.get("vars")),
         at=(_moment(payload.get("at")) or now).astimezone(zone),
-        actor=actor if actor in tuple(Actor) else Actor.API,
+        actor=actor if actor in _ACTORS else Actor.API,
         who=str(payload.get("who") or "")[:100],
         facts=given,
         told=facts(given) if facts is not None and given else None,
@@ -163,6 +164,6 @@ def _moment(value: object) -> datetime | None:
     """Return an aware moment; None for anything else."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return found.astimezone() if found is not None and found.tzinfo is not None else None
+        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None

@@ -41,6 +41,8 @@ class Metrics:
             )
             for kind in self._served
         }
+        self._found: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        """The same by point and outcome: looking them up costs as much as counting."""
         self._refused = Counter(
             "whmcs_bridge_refused_requests", "Requests not served, by status.", ("status",), registry=self._registry
         )
@@ -51,8 +53,13 @@ class Metrics:
 
     def served(self, kind: str, point: str, reply: Reply) -> None:
         """Count one of `asks`, `tells`, `screens`."""
-        self._served[kind].labels(point, reply.outcome).inc()
-        self._took[kind].labels(point).observe(reply.seconds)
+        key = (kind, point, reply.outcome)
+        found = self._found.get(key)
+        if found is None:
+            served, took = self._served[kind].labels(point, reply.outcome), self._took[kind].labels(point)
+            found = self._found[key] = served, took
+        found[0].inc()
+        found[1].observe(reply.seconds)
 
     def refused(self, status: int) -> None:
         self._refused.labels(str(status)).inc()
