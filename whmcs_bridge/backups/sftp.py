@@ -26,7 +26,14 @@ from whmcs_bridge.backups.names import (
     split_quarantine,
 )
 from whmcs_bridge.domain.backups import BackupItem, Capabilities, Outcome, Probe, Receipt
-from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble, StoreUnreachable, StoreUnsupported, ViewIncomplete
+from whmcs_bridge.errors import (
+    SettingsProblem,
+    StoreAuthFailed,
+    StoreTrouble,
+    StoreUnreachable,
+    StoreUnsupported,
+    ViewIncomplete,
+)
 from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.settings.secret import Secret
 
@@ -219,6 +226,7 @@ class SftpStore(PathStore):
 
         login = self._login
         key_type, _, key = login.host_key.partition(" ")
+        ours = self._credential()
         try:
             wire = socket.create_connection((login.host, login.port), timeout=login.timeout_seconds)
         except OSError as error:
@@ -230,7 +238,7 @@ class SftpStore(PathStore):
             transport.start_client(timeout=login.timeout_seconds)
             if transport.get_remote_server_key().get_base64().rstrip("=") != key.rstrip("="):
                 raise StoreAuthFailed(self._wrong_key())
-            self._authenticate(transport)
+            self._authenticate(transport, ours)
             line = SFTPClient.from_transport(transport)
             if line is None:
                 raise StoreUnreachable(f"store {self.name}: {login.host} opens no SFTP session")
@@ -253,30 +261,34 @@ class SftpStore(PathStore):
             "find out why before you write the new one down"
         )
 
-    def _authenticate(self, transport: "Transport") -> None:
+    def _authenticate(self, transport: "Transport", ours: "PKey | str") -> None:
         from paramiko import AuthenticationException
 
         login = self._login
         try:
-            if login.private_key is not None:
-                left = transport.auth_publickey(login.user, self._private_key())
+            if isinstance(ours, str):
+                left = transport.auth_password(login.user, ours, fallback=False)
             else:
-                assert login.password is not None
-                left = transport.auth_password(login.user, login.password.reveal(), fallback=False)
+                left = transport.auth_publickey(login.user, ours)
         except AuthenticationException:
             left = [""]
         if left:
             raise StoreAuthFailed(f"store {self.name}: {login.host} does not let {login.user} in with what we have")
 
-    def _private_key(self) -> "PKey":
+    def _credential(self) -> "PKey | str":
+        """Return the private key, or the password. Raises StoreAuthFailed where it is not there."""
         from io import StringIO
 
         from paramiko import ECDSAKey, Ed25519Key, RSAKey, SSHException
 
         login = self._login
-        assert login.private_key is not None
-        text = login.private_key.reveal() + "\n"
-        passphrase = login.passphrase.reveal() if login.passphrase else None
+        try:
+            if login.private_key is None:
+                return login.password.reveal() if login.password is not None else ""
+            text = login.private_key.reveal() + "\n"
+            passphrase = login.passphrase.reveal() if login.passphrase else None
+        except SettingsProblem as problem:
+            raise StoreAuthFailed(f"store {self.name}: {problem}") from None
         for kind in (Ed25519Key, ECDSAKey, RSAKey):
             with suppress(SSHException, ValueError, IndexError, TypeError):
                 return kind.from_private_key(StringIO(text), passphrase)
