@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 300
 HIGHEST_AMOUNT = Decimal(10**12)
-LIFTED_BY_ENDING = ("dispute", "receipt")
-"""Kinds whose end can bring a service back. The end of any other only lets the next sync do what is due."""
 
 
 # --- what is typed ----------------------------------------------------------------------------------
@@ -138,8 +136,8 @@ class Kept:
     record: Record
     report: RunReport | None = None
     """The look at the client that followed; None: nothing could follow from it."""
-    later: str = ""
-    """Why that look had to wait; "" where it did not."""
+    later: bool = False
+    """That look has to wait: a run is under way."""
 
 
 def new_record(bridge: Bridge, kind: RecordKind, by: str | None, reason: str, **fields: Any) -> Record:
@@ -173,42 +171,15 @@ def end(bridge: Bridge, number: int, kind: RecordKind, state: RecordState, by: s
     """
     noting = bridge.noting()
     closed = noting.end_record(number, kind, state, author=_author(by), reason=reason or "")
-    return _looked(bridge, closed, dict(noting.noted) if kind.value in LIFTED_BY_ENDING else {})
+    return _looked(bridge, closed, dict(noting.noted))
 
 
 def _looked(bridge: Bridge, record: Record, causes: dict[Any, str]) -> Kept:
     """Look at the clients again now, or have it done by the run that is under way."""
-    from whmcs_bridge.errors import Locked
-
     report = None
     for client, cause in causes.items():
-        try:
-            report = bridge.reevaluate(client, cause)
-        except Locked as locked:
-            look_again_later(bridge, client)
-            return Kept(record, later=str(locked).partition(";")[0])
-    return Kept(record, report)
-
-
-def look_again_later(bridge: Bridge, client: int) -> None:
-    """Put the client in line: whoever holds the journal now works the line off when it lets go."""
-    from uuid import uuid4
-
-    from whmcs_bridge.domain.ids import ClientId
-    from whmcs_bridge.hookpoints import Actor
-
-    number, now = uuid4().hex, bridge.clock.now()
-    payload = {
-        "v": 1,
-        "id": number,
-        "point": "ClientEdit",
-        "at": now.isoformat(),
-        "actor": Actor.ADMIN.value,
-        "who": login_name(),
-        "vars": {"userid": str(client)},
-        "facts": {},
-    }
-    bridge.journal.accept_event(number, "ClientEdit", ClientId(client), payload, now)
+        report = bridge.look_again(client, cause)
+    return Kept(record, report, later=bool(causes) and report is None)
 
 
 # --- saying -----------------------------------------------------------------------------------------
@@ -259,7 +230,7 @@ def came_of_it(kept: Kept) -> Iterable[str]:
     """Say what followed, what would have followed in shadow mode, or why nothing did yet."""
     report = kept.report
     if kept.later:
-        yield f"{kept.later}: what follows from it is done when that has ended, by the next sync at the latest"
+        yield "a run is under way: what follows from it is done when that has ended, by the next sync at the latest"
     if report is None:
         return
     if report.mode != "enforce":
@@ -285,7 +256,7 @@ def kept_json(kept: Kept) -> dict[str, Any]:
             {"kind": s.kind.value, "service": s.service}
             for s in (report.plan.steps if report is not None and shadow else ())
         ],
-        "later": kept.later or None,
+        "later": kept.later,
         "problems": list(report.problems) if report is not None else [],
     }
 

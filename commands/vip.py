@@ -211,18 +211,14 @@ def unpin(app: App, client: int, reason: str, by: str | None, as_json_: bool) ->
 
 def _look_again(bridge: Bridge, pin: Record, *, as_json_: bool) -> int:
     """Move the client now where the pin asks for it, and say how it stands then; return the exit code."""
-    from commands.people import Kept, look_again_later, tell
+    from commands.people import Kept, tell
     from commands.show import console, wrapped
-    from whmcs_bridge.errors import Locked
     from whmcs_bridge.jobs.vip import vip_line
 
     client = pin.client_id
     assert client is not None
-    try:
-        kept = Kept(pin, bridge.reevaluate(client, f"pin {pin.id}"))
-    except Locked as locked:
-        look_again_later(bridge, client)
-        kept = Kept(pin, later=str(locked).partition(";")[0])
+    report = bridge.look_again(client, f"pin {pin.id}")
+    kept = Kept(pin, report, later=report is None)
     code = tell(kept, as_json_=as_json_)
     if not as_json_:
         line = vip_line(bridge.ports, client)

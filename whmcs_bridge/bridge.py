@@ -32,6 +32,7 @@ from whmcs_bridge.jobs.findings import Findings
 from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
 from whmcs_bridge.jobs.inbox import Deliver, Worked, work_off
 from whmcs_bridge.jobs.letter import Letter
+from whmcs_bridge.jobs.looks import leave_look, take_looks
 from whmcs_bridge.jobs.morning import letter_of_today, send_by_hand
 from whmcs_bridge.jobs.pause import Pause, end_pause, pause
 from whmcs_bridge.jobs.reevaluate import members_to_remove, reevaluate
@@ -204,6 +205,25 @@ class Bridge:
         finally:
             self._running = False
 
+    def look_again(self, client: ClientId, cause: str) -> RunReport | None:
+        """Look at one client again now; None where a run is under way: whoever runs looks when that has ended."""
+        try:
+            return self._look_now(client, cause)
+        except Locked:
+            leave_look(self.ports, client, cause)
+        try:  # the run may have ended before it could see what was left
+            return self._look_now(client, cause)
+        except Locked:
+            return None
+
+    def _look_now(self, client: ClientId, cause: str) -> RunReport | None:
+        report = self.reevaluate(client, cause)
+        if not self._running:
+            for other, why in take_looks(self.ports).items():
+                if other != client:
+                    self.reevaluate(other, why)
+        return report
+
     def noting(self) -> "Bridge":
         """Return a bridge over the same ports that only notes whom it is asked to look at again (`noted`)."""
         return Bridge(self.ports, _running=True)
@@ -225,9 +245,9 @@ class Bridge:
         return members_to_remove(self.ports)
 
     def _catch_up(self) -> None:
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting = take_looks(self.ports) | self._waiting, {}
         for client, cause in waiting.items():
-            self.reevaluate(client, cause)
+            self.look_again(client, cause)
         with suppress(Locked):  # another process has taken over
             self.work_off()
 
@@ -364,10 +384,10 @@ class Bridge:
         unknown id, more than is owed, a service that others suspended) is refused all the same. Raises RecordRefused,
         UnknownId.
         """
-        with self.journal.writer():
+        with self.journal.recording():
             kept = records.add_record(self.ports, record, override=override)
         if records.KINDS_THAT_LIFT.get(kept.kind) and kept.client_id is not None:
-            self.reevaluate(kept.client_id, f"{kept.kind} {kept.id}")
+            self.look_again(kept.client_id, f"{kept.kind} {kept.id}")
         return kept
 
     def end_record(self, number: int, kind: RecordKind, state: RecordState, *, author: str, reason: str = "") -> Record:
@@ -377,8 +397,8 @@ class Bridge:
         Raises UnknownId for a number that no record of the kind has, RecordRefused where it is closed already or
         the kind cannot end like this (records.WAYS_TO_END).
         """
-        with self.journal.writer():
+        with self.journal.recording():
             closed = records.end_record(self.ports, number, kind, state, author=author, reason=reason)
         if closed.client_id is not None and state is RecordState.UPHELD:
-            self.reevaluate(closed.client_id, f"{kind} {number} {state}")
+            self.look_again(closed.client_id, f"{kind} {number} {state}")
         return closed

@@ -745,6 +745,14 @@ class Journal(Protocol):
         """
         ...
 
+    def recording(self) -> AbstractContextManager[None]:
+        """Hold what people recorded still, over processes and threads: judge and store, or read and close, as one.
+
+        For milliseconds only, and no run is waited for: a client on the phone does not wait for one either. It is
+        taken inside `writer`, never around it. Raises Locked after half a minute.
+        """
+        ...
+
     def moment(self) -> AbstractContextManager[object]:
         """Read of one moment, and faster, in a block that reads several times and writes nothing."""
         ...

@@ -17,14 +17,14 @@ from whmcs_bridge.journal import SqliteJournal
 
 
 @contextmanager
-def another_process(path: Path, job: str = "") -> Iterator[int]:
-    """A forked process that holds the writer lock until it is killed; yields its number."""
+def another_process(path: Path, job: str = "", *, recording: bool = False) -> Iterator[int]:
+    """A forked process that holds the writer lock, or the records', until it is killed; yields its number."""
     ready, tell = os.pipe()
     child = os.fork()
     if not child:
         try:
             journal = SqliteJournal(path)
-            with journal.writer():
+            with journal.recording() if recording else journal.writer():
                 if job:
                     journal.begin_run(job, "enforce", TODAY, AT, "v1")
                 os.write(tell, b"!")
@@ -113,6 +113,43 @@ def test_a_run_that_works_hook_events_off_on_its_way_is_not_waited_for(path: Pat
         journal.begin_run("sync", "enforce", TODAY, AT, "v1")
         journal.begin_run("hook", "enforce", TODAY, AT, "v1")
         assert lock.read_text().split()[2] == "sync"
+    journal.close()
+
+
+def test_who_records_is_waited_for_and_waits_for_no_run(path: Path) -> None:
+    """What a client says on the phone is kept while a sync goes on for minutes."""
+    journal = SqliteJournal(path)
+    with another_process(path, "sync"), journal.recording():
+        journal.put("key", 1)
+    with another_process(path, recording=True) as child:
+        with journal.writer():
+            pass
+        killer = threading.Timer(0.1, os.kill, (child, SIGKILL))
+        killer.start()
+        with journal.recording():
+            journal.put("key", 2)
+        killer.join()
+    journal.close()
+
+
+def test_threads_that_record_take_turns(path: Path) -> None:
+    """A file lock is the process's own: two screens of one receiver need another."""
+    journal = SqliteJournal(path)
+    inside = threading.Semaphore(1)
+
+    def count() -> None:
+        for _ in range(20):
+            with journal.recording():
+                assert inside.acquire(blocking=False)
+                journal.put("count", (journal.get("count") or 0) + 1)
+                inside.release()
+
+    both = [threading.Thread(target=count) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert journal.get("count") == 40
     journal.close()
 
 

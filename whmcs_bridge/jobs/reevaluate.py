@@ -52,8 +52,8 @@ def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
                 for step in report.plan.steps:
                     carry_out(hand, step)
                 if not lifts_only:
-                    settle_paid(ports, client)
-                if not lifts_only:
+                    with ports.journal.recording():
+                        settle_paid(ports, client)
                     tell_whmcs(ports, memory.scope, client)
         except (DatabaseTrouble, Locked):
             raise

@@ -133,7 +133,8 @@ def _run(
             told, troubles = tend(ports, memory, complete=reading.complete)
             problems += troubles
         if enforcing and reading.complete and not reading.gaps and not doubted:
-            records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
+            with journal.recording():
+                records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
         imagining = Imagining(ports) if not enforcing or not memory.scope.everyone else None
         gate = Gate(ports) if ports.gate_file is not None else None
         plan, judged = _plan(

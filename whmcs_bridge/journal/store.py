@@ -1,9 +1,10 @@
 """The journal on SQLite: the port's methods, each one block under the store's lock."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date, datetime
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from whmcs_bridge.domain.case import Case
@@ -52,9 +53,18 @@ class SqliteJournal:
         self._store = Store(JOURNAL, path)
         self.deletions = SqliteDeletions(self._store)
         self._lock = None if path is None else WriterLock(path.with_name(path.name + ".lock"), str(path))
+        records = path.with_name(path.name + ".records.lock") if path is not None else None
+        self._records_lock = None if records is None else WriterLock(records, f"{path} (its records)", brief=True)
+        self._one_records = RLock()
 
     def writer(self, job: str = "", wait_seconds: float = PASSING_WAIT_SECONDS) -> AbstractContextManager[None]:
         return nullcontext() if self._lock is None else self._lock.hold(job, wait_seconds)
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """See ports.Journal. A file lock is the process's own, so threads take turns before it."""
+        with self._one_records, nullcontext() if self._records_lock is None else self._records_lock.hold():
+            yield
 
     def moment(self) -> AbstractContextManager[object]:
         return self._store.reading
