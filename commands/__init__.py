@@ -47,6 +47,7 @@ SECTIONS = {
         "morning": Entry("commands.morning:morning", "Print the staff's mail of a day; send today's."),
         "status": Entry("commands.status:status", "Show how the house stands; a check for monitoring."),
         "shadow": Entry("commands.shadow:shadow", "Compare what would have been done with what others did."),
+        "client": Entry("commands.client:client", "Show all about a client on one screen."),
         "explain": Entry("commands.explain:explain", "Explain a service or client: why, and what comes next."),
         "journal": Entry("commands.journal:journal", "Show what was done, to whom, when, by which rule."),
         "api": Entry("commands.api:api", "Call any action of WHMCS's API."),

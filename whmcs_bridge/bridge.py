@@ -25,6 +25,7 @@ from whmcs_bridge.jobs.by_hand import (
     todays_plan_of,
     wishes_for,
 )
+from whmcs_bridge.jobs.client_sheet import HISTORY, ClientSheet, client_sheet
 from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
@@ -289,6 +290,10 @@ class Bridge:
     def explain_client(self, client: ClientId) -> explain.ClientExplanation:
         """Explain one client and all of its services; raises UnknownId."""
         return explain.explain_client(self.ports, client)
+
+    def client_sheet(self, client: ClientId, *, services: int | None = None, history: int = HISTORY) -> ClientSheet:
+        """All about one client, from mirror and journal; raises UnknownId. See jobs.client_sheet."""
+        return client_sheet(self.ports, client, services=services, history=history)
 
     def shadow_report(self, days: int = SHADOW_DAYS) -> ShadowReport:
         """Compare what shadow mode recorded on the last `days` house days with what others did; asks WHMCS nothing."""

@@ -166,13 +166,14 @@ def run_of(ports: Ports, number: int) -> RunInfo:
 
 def waiting(ports: Ports) -> list[Waiting]:
     """Return what waits now: runs and people say where to look, the facts of today decide."""
-    noted: Mapping[str, Any] = ports.journal.get(WAITING) or {}
-    services = dict.fromkeys(int(key.partition(":")[0]) for key in noted)
-    services |= dict.fromkeys(
-        int(task.service) for task in ports.journal.tasks() if task.code == WAITS and task.service is not None
-    )
-    services |= dict.fromkeys(int(key.partition(":")[0]) for key in _proposals(ports))
-    return [one for number in services for one in waiting_of(ports, ServiceId(number), known=True)]
+    return [one for service in services_noted(ports) for one in waiting_of(ports, service, known=True)]
+
+
+def services_noted(ports: Ports) -> dict[ServiceId, None]:
+    """Return the services of which something may wait: found by a run, still a task, or proposed by hand."""
+    keys = [*(ports.journal.get(WAITING) or {}), *_proposals(ports)]
+    tasks = (task.service for task in ports.journal.tasks() if task.code == WAITS and task.service is not None)
+    return dict.fromkeys([*(ServiceId(int(key.partition(":")[0])) for key in keys), *tasks])
 
 
 def waiting_of(ports: Ports, service: ServiceId, *, known: bool = False) -> list[Waiting]:
