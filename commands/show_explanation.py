@@ -74,6 +74,9 @@ def _lines(found: Explanation, *, client: bool) -> Iterator[tuple[str, str | Tex
     for held in decision.withheld:
         until = f" until {held.until}" if held.until is not None else ""
         yield "withheld", _styled(f"{held.kind.value}{until} ({held.code})", "yellow", held.why)
+    for one in found.stands:
+        until = f" until {one.until}" if one.until is not None and not one.over else ""
+        yield "stands", _styled(f"{one.kind}{until}", "yellow" if one.over else "", one.said)
     yield "next", _next(found)
     for change in found.would_change:
         yield "what changes it", change

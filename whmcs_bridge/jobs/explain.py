@@ -18,6 +18,7 @@ from whmcs_bridge.policy import next_step, view_of
 from whmcs_bridge.policy.decision import ClientDecision, Debt, Decision, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import Rules
 from whmcs_bridge.policy.stages import is_ours
+from whmcs_bridge.policy.standing import Stands, standing
 from whmcs_bridge.ports import ClientBook
 
 
@@ -32,6 +33,8 @@ class Explanation:
     ours: bool
     """The present suspension is ours."""
     would_change: tuple[str, ...]
+    stands: tuple[Stands, ...] = ()
+    """Records in force, freezes that moved the clock, WHMCS's own override."""
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `explain --json`."""
@@ -72,6 +75,10 @@ class Explanation:
             ],
             "next": {"step": self.next[0].kind.value, "date": self.next[1].isoformat()} if self.next else None,
             "would_change": list(self.would_change),
+            "stands": [
+                {"kind": s.kind, "record": s.record, "until": _iso(s.until), "said": s.said, "over": s.over}
+                for s in self.stands
+            ],
         }
 
 
@@ -169,7 +176,8 @@ def _explain(ports: Ports, now: Now, service: ServiceId, scope: Scope) -> Explan
         held = (Withheld(d.kind, OUTSIDE, WHY_OUTSIDE) for d in waiting)
         decision = replace(decision, due=tuple(due), withheld=(*decision.withheld, *held))
         following = (due[0], today) if due else None
-    return Explanation(facts, decision, view.rules, following, is_ours(view), tuple(_would_change(decision, following)))
+    changes = tuple(_would_change(decision, following))
+    return Explanation(facts, decision, view.rules, following, is_ours(view), changes, tuple(standing(view)))
 
 
 def _would_change(decision: Decision, following: tuple[Due, date] | None) -> list[str]:

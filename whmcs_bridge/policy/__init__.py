@@ -161,12 +161,22 @@ def _notes(view: View, withheld: list[Withheld]) -> list[Note]:
         notes.append(_note(view, "moved", "an open invoice of another client bills this service", _WHAT_TO_DO["moved"]))
     if service.id == min(view.facts.client.services):
         notes.extend(_about_the_client(view))
+    if service.status is not None and service.status.living and service.override and service.override_until is not None:
+        notes.extend(_override_over(view))
     for message in (SUSPENSION_WARNING, FINAL_WARNING) if view.case.notices else ():
         last = next((n for n in reversed(view.case.notices) if n.message == message), None)
         if last is not None and last.delivered is False and last.on >= view.fresh_from:
             text = f"WHMCS could not send the {message} of {last.on}: it is sent again, and the step waits"
             notes.append(_note(view, f"mail-failed:{message}", text, "look at the client's address and the mail log"))
     return notes
+
+
+def _override_over(view: View) -> Iterator[Note]:
+    """WHMCS keeps an override that has run out; nobody sees from it that it does nothing any more."""
+    until = view.service.override_until
+    if until is not None and until <= view.today and view.counted.concerning:
+        text = f"WHMCS's Override Auto-Suspend ran out on {until}"
+        yield replace(_note(view, "override-over", text, "take it off the service"), pile="overrides that ran out")
 
 
 def _about_the_client(view: View) -> Iterator[Note]:

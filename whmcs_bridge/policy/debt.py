@@ -84,11 +84,12 @@ def frozen_days(records: Iterable[Record], today: date) -> frozenset[date]:
     days: set[date] = set()
     for record in records:
         if record.kind is RecordKind.FREEZE and not record.gateway:
-            days.update(_days_of(record, today))
+            days.update(days_frozen_by(record, today))
     return frozenset(days)
 
 
-def _days_of(freeze: Record, today: date) -> Iterable[date]:
+def days_frozen_by(freeze: Record, today: date) -> Iterable[date]:
+    """Yield the days up to and including today on which it stopped the clock."""
     last = min(freeze.until or today, today)
     if freeze.closed_on is not None:
         last = min(last, freeze.closed_on - timedelta(days=1))
@@ -186,7 +187,7 @@ def with_gateway(frozen: frozenset[date], records: Iterable[Record], gateway: st
     days: set[date] = set()
     for record in records:
         if record.kind is RecordKind.FREEZE and record.gateway and record.gateway == gateway:
-            days.update(_days_of(record, today))
+            days.update(days_frozen_by(record, today))
     return frozen | days if days else frozen
 
 

@@ -349,8 +349,8 @@ def _end_foreseen(view: View, suspended: date | None) -> date | None:
     debts = view.counted.ending or view.counted.coming
     if suspended is None or waiting is None or view.rules.terminate_after_days is None or not debts:
         return None
-    down = max(suspended, view.today)
-    floor = max(add_days(debts[0].clock, view.rules.terminate_after_days, view.frozen), down + timedelta(days=waiting))
+    down, frozen = max(suspended, view.today), view.frozen_for(debts[0])
+    floor = max(add_days(debts[0].clock, view.rules.terminate_after_days, frozen), down + timedelta(days=waiting))
     return view.calendar.next_active(floor)
 
 
@@ -359,13 +359,13 @@ def end_dates(view: View) -> tuple[date | None, date | None]:
     floor = terminate_floor(view)
     if floor is None:
         return None, None
-    ahead = final_warning_days(view.rules)
+    ahead, frozen = final_warning_days(view.rules), view.frozen_for(view.counted.ending[0])
     sent = final_warning(view)
     if sent is not None:
-        return view.calendar.next_active(max(floor, add_days(sent.on, ahead, view.frozen))), None
+        return view.calendar.next_active(max(floor, add_days(sent.on, ahead, frozen))), None
     earliest = down_since(view) if on_suspension_is_final(view.rules) else down_since(view) + ONE_DAY
     warn = max(floor - timedelta(days=ahead), earliest, protected_until(view) + ONE_DAY)
-    return view.calendar.next_active(max(floor, add_days(max(warn, view.today), ahead, view.frozen))), warn
+    return view.calendar.next_active(max(floor, add_days(max(warn, view.today), ahead, frozen))), warn
 
 
 def delete_on(view: View) -> date | None:
@@ -623,7 +623,7 @@ def _towards_the_end(view: View) -> tuple[list[Due], list[Withheld]]:
         return due, withheld
     sent = final_warning(view)
     ahead = final_warning_days(view.rules)
-    if sent is not None and view.today >= max(floor, add_days(sent.on, ahead, view.frozen)):
+    if sent is not None and view.today >= max(floor, add_days(sent.on, ahead, view.frozen_for(debts[0]))):
         if sent.delivered:
             due.append(_step(Kind.TERMINATE, debts, owes(debts), message=view.rules.on_end_message))
         else:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, LineId, ServiceId
-from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.domain.records import Instalment, Record, RecordKind, RecordState
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.scenarios.model import Event, LineSpec
 from whmcs_bridge.scenarios.world import addon_for, cents, domain_for
@@ -20,6 +20,7 @@ MODULE_ERROR = "Could not connect to the server"
 ASKED = {
     RecordKind.PROMISE: "promise",
     RecordKind.RELEASE: "trust_release",
+    RecordKind.ARRANGEMENT: "arrangement",
     RecordKind.RECEIPT: "receipt",
     RecordKind.DISPUTE: "dispute",
     RecordKind.HOLD: "hold",
@@ -153,6 +154,10 @@ def trust_release_requested(stage: "Stage", event: Event) -> None:
     stage.note("refuse:trust_release", service=stage.number("service", event.text("service")))
 
 
+def arrangement_recorded(stage: "Stage", event: Event) -> None:
+    _record(stage, event, RecordKind.ARRANGEMENT, parts=event.values["parts"])
+
+
 def dispute_opened(stage: "Stage", event: Event) -> None:
     _record(stage, event, RecordKind.DISPUTE, line_id=_disputed_line(stage, event))
 
@@ -176,7 +181,8 @@ def receipt_verified(stage: "Stage", event: Event) -> None:
 
 def receipt_rejected(stage: "Stage", event: Event) -> None:
     for record in _open_records(stage, event, RecordKind.RECEIPT):
-        stage.close_record(record, RecordState.FORGED, event.text("reason"))
+        forged = event.text("forged", "yes").casefold() not in ("no", "false")
+        stage.close_record(record, RecordState.FORGED if forged else RecordState.REJECTED, event.text("reason"))
 
 
 def contact_recorded(stage: "Stage", event: Event) -> None:
@@ -226,6 +232,7 @@ def _record(
     gateway: str = "",
     since: date | None = None,
     line_id: LineId | None = None,
+    parts: tuple[Instalment, ...] = (),
 ) -> None:
     """Ask the bridge to admit a record; what it says is an action of the day."""
     today = stage.today
@@ -236,7 +243,7 @@ def _record(
         id=0,
         kind=kind,
         state=RecordState.OPEN,
-        author=event.text("by", "staff"),
+        author=event.text("by", "client" if event.type == "trust_release_requested" else "staff"),
         reason=event.text("reason") or event.text("reason_text") or event.text("note") or event.type,
         made_on=today,
         since=since or today,
@@ -245,6 +252,8 @@ def _record(
         amount=event.money("amount"),
         sort=sort,
         gateway=gateway,
+        parts=parts,
+        discount=event.money("discount"),
     )
     wanted = _about(stage, event, wanted)
     service, client = int(wanted.service_id or 0), int(wanted.client_id or 0)
@@ -466,6 +475,7 @@ EVENTS: Mapping[str, Callable[["Stage", Event], None]] = {
     "promise_recorded": promise_recorded,
     "trust_release": trust_release,
     "trust_release_requested": trust_release_requested,
+    "arrangement_recorded": arrangement_recorded,
     "dispute_opened": dispute_opened,
     "dispute_resolved": dispute_resolved,
     "receipt_submitted": receipt_submitted,

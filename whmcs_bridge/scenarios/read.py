@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeVar
 
+from whmcs_bridge.domain.records import Instalment
 from whmcs_bridge.errors import SettingsProblem
 from whmcs_bridge.scenarios.model import (
     At,
@@ -604,6 +605,8 @@ class _Reader:
                 found = value if isinstance(value, int | str) and not isinstance(value, bool) else BAD
             case Kind.LINES:
                 return self._lines(at, value)
+            case Kind.PARTS:
+                return self._parts(at, value)
             case Kind.CONFIG:
                 found = dict(value) if isinstance(value, Mapping) else BAD
             case Kind.DAY:
@@ -624,6 +627,19 @@ class _Reader:
             return BAD
         found = [self._line(f"{at} #{number}", row) for number, row in enumerate(value, 1)]
         return BAD if any(line is None for line in found) else found
+
+    def _parts(self, at: str, value: Any) -> Any:
+        if not isinstance(value, list) or not all(
+            isinstance(row, Mapping) and {*row} == {"amount", "date"} for row in value
+        ):
+            self.mistakes.wrong(at, value, Kind.PARTS)
+            return BAD
+        found = []
+        for number, row in enumerate(value, 1):
+            amount = self.value(f"{at} #{number}.amount", Kind.MONEY, row["amount"])
+            day = self.value(f"{at} #{number}.date", Kind.DAY, row["date"])
+            found.append(BAD if amount is BAD or day is BAD else Instalment(amount, day))
+        return BAD if BAD in found else tuple(found)
 
     def _line(self, at: str, row: Any) -> LineSpec | None:
         if not isinstance(row, Mapping):

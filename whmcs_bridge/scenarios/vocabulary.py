@@ -21,6 +21,7 @@ class Kind(StrEnum):
     INVOICE = "an invoice of an `invoice_issued` event before this one"
     NEW_INVOICE = "a name for the invoice"
     LINES = "a list of { service or addon or domain or text, amount }"
+    PARTS = "a list of { amount, date }, in the order of their days"
     LINE = "a line: its place from 1, or what it bills"
     GROUP = "the name of a client group"
     CONFIG = "tables of bridge.toml"
@@ -94,6 +95,7 @@ EVENTS: dict[str, Keys] = {
     "promise_recorded": _keys({"until": Kind.DAY}, {**WHO, **INVOICE, "amount": Kind.MONEY}, "client", "service"),
     "trust_release": _keys(SERVICE, {**CLIENT, "until": Kind.DAY, "days": Kind.DAYS}),
     "trust_release_requested": _keys(SERVICE, {**CLIENT, "until": Kind.DAY, "days": Kind.DAYS}),
+    "arrangement_recorded": _keys({"parts": Kind.PARTS}, {**WHO, "discount": Kind.MONEY}, "client", "service"),
     "dispute_opened": _keys(INVOICE, {**WHO, "line": Kind.LINE, "amount": Kind.MONEY, "until": Kind.DAY}),
     "dispute_resolved": _keys(INVOICE, {**WHO, "line": Kind.LINE, "outcome": Kind.OUTCOME}),
     "receipt_submitted": _keys(INVOICE, {**CLIENT, "until": Kind.DAY, "via": Kind.TEXT, "amount": Kind.MONEY}),
