@@ -17,6 +17,7 @@ from whmcs_bridge.jobs.backup_waits import waits
 from whmcs_bridge.jobs.requests import refused_ends
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.jobs.silence import silent_gateways
+from whmcs_bridge.policy.by_hand import is_by_hand
 from whmcs_bridge.ports import ClientBook, Journal
 
 NO_MEMBERSHIP = Membership()
@@ -95,9 +96,10 @@ class Memory:
             case = self.cases.get(service)
             if case is None or case.opened_on is not None or case.ended_on is not None:
                 continue
-            for kind in kinds:
+            by_hand = frozenset(kind for kind in kinds if is_by_hand(kind))  # these end with their proposal
+            for kind in kinds - by_hand:
                 self.journal.drop_approval(service, kind)
-            del kept[service]
+            kept[service] = by_hand
         self.approvals = kept
 
     def keep(self, case: Case) -> None:

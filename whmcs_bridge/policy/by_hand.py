@@ -13,6 +13,8 @@ from whmcs_bridge.policy.protections import approval, hold, incomplete, missing,
 from whmcs_bridge.policy.rules import FINAL_WARNING
 from whmcs_bridge.policy.stages import View, clears_on, dropped_by_request, is_ours, on_suspension_is_final, owes
 
+BY_HAND = ":by-hand"
+"""Ends the kind of an approval that is for a step by hand."""
 WAITS = "approval"
 """Code of what waits for another person's word."""
 
@@ -45,7 +47,12 @@ class ByHand:
 
 def approval_by_hand(kind: Kind) -> str:
     """Return under which name a step by hand is approved: the rules' own approvals are for what they name as due."""
-    return f"{kind.value}:by-hand"
+    return f"{kind.value}{BY_HAND}"
+
+
+def is_by_hand(approval: str) -> bool:
+    """The approval is for a step by hand."""
+    return approval.endswith(BY_HAND)
 
 
 def same_words(one: str, other: str) -> bool:
