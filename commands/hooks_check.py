@@ -178,6 +178,7 @@ def _over_http(url: str, secret: str) -> Iterator[Finding]:
         return
     if said.status == 401:
         yield Finding("bridge", Grade.FAIL, f"{url} refuses us: {_error(said.body)}", "compare clocks and secrets")
+        yield _clock(said.date)
     elif not said.ours:
         text = f"what answers at {url} is not the bridge, or has another secret (status {said.status})"
         yield Finding("bridge", Grade.FAIL, text, "see who listens there", ASIDE)

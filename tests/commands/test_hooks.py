@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -398,6 +399,18 @@ def test_a_bridge_that_refuses_us_says_why(town: Town, installed: Path) -> None:
     path = files(installed)[SETTINGS]
     path.write_text(path.read_text().replace(SECRET, "stolen-0123456789abcdef0123456789"))
     assert any("refuses us: wrong signature" in text for text in failed(town, installed))
+
+
+@pytest.mark.parametrize(("seconds", "refused"), [(150, False), (-200, False), (4000, True)])
+def test_clocks_that_disagree_are_noticed(
+    town: Town, installed: Path, receiver: Receiver, seconds: float, refused: bool
+) -> None:
+    receiver.clock_ahead = seconds
+    assert bool(failed(town, installed)) is refused
+    found = town.run("hooks", "check", "--whmcs", str(installed), "--json")
+    texts = [row["text"] for row in json.loads(found.stdout)["findings"] if row["grade"] != "ok"]
+    (apart,) = re.findall(r"the clocks are (\d+) seconds apart", "\n".join(texts))
+    assert abs(int(apart) - abs(seconds)) < 60
 
 
 def test_somebody_else_on_our_port_is_noticed(town: Town, installed: Path, receiver: Receiver) -> None:

@@ -1,5 +1,6 @@
 """Everything at once: a simulated WHMCS whose hooks run in real PHP, and the bridge's receiver behind a socket."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from tests.php.whmcs import (
     CLIENT_PAGE,
     CRON_PAGE,
     NOBODY,
+    SECRETS,
     Call,
     Page,
     Whmcs,
@@ -29,7 +31,7 @@ from whmcs_bridge.receiver.opening import Receiver
 from whmcs_bridge.receiver.server import Server
 from whmcs_bridge.screens import SERVED
 from whmcs_bridge.simulator.app import serve
-from whmcs_bridge.simulator.modules import Command, run_module
+from whmcs_bridge.simulator.modules import Command, module_params, run_module
 from whmcs_bridge.simulator.records import Actor, Service
 from whmcs_bridge.wiring import open_bridge
 
@@ -99,6 +101,16 @@ class Estate:
             )
         )
 
+    def kept_no_secret(self) -> None:
+        """Whatever the story was: nothing secret was sent, and none waits on the disk."""
+        world = self.house.world
+        known = [module_params(world, service) for service in world.services.values()]
+        own = {str(value) for params in known for name, value in params.items() if re.search("pass|hash", name)}
+        spool = Path(self.whmcs.settings["spool"])
+        told = "\n".join([*self.sent, *(file.read_text() for file in spool.glob("*-*"))])
+        assert self.sent
+        assert [secret for secret in {*own, *SECRETS} - {""} if secret in told] == []
+
     # --- WHMCS ------------------------------------------------------------------------------------
 
     def hook(self, point: str, variables: dict[str, Any]) -> dict[str, Any] | None:
@@ -159,3 +171,4 @@ def estate(port: int, folder: Path, more: Mapping[str, Any] | None = None) -> It
         world.hook_listener = found.hook
         yield found
         world.hook_listener = None
+        found.kept_no_secret()

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class Receiver:
     signs: bool = True
     mute: Callable[[Heard], bool] = lambda _: False
     """Whom it answers without a signature."""
+    clock_ahead: float = 0
+    """Seconds that its machine's clock is ahead; another time than its own, as a rule, is refused."""
     hold: threading.Event | None = None
     """Wait for it before the answer."""
     drips: threading.Event | None = None
@@ -59,7 +62,7 @@ class Receiver:
         return [one.event for one in self.heard if one.method == "POST" and point in ("", one.event["point"])]
 
     def reply(self, heard: Heard) -> tuple[int, bytes]:
-        if not heard.signed:
+        if not heard.signed or abs(self.clock_ahead) > 300:
             return 401, b'{"error": "wrong signature"}'
         point = heard.path.rpartition("/")[2]
         found = self.answers.get(point)
@@ -80,8 +83,8 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            time, nonce = self.headers["X-Whmcs-Bridge-Timestamp"], self.headers["X-Whmcs-Bridge-Nonce"]
-            right = sign(time, nonce, body.decode())
+            at, nonce = self.headers["X-Whmcs-Bridge-Timestamp"], self.headers["X-Whmcs-Bridge-Nonce"]
+            right = sign(at, nonce, body.decode())
             raw = f"{self.requestline}\n{self.headers}".encode() + body
             signed = hmac.compare_digest(right, self.headers["X-Whmcs-Bridge-Signature"])
             heard = Heard(self.command, self.path, raw, body.decode(), signed, nonce)
@@ -103,6 +106,9 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(text)
             except OSError:
                 return  # the other side has given up
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(int((timestamp or time.time()) + receiver.clock_ahead))
 
         def log_message(self, format: str, *args: Any) -> None:
             return

@@ -219,6 +219,21 @@ def test_a_full_disk_makes_the_sender_keep_it(caplog: pytest.LogCaptureFixture) 
         assert PRIVATE not in log_of(caplog)
 
 
+def test_when_the_disk_is_really_full_nothing_is_said_to_be_kept(tmp_path: Path) -> None:
+    """SQLite's own word, from the file to the status; what was kept before is still there."""
+    with office(tmp_path) as here:
+        told = [event("InvoicePaid", invoiceid=5, source="x" * 400) for _ in range(200)]
+        conn = here.house.bridge.journal._store.conn  # type: ignore[attr-defined]
+        (pages,) = conn.execute("PRAGMA page_count").fetchone()
+        conn.execute(f"PRAGMA max_page_count={pages + 2}")
+        taken = [one["id"] for one in told if here.send(one).status_code == 202]
+        assert 0 < len(taken) < len(told)
+        assert here.inbox == taken
+        conn.execute("PRAGMA max_page_count=1000000")
+        assert {here.send(one).status_code for one in told} == {202}
+        assert sorted(here.inbox) == sorted(one["id"] for one in told)
+
+
 def test_the_gate_file_is_given_to_who_signs() -> None:
     with office() as here:
         assert here.get_signed("/gate").status_code == 404
@@ -308,6 +323,44 @@ def test_no_signed_nonsense_makes_it_fail_or_act(
     assert state_of(here) == before
     assert all(service.status == ServiceStatus.SUSPENDED for service in here.house.world.services.values())
     assert PRIVATE not in log_of(caplog)
+
+
+def forge(here: Office, body: bytes, how: str, place: float) -> tuple[bytes, dict[str, str]]:
+    """A signed event as somebody on the way, or somebody without the secret, could send it."""
+    headers = signed(SECRET, body, uuid4().hex, here.now)
+    at = int(place * (len(body) - 1))
+    if how == "forged":
+        return body, signed(b"guessed", body, uuid4().hex, here.now)
+    if how == "stale":
+        return body, signed(SECRET, body, uuid4().hex, here.now + (301 + 1e6 * place) * (-1 if at % 2 else 1))
+    if how == "truncated":
+        return body[:at], headers
+    if how == "changed":
+        return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :], headers
+    if how == "oversize":
+        body += b" " * (here.receiver.desk.max_body_bytes + at)
+        return body, signed(SECRET, body, uuid4().hex, here.now)
+    return body, headers
+
+
+REFUSALS = {"forged": 401, "stale": 401, "truncated": 401, "changed": 401, "oversize": 413, "replayed": 409}
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(HANDLERS)), st.sampled_from(sorted(REFUSALS)), st.floats(0, 1))
+def test_whatever_is_forged_changed_or_sent_again_does_nothing(
+    here: Office, caplog: pytest.LogCaptureFixture, point: str, how: str, place: float
+) -> None:
+    hear_everything(caplog)
+    caplog.clear()
+    body, headers = forge(here, body_of(event(point, serviceid=1, invoiceid=1, userid=1, source=PRIVATE)), how, place)
+    if how == "replayed":
+        assert here.http.post(f"/hooks/{point}", data=body, headers=headers).status_code in (200, 202)
+    before = here.inbox, state_of(here), here.house.bridge.journal.tasks()
+    reply = here.http.post(f"/hooks/{point}", data=body, headers=headers)
+    assert reply.status_code == REFUSALS[how]
+    assert before == (here.inbox, state_of(here), here.house.bridge.journal.tasks())
+    assert not [word for word in (PRIVATE, SECRET.decode()) if word in log_of(caplog)]
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
