@@ -5,6 +5,8 @@ import pytest
 from tests.settings.files import CLASS, problems_of
 from whmcs_bridge.errors import SettingsProblem, UsageProblem
 from whmcs_bridge.settings import from_mapping
+from whmcs_bridge.settings.drivers import STORES
+from whmcs_bridge.settings.report import or_list
 
 STAGE = 'expected a whole number of days from 1 to 3650, or "never"'
 AMOUNT = 'expected an amount in quotes with a dot, such as "5.00"'
@@ -310,10 +312,10 @@ CASES = [
         '[messages."x"] text: found the placeholder {amout}; did you mean {amount}?',
     ),
     ('backup_store = { name = "a" }', "[[backup_store]]: found a table, expected a list: write [[backup_store]]"),
-    ('[[backup_store]]\nname = "a"', '[[backup_store]] #1.driver: missing, expected "local"'),
+    ('[[backup_store]]\nname = "a"', f"[[backup_store]] #1.driver: missing, expected {or_list(STORES)}"),
     (
         '[[backup_store]]\nname = "a"\ndriver = "locla"',
-        '[[backup_store]] #1.driver: found "locla", expected "local"',
+        f'[[backup_store]] #1.driver: found "locla", expected {or_list(STORES)}; did you mean "local"?',
     ),
     (
         LOCAL + LOCAL,

@@ -24,6 +24,7 @@ class DriverOptions:
 
 
 STORES: Mapping[str, str] = {
+    "ftp": "whmcs_bridge.settings.drivers.ftp:OPTIONS",
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
     "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
     "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",

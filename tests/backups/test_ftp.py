@@ -1,0 +1,187 @@
+"""The ftp driver against pyftpdlib with TLS: the contract, and what only FTP leaves unsaid."""
+
+import ftplib
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backups.contract import BOB, PLAN, Contract, listing, mine_of
+from tests.backups.ftpd import PASSWORD, Ftpd, running_ftpd
+from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace
+from whmcs_bridge.backups.ftp import FtpStore, Login
+from whmcs_bridge.backups.layouts import CPANEL
+from whmcs_bridge.backups.names import SENTINEL
+from whmcs_bridge.domain.backups import Outcome
+from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, ViewIncomplete
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def ftpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ftpd]:
+    with running_ftpd(tmp_path_factory.mktemp("ftpd")) as running:
+        yield running
+
+
+class FtpPlace(LocalPlace):
+    """The same folder, reached over FTP."""
+
+    many = 301
+    """MLSD has no pages."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, ftpd: Ftpd) -> None:
+        folder = ftpd.home / str(next(NUMBERS))
+        folder.mkdir()
+        super().__init__(folder, patch)
+        self.ftpd = ftpd
+        self.folder = f"/{folder.name}/backup"
+        self.secrets = (PASSWORD,)
+        self.stores: list[FtpStore] = []
+        self.away = lambda: self.opened(ftpd.login(port=1))
+        self.half_forbidden = self._listing_without_weekly
+        self.read_only = self._denied
+        self.cut_after_send = self._cut
+
+    def store(self) -> FtpStore:
+        return self.opened(self.ftpd.login())
+
+    def opened(self, login: Login) -> FtpStore:
+        self.stores.append(FtpStore("box", self.folder, CPANEL, login=login))
+        return self.stores[-1]
+
+    def make(self, names: Any) -> set[str]:
+        # A name with a line's end cannot be told in a line: the server shows two.
+        return super().make(name for name in names if "\n" not in name)
+
+    def close(self) -> None:
+        for store in self.stores:
+            store.close()
+
+    def _listing_without_weekly(self) -> FtpStore:
+        asked = ftplib.FTP.mlsd
+
+        def refuse(line: ftplib.FTP, path: str, *more: Any) -> Any:
+            if path.endswith("weekly"):
+                raise ftplib.error_perm("550 Permission denied.")
+            return asked(line, path, *more)
+
+        self.patch.setattr(ftplib.FTP, "mlsd", refuse)
+        return self.store()
+
+    def _denied(self) -> FtpStore:
+        def refuse(*_args: Any) -> Any:
+            raise ftplib.error_perm("550 Permission denied.")
+
+        for call in ("mkd", "rename", "delete", "rmd"):
+            self.patch.setattr(ftplib.FTP, call, refuse)
+        return self.store()
+
+    def _cut(self) -> FtpStore:
+        sent = ftplib.FTP.rename
+
+        def cut(line: ftplib.FTP, *paths: str) -> None:
+            sent(line, *paths)
+            raise EOFError
+
+        self.patch.setattr(ftplib.FTP, "rename", cut)
+        return self.store()
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, ftpd: Ftpd) -> Iterator[FtpPlace]:
+    place = FtpPlace(monkeypatch, ftpd)
+    yield place
+    place.close()
+
+
+class TestFtp(Contract):
+    pass
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_taken(place: FtpPlace) -> None:
+    with pytest.raises(StoreAuthFailed, match="no certificate we trust"):
+        listing(place.opened(place.ftpd.login(ca_file=None)))
+
+
+def test_a_wrong_password_is_told_without_it(place: FtpPlace) -> None:
+    from whmcs_bridge.settings.secret import Secret
+
+    with pytest.raises(StoreAuthFailed, match="does not let bridge in") as refused:
+        listing(place.opened(place.ftpd.login(password=Secret.given("another-word"))))
+    assert "another-word" not in str(refused.value)
+
+
+def test_a_server_that_wants_tls_gets_no_plain_password(place: FtpPlace) -> None:
+    with pytest.raises((StoreAuthFailed, StoreUnreachable)):
+        listing(place.opened(place.ftpd.login(tls=False)))
+
+
+def test_a_folder_without_the_sentinel_is_not_the_store(place: FtpPlace) -> None:
+    place.make([BOB_S])
+    (place.root / SENTINEL).unlink()
+    with pytest.raises(StoreUnreachable, match="is the disk mounted"):
+        listing(place.store())
+
+
+def test_a_second_way_to_a_folder_stops_the_listing(place: FtpPlace) -> None:
+    """FTP shows a linked folder as a folder: whoever deletes through it deletes elsewhere."""
+    place.make([BOB_S, WEEKLY])
+    os.symlink("accounts", place.root / "weekly" / "2026-05-31" / "linked")
+    with pytest.raises(ViewIncomplete, match="second way"):
+        listing(place.store())
+
+
+def test_a_server_without_types_is_not_believed(place: FtpPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.make([BOB_S])
+    monkeypatch.setattr(ftplib.FTP, "mlsd", lambda *_a: iter([("x", {"size": "3"})]))
+    with pytest.raises(ViewIncomplete, match="no types"):
+        listing(place.store())
+
+
+def test_a_backup_that_is_a_folder_goes_whole(place: FtpPlace) -> None:
+    place.make([f"2026-05-31/accounts/{user}/{name}" for user in ("bob", "bob1") for name in ("home dir/a%31", "é")])
+    store = place.store()
+    [item] = mine_of(store, BOB)
+    assert item.locator == "2026-05-31/accounts/bob"
+    moved = store.quarantine(item, PLAN)
+    assert moved.item is not None
+    assert store.delete(moved.item).outcome is Outcome.DELETED
+    assert [left.locator for left in listing(place.store())] == ["2026-05-31/accounts/bob1"]
+
+
+def test_what_was_set_aside_is_put_back(place: FtpPlace) -> None:
+    place.make([BOB_S])
+    store = place.store()
+    [item] = mine_of(store, BOB)
+    there = store.quarantine(item, PLAN).item
+    assert there is not None
+    assert store.put_back(there).item == item
+    assert place.left() == {BOB_S}
+
+
+def test_a_file_on_the_way_of_a_forged_path_is_no_way(place: FtpPlace) -> None:
+    from dataclasses import replace
+
+    place.make([BOB_S])
+    store = place.store()
+    [item] = mine_of(store, BOB)
+    forged = replace(item, locator=f"{BOB_S}/{BOB_S}")
+    assert store.delete(forged).outcome is Outcome.REFUSED
+
+
+def test_the_root_is_told_without_secrets(place: FtpPlace) -> None:
+    assert place.store().root == f"ftps://127.0.0.1:{place.ftpd.port}{place.folder}"
+
+
+def test_a_plain_server_is_used_where_it_was_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_ftpd(tmp_path, tls=False) as plain:
+        place = FtpPlace(monkeypatch, plain)
+        place.make([BOB_S])
+        store = place.opened(plain.login(tls=False))
+        assert [item.locator for item in listing(store)] == [BOB_S]
+        assert "unencrypted" in store.probe().notes[0]
+        place.close()
