@@ -11,6 +11,7 @@ from whmcs_bridge.errors import WhmcsError
 if TYPE_CHECKING:
     from whmcs_bridge.api.client import WhmcsApi
     from whmcs_bridge.domain.book import ClientGroup, Product
+    from whmcs_bridge.policy.rules import VipRules
     from whmcs_bridge.settings import Settings
 
 SHOWN = 5
@@ -64,6 +65,7 @@ def _groups(groups: Sequence[ClientGroup], settings: Settings, values: Mapping[s
     from whmcs_bridge.policy.whmcs_settings import CONTINUOUS, is_on
 
     vip = settings.policy.vip
+    yield from _unknown_groups(groups, settings)
     exempt = sorted(g.name for g in groups if g.exempt and (vip is None or g.name != vip.group))
     if exempt:
         text = f"exempt from suspension in WHMCS: {', '.join(exempt)}"
@@ -76,12 +78,27 @@ def _groups(groups: Sequence[ClientGroup], settings: Settings, values: Mapping[s
         else:
             yield Finding("groups", Grade.INFO, text, "", why)
     if vip is not None:
-        yield from _vip(next((g for g in groups if g.name == vip.group), None), vip.group, values)
+        yield from _vip(next((g for g in groups if g.name == vip.group), None), vip, values)
 
 
-def _vip(group: ClientGroup | None, name: str, values: Mapping[str, str | None]) -> Iterator[Finding]:
-    from whmcs_bridge.policy.whmcs_settings import SUSPENSION, is_on
+def _unknown_groups(groups: Sequence[ClientGroup], settings: Settings) -> Iterator[Finding]:
+    """Groups that the settings name and WHMCS does not have; the VIP group has a finding of its own."""
+    known, vip = {g.name for g in groups}, settings.policy.vip
+    named = dict.fromkeys((f'[group."{name}"]' for name in settings.policy.groups if name not in known), "")
+    if vip is not None:
+        named.update({f"[vip] managed_groups {name}": "" for name in vip.managed_groups if name not in known | {""}})
+    own = (f'[group."{vip.group}"]', f"[vip] managed_groups {vip.group}") if vip is not None else ()
+    for place in named:
+        if place not in own:
+            text = f"{place}: WHMCS has no such client group"
+            why = "it has no effect: the rules meant for that group's clients are those of everybody"
+            yield Finding("groups", Grade.WARN, text, "correct the name, or make the group in WHMCS", why)
 
+
+def _vip(group: ClientGroup | None, vip: VipRules, values: Mapping[str, str | None]) -> Iterator[Finding]:
+    from whmcs_bridge.policy.whmcs_settings import CONTINUOUS, SUSPENSION, is_on
+
+    name = vip.group
     if group is None:
         text = f"WHMCS has no client group called {name}"
         why = "nobody can be put into VIP or taken out of it"
@@ -93,7 +110,13 @@ def _vip(group: ClientGroup | None, name: str, values: Mapping[str, str | None])
             "nobody suspends a member: who owes has to leave the group first, with the sync of the first overdue day; "
             "if syncs stop, members who owe stay up for good"
         )
-        yield Finding("vip", Grade.INFO, text, "have status --max-age watched", why)
+        if name not in vip.managed_groups:
+            why = f"[vip] managed_groups lacks {name}: nobody is taken out of it, and nobody suspends a member who owes"
+            if values.get(CONTINUOUS) is not None and not is_on(values[CONTINUOUS]):
+                why = f"{why}; with {CONTINUOUS} off they are served and never billed again"
+            yield Finding("vip", Grade.FAIL, text, f'add "{name}" to managed_groups, or end the exemption', why)
+        else:
+            yield Finding("vip", Grade.INFO, text, "have status --max-age watched", why)
     elif is_on(values.get(SUSPENSION)):
         text = f"the group {name} is not exempt in WHMCS, and {SUSPENSION} is on"
         why = "WHMCS's cron suspends a member on its own day, whatever courtesy [vip] grants"
@@ -105,6 +128,10 @@ def _vip(group: ClientGroup | None, name: str, values: Mapping[str, str | None])
         yield Finding(
             "vip", Grade.INFO, text, "", "who joins or leaves VIP pays another price from the next invoice on"
         )
+    if group.separate_invoices:
+        text = f"the group {name} has separate invoices"
+        why = "who joins VIP gets an invoice for each service from then on, and more due dates to be late on"
+        yield Finding("vip", Grade.INFO, text, "", why)
 
 
 def _templates(templates: set[str], settings: Settings) -> Iterator[Finding]:

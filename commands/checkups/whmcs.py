@@ -136,7 +136,7 @@ def _cron(now: datetime, last: datetime | None) -> Finding:
 
 def automation(values: Mapping[str, str | None], settings: Settings) -> Iterator[Finding]:
     """WHMCS's own automation that works against the house's rules, or gives service away."""
-    from whmcs_bridge.policy.whmcs_settings import CANCELLATION, Weight, judge_settings
+    from whmcs_bridge.policy.whmcs_settings import Weight, judge_settings
 
     grades = {
         Weight.FIGHTS: Grade.WARN,
@@ -147,8 +147,6 @@ def automation(values: Mapping[str, str | None], settings: Settings) -> Iterator
     }
     for one in judge_settings(values, settings.policy, enforcing=settings.enforcing):
         grade = grades[one.weight]
-        if one.setting == CANCELLATION and one.weight is Weight.LOOK:
-            grade = Grade.WARN  # what was asked to end is served on and on
         text = f"{one.setting} is {one.value}: {one.does}" if one.value else f"{one.setting}: {one.does}"
         todo = f"set it to {one.set_to} ({one.where})" if one.set_to and one.value else one.set_to
         why = one.why

@@ -287,6 +287,30 @@ def test_the_vip_group_is_missing_exempt_or_suspended_by_whmcs(town: Town) -> No
     assert "the API cannot" in the(town, "fail", "vip", "no client group called VIP")["todo"]
 
 
+def test_a_vip_group_that_is_exempt_and_never_left_fails(town: Town) -> None:
+    """Exempt in WHMCS, and the rules take nobody out: a blank cheque."""
+    town.settle(mode="enforce", more='[vip]\ngroup = "VIP"\nmanaged_groups = [""]\n')
+    world = town.house.world
+    world.groups[1].exempt = True
+    assert "never billed" not in the(town, "fail", "vip", "is exempt from suspension")["why"]
+    world.settings["ContinuousInvoiceGeneration"] = ""
+    assert "never billed again" in the(town, "fail", "vip", "is exempt from suspension")["why"]
+
+
+def test_groups_that_whmcs_does_not_have_are_named(town: Town) -> None:
+    more = '[vip]\ngroup = "VIP"\nmanaged_groups = ["VIP", "Silver", ""]\n[group."Gold"]\nsuspend_after_days = 9\n'
+    town.settle(mode="enforce", more=more)
+    for name in ('[group."Gold"]', "[vip] managed_groups Silver"):
+        assert "correct the name" in the(town, "warn", "groups", f"{name}: WHMCS has no such client group")["todo"]
+
+
+def test_what_the_vip_group_brings_besides_is_a_note(town: Town) -> None:
+    town.settle(mode="enforce", more='[vip]\ngroup = "VIP"\n')
+    town.house.world.groups[1] = Group(1, "VIP", discount_percent="10.00", separate_invoices=True)
+    the(town, "info", "vip", "10.00 % off")
+    the(town, "info", "vip", "separate invoices")
+
+
 # --- the catalogue --------------------------------------------------------------------------------
 
 

@@ -43,7 +43,15 @@ def test_a_class_that_is_never_suspended_is_named_where_whmcs_suspends_it() -> N
 
 
 def test_everything_off_fights_nothing() -> None:
-    assert {f.weight for f in found({}).values()} <= {Weight.FINE, Weight.LOOK}
+    assert Weight.FIGHTS not in {f.weight for f in found({}).values()}
+
+
+def test_requests_that_nobody_carries_out_give_service_away() -> None:
+    """End of the cycle, and WHMCS's cancellation setting off: the service stays up after its end."""
+    finding = found({})["AutoCancellationRequests"]
+    assert finding.weight is Weight.GIVES_AWAY
+    assert "end of its cycle" in finding.why
+    assert found({"AutoCancellationRequests": "on"})["AutoCancellationRequests"].weight is Weight.FINE
 
 
 def test_a_value_that_whmcs_does_not_tell_is_neither_on_nor_off() -> None:

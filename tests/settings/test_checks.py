@@ -129,6 +129,12 @@ def test_a_vip_group_that_is_not_managed_is_warned_about() -> None:
     assert line == '[vip] managed_groups: lacks "VIP", so nobody is ever taken out of the VIP group'
 
 
+def test_a_vip_group_that_is_not_managed_and_not_billed_is_refused() -> None:
+    text = HOSTING + STAGES + NO_NEW + '[vip]\ngroup = "VIP"\nmanaged_groups = ["Gold"]\n'
+    [line] = problems_of(text)
+    assert line.startswith('[vip] managed_groups: lacks "VIP" together with invoices_while_suspended = "none"')
+
+
 # --- warnings ------------------------------------------------------------------------------------
 
 

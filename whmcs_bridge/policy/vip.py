@@ -12,7 +12,7 @@ from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import ClientStatus
 from whmcs_bridge.policy import Ledgers
 from whmcs_bridge.policy.calendar import Calendar
-from whmcs_bridge.policy.debt import Ledger
+from whmcs_bridge.policy.debt import EMPTY_LEDGER, Ledger
 from whmcs_bridge.policy.decision import ClientDecision, Due, Kind, Note, Standing
 from whmcs_bridge.policy.rules import Policy, Rules, VipRules
 
@@ -116,7 +116,9 @@ def eligibility(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: da
         return True, f"pinned by {pin.author}{until}: {pin.reason}"
     if facts.client.status is ClientStatus.INACTIVE:
         return False, "Inactive in WHMCS: nothing of theirs is active"
-    months = tenure_months(facts.client.since, today) if facts.membership.merged_since is None else vip.min_tenure_months
+    months = (
+        tenure_months(facts.client.since, today) if facts.membership.merged_since is None else vip.min_tenure_months
+    )
     if months >= vip.min_tenure_months:  # being away, or a merge, can only change what is enough so far
         months = tenure_months(custom_since(facts, vip.away_months, today), today)
     if months < vip.min_tenure_months:
@@ -147,7 +149,13 @@ def _returned(facts: ClientFacts, vip: VipRules, today: date) -> str:
 def late_payments(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: date) -> list[PaidInvoice]:
     """Return the late payments that still count."""
     window = months_before(today, vip.late_payments_window_months)
-    return [p for p in facts.history if p.paid_on >= window and is_late(p, vip.late_means_days, calendar)]
+    return [
+        paid
+        for paid in facts.history
+        if paid.paid_on >= window
+        and (paid.reversed or paid.due is None or paid.paid_on > paid.due)  # nearly all are in time: asked first
+        and is_late(paid, vip.late_means_days, calendar)
+    ]
 
 
 def monthly_revenue(facts: ClientFacts, today: date) -> Decimal:
@@ -186,7 +194,8 @@ def decide_client(
     facts: ClientFacts, policy: Policy, group: ClientGroup | None, today: date, ledgers: Ledgers | None = None
 ) -> ClientDecision:
     """Judge one client's membership; `group` is the VIP group as WHMCS has it, None where it does not exist."""
-    book = (ledgers or Ledgers(facts, policy, today)).under(_defaults(policy))
+    owes = facts.invoices  # most owe nothing at all
+    book = (ledgers or Ledgers(facts, policy, today)).under(_defaults(policy)) if owes else EMPTY_LEDGER
     vip = policy.vip
     client = facts.client
     if vip is None:

@@ -214,8 +214,11 @@ def _cancellation(values: Mapping[str, str | None]) -> SettingFinding:
         why = "by WHMCS's own dates, not by our ladder; backups follow by our rules"
         return SettingFinding(CANCELLATION, "on", Weight.FINE, does, why, where=REQUESTS)
     does = "cancellation requests wait for staff"
-    why = "a service that was asked to end stays up, and its client is billed, until somebody ends it by hand"
-    return SettingFinding(CANCELLATION, "off", Weight.LOOK, does, why, "on, unless staff does it daily", REQUESTS)
+    why = (
+        "a service that was asked to end at the end of its cycle stays up until somebody ends it by hand: "
+        "billed to a client who has left, or given away"
+    )
+    return SettingFinding(CANCELLATION, "off", Weight.GIVES_AWAY, does, why, "on, unless staff does it daily", REQUESTS)
 
 
 def _lead_days(values: Mapping[str, str | None], policy: Policy) -> Iterator[SettingFinding]:

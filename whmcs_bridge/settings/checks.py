@@ -212,22 +212,35 @@ def _vip(policy: Policy, report: Report, prefix: str) -> None:
     if vip is None:
         return
     at = table_place("vip", prefix=prefix)
-    if vip.group not in vip.managed_groups:
+    unbilled = _unbilled(policy)
+    if vip.group not in vip.managed_groups and unbilled:
+        report.refuse(
+            at.to("managed_groups"),
+            f'lacks {show_text(vip.group)} together with invoices_while_suspended = "none" in class {unbilled[0]}: '
+            "who owes is never taken out and gets no new invoices, which is service given away, "
+            f"expected {show_text(vip.group)} in it",
+        )
+    elif vip.group not in vip.managed_groups:
         report.warn(
             at.to("managed_groups"), f"lacks {show_text(vip.group)}, so nobody is ever taken out of the VIP group"
         )
     if vip.exempt_max_debt is not None or vip.exempt_max_days <= BILLING_PERIOD_DAYS:
         return
-    for one in policy.classes:
-        rules = Rules(**{**policy.defaults, **one.layer})
-        if rules.suspend_after_days is not None and rules.invoices_while_suspended == "none":
-            report.refuse(
-                at.to("exempt_max_days"),
-                f'found {vip.exempt_max_days} together with invoices_while_suspended = "none" in class {one.name}: '
-                "no new invoices while one is open is service given away, "
-                f"expected {BILLING_PERIOD_DAYS} or less, or exempt_max_debt",
-            )
-            return
+    if unbilled:
+        report.refuse(
+            at.to("exempt_max_days"),
+            f'found {vip.exempt_max_days} together with invoices_while_suspended = "none" in class {unbilled[0]}: '
+            "no new invoices while one is open is service given away, "
+            f"expected {BILLING_PERIOD_DAYS} or less, or exempt_max_debt",
+        )
+
+
+def _unbilled(policy: Policy) -> list[str]:
+    """Classes that suspend, and make no new invoices while one is open."""
+    rules = {one.name: Rules(**{**policy.defaults, **one.layer}) for one in policy.classes}
+    return [
+        name for name, r in rules.items() if r.suspend_after_days is not None and r.invoices_while_suspended == "none"
+    ]
 
 
 def _tiers(tiers: tuple[ReleaseTier, ...], report: Report, at: Place) -> None:
