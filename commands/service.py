@@ -283,7 +283,11 @@ def _type_it(bridge: Bridge, number: int) -> None:
     service, client = found.service, found.client.client
     name = f"service {number} {service.domain or service.name} of client {client.id} {client.name}"
     click.echo(f"This ends {name}, although nothing is owed for it. It cannot be undone.", err=True)
-    if click.prompt(f"Type {number} to end it", default="", show_default=False, err=True).strip() != str(number):
+    try:
+        typed = click.prompt(f"Type {number} to end it", default="", show_default=False, err=True)
+    except click.Abort:
+        raise BridgeError(NOT_CONFIRMED) from None
+    if typed.strip() != str(number):
         raise BridgeError(NOT_CONFIRMED)
 
 

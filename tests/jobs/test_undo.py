@@ -117,7 +117,7 @@ def test_a_suspension_of_a_later_run_is_not_lifted(house: House) -> None:
     undo = planned(house, first)
     assert undo.plan.steps == ()
     assert [one.why for one in undo.stays if one.step.kind is Kind.SUSPEND] == [
-        f"run {later.run} did suspend of it since"
+        f"run {later.run} took another step since: suspend"
     ]
 
 

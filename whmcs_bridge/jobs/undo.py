@@ -120,7 +120,7 @@ def _reverse(ports: Ports, entry: JournalStep, asked: ByHand) -> Wish | Stays:
         return Stays(step, *_CANNOT[kind])
     newer = _newer(ports, entry)
     if newer is not None:
-        return Stays(step, f"run {newer.run} did {newer.step.kind} of it since")
+        return Stays(step, f"run {newer.run} took another step since: {newer.step.kind}")
     if kind in _MOVES:
         return _moved_back(ports, entry, asked)
     theirs = step.by_hand
