@@ -31,9 +31,10 @@ from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, Outcome, Receipt, Verdict
 from whmcs_bridge.journal import SqliteJournal
+from whmcs_bridge.journal.deletions import SqliteDeletions
 from whmcs_bridge.mirror import SqliteMirror
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import Journal, JournalStep, Mirror, StepState
+from whmcs_bridge.ports import Deletions, Journal, JournalStep, Mirror, StepState
 from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.simulator.front import Front
 from whmcs_bridge.simulator.records import Client, Service
@@ -417,6 +418,7 @@ def writing_methods(port: type, implementation: type) -> frozenset[str]:
 
 JOURNALED = writing_methods(Journal, SqliteJournal)
 MIRRORED = writing_methods(Mirror, SqliteMirror)
+DELETED = writing_methods(Deletions, SqliteDeletions)
 
 
 class Watched:
@@ -427,6 +429,8 @@ class Watched:
 
     def __getattr__(self, method: str) -> Any:
         found = getattr(self._inner, method)
+        if method == "deletions":
+            return Watched(found, "journal.deletions", DELETED, self._crossed)
         if method not in self._methods:
             return found
 

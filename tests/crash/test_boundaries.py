@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.crash.place import JOURNALED, MIRRORED, Watched
+from tests.crash.place import DELETED, JOURNALED, MIRRORED, Watched
 from tests.house import WARNED, House
 from whmcs_bridge import ports
 from whmcs_bridge.simulator import modules
@@ -66,8 +66,9 @@ def test_nothing_is_written_outside_a_boundary(enforcing: bool) -> None:
 
 
 def test_only_methods_of_the_ports_are_boundaries_and_none_that_reads() -> None:
-    for methods, port in ((JOURNALED, ports.Journal), (MIRRORED, ports.Mirror)):
+    for methods, port in ((JOURNALED, ports.Journal), (MIRRORED, ports.Mirror), (DELETED, ports.Deletions)):
         assert methods <= set(vars(port))
     reading = {"get", "runs", "last_run", "steps", "counts", "cases", "tasks", "plan", "announced", "morning_mail"}
     assert not JOURNALED & reading
+    assert not DELETED & {"accounts", "plan_of", "plans", "plan_heads", "links", "head", "handovers"}
     assert not MIRRORED & {"last", "book", "books", "members", "stale_invoices"}

@@ -58,11 +58,11 @@ BY_HAND: Mapping[str, tuple[tuple[str, tuple[object, ...]], ...]] = {
         ("INSERT INTO membership_moves VALUES(?,?,?,?,?)", (101, 5, "2025-03-12", 0, 1)),
         (
             "INSERT INTO handovers VALUES(?,?,?)",
-            (7, 1, '{"service":7,"client":7,"asked_on":"2025-03-20","until":"2025-04-20","by":"owner"}'),
+            (99, 0, '{"service":99,"client":9,"asked_on":"2025-03-20","until":"2025-04-20","state":"ended"}'),
         ),
         (
             "INSERT INTO gone_records VALUES(?,?,?)",
-            (8, 1, '{"service":8,"client":8,"told_on":"2025-03-20","empty_on":["2025-03-21"]}'),
+            (98, 0, '{"service":98,"client":9,"told_on":"2025-03-20","empty_on":["2025-03-21"],"done":true}'),
         ),
     ),
     "mirror": (),

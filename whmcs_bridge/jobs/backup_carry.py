@@ -102,6 +102,7 @@ class _Worker:
         self.rules: BackupRules = ports.settings.policy.backups
         self.rows = {n: p for n, p in enumerate(plan.items) if p.item.store == look.store.name}
         self.before = list(look.items)
+        self.keys = look.keys
         self.links: list[Link] = []
         self.unsaved: dict[int, PlannedItem] = {}
         self.sent = 0
@@ -185,9 +186,16 @@ class _Worker:
         lock = here or there
         if lock is not None and lock.lock and (lock.locked_until is None or lock.locked_until > now):
             return replace(row, state=ItemState.LOCKED_UNTIL, note=lock.lock, until=lock.locked_until)
+        if not sent_now and not self._is_ours(row):
+            why = next((u.why for u in self.found.untouched if key_of(u.item) == row.key), "nothing proves it any more")
+            return replace(row, state=ItemState.REFUSED, note=why)
         if row.state in (ItemState.LOCKED_UNTIL, ItemState.REFUSED, ItemState.UNVERIFIABLE) and not sent_now:
             return replace(row, state=ItemState.QUARANTINED if there is not None else ItemState.PLANNED, until=None)
         return row
+
+    def _is_ours(self, row: PlannedItem) -> bool:
+        """What the listing shows now is still provably the service's, whatever it was when it was planned."""
+        return row.key in self.found.mine or (row.aside is not None and key_of(row.aside) in self.found.mine)
 
     def _absent(self, row: PlannedItem, now: datetime) -> PlannedItem:
         if row.state is ItemState.RESIDUAL_UNTIL:
@@ -220,7 +228,8 @@ class _Worker:
                 continue
             self._put(number, replace(row, note="moving aside"))
             self._save()  # nothing is harmed by it, but a run that dies here has to know where to look
-            receipt = self._ask(lambda row=row: self.store.quarantine(row.item, self.plan.digest))  # type: ignore[misc]
+            item = self._listed(row)
+            receipt = self._ask(lambda item=item: self.store.quarantine(item, self.plan.digest))  # type: ignore[misc]
             self.sent += 1
             self._after_move(number, row, receipt)
         self._save()
@@ -249,12 +258,18 @@ class _Worker:
                 continue  # what could not be moved aside is not deleted where it lies
             self._put(number, replace(row, state=ItemState.DELETING, note="", changed_at=self.ports.now()))
             self._save()  # and with it how the one before went
-            item = row.aside if row.aside is not None else row.item
+            item = self._listed(row)
             receipt = self._ask(lambda item=item: self.store.delete(item))  # type: ignore[misc]
             self.sent += 1
             done = self._answered(self.rows[number], receipt)
             self._put(number, done)
             self._link("deleted", done, receipt)
+
+    def _listed(self, row: PlannedItem) -> BackupItem:
+        """The item as it lies now, by the last listing or move: what its deletion is bound to."""
+        if row.aside is not None:
+            return row.aside
+        return self.keys.get(row.key, row.item)
 
     def _poll(self) -> None:
         for number, row in self.rows.items():
@@ -350,6 +365,8 @@ class _Worker:
         halts = halted(self.ports.journal)
         if self.store.name in halts:
             return ItemState.REFUSED, halts[self.store.name], None
+        if any(row.state is ItemState.QUARANTINED and self._may_be_sent(row) for row in undone) and not self.sent:
+            return ItemState.PLANNED, "what lies in quarantine may go now", None
         for state, text in WORST_FIRST.items():
             of = [row for row in undone if row.state is state]
             if of:
@@ -365,6 +382,10 @@ class _Worker:
                 counted = f"{len(of)} of {len(self.rows)} items {text}"
                 shown = f" until {until.date()}" if until is not None else ""
                 return state, counted + shown + (f": {note}" if note and state in SAYS_NOTE else ""), until
+        known = {p.key for p in undone} | {key_of(p.aside) for p in undone if p.aside is not None}
+        fresh = [key for key in self.found.mine if key not in known]
+        if fresh:
+            return ItemState.PLANNED, f"{len(fresh)} items are not in its plan yet", None
         left = self.found.untouched
         if left:
             return ItemState.REFUSED, f"{len(left)} items are left alone: {left[0].why}", None
@@ -463,9 +484,11 @@ def store_link(plan: DeletionPlan, verdict: StoreVerdict, before: list[BackupIte
 def recheck(ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[StoreVerdict]) -> DeletionPlan:
     """List stores of a plan again and delete nothing: what was gone may have come back, what waited may be over.
 
-    Something that has come back makes another plan; the one that was done is open again until that one is.
+    Something that has come back makes another plan; the one that was done is open again until that one is. Raises
+    StoreTrouble where a panel cannot say who lives, MovedOn where the account itself is still there.
     """
     rules = ports.settings.policy.backups
+    ask_panels(ports, subject)
     for verdict in due:
         store = next((s for s in ports.stores if s.name == verdict.store), None)
         if store is None:

@@ -11,6 +11,7 @@ from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.backup_accounts import accounts_of, keep_accounts, keep_panel_ids
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck
+from whmcs_bridge.jobs.backup_look import ask_panels
 from whmcs_bridge.jobs.backup_waits import LIVE_PLANS, SHORT, halted
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.erase import living_twin, subject_for_accounts
@@ -35,6 +36,7 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
     if complete:
         notes += _gone_records(ports)
     notes += list(plan_notes(ports, memory.cases))
+    memory.forget_waits()
     return notes, problems
 
 
@@ -116,7 +118,9 @@ def foresee(ports: Ports, ending: Mapping[ServiceId, tuple[ClientId, date]]) -> 
         accounts = accounts_of(ports, found, service, None)
         try:
             with ONE_AT_A_TIME:
-                look_and_plan(ports, subject_for_accounts(ports, service, client, accounts), day)
+                subject = subject_for_accounts(ports, service, client, accounts)
+                ask_panels(ports, subject)
+                look_and_plan(ports, subject, day)
         except (DatabaseTrouble, Locked):
             raise
         except BridgeError as error:
