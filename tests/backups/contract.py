@@ -279,10 +279,13 @@ class Contract:
     def test_a_forged_locator_touches_nothing(self, place: Place) -> None:
         laid, store = lay_corpus(place), place.store()
         item = one_of(place, store, place.name_of(place.account.username))
-        for odd in ODD_PATHS:
-            for forged in (odd, f"{DAY}/accounts/{odd}", f"{odd}{item.locator}", f"{item.locator}{odd}"):
-                if forged != item.locator:
-                    left_alone(store, replace(item, locator=forged))
+        path = item.locator
+        aliases = [f"./{path}", f"x/../{path}", path.replace("/", "//", 1), path.replace("/", "/./", 1), f"{path}/."]
+        aliases += [f"{path.split('/')[0]}/../{path}", f"/{path}", f"{path}/", path.replace("bob", "bo%62")]
+        around = [(odd, f"{DAY}/accounts/{odd}", f"{odd}{path}", f"{path}{odd}") for odd in ODD_PATHS]
+        for forged in [*aliases, *(one for four in around for one in four)]:
+            if forged != path:
+                left_alone(store, replace(item, locator=forged))
         assert place.left() == laid.mine | laid.others
 
     def test_odd_items_as_listed_are_never_deleted(self, place: Place) -> None:
@@ -357,6 +360,13 @@ class Contract:
         listing(store)
         list(store.residue(place.account))
         assert place.left() == laid.mine | laid.others
+
+    def test_every_listing_is_a_fresh_one(self, place: Place) -> None:
+        laid, store = lay_corpus(place), place.store()
+        name = place.name_of(place.account.username)
+        before = listing(store)
+        place.remove(name)
+        assert len(listing(store)) == len(before) - 1 == len(laid.mine | laid.others) - 1
 
     def test_a_probe_of_a_whole_store_says_so(self, place: Place) -> None:
         lay_corpus(place)

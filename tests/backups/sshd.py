@@ -65,14 +65,15 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
     port = _free_port()
     (folder / "config").write_text(CONFIG.format(port=port, folder=folder))
     sshd = program("sshd") or "/usr/sbin/sshd"  # it wants to be called by its whole path
-    process = subprocess.Popen([sshd, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.PIPE)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sshd, "-D", "-e", "-f", str(folder / "config")], stderr=log)
     try:
-        _wait_for(port, process)
+        _wait_for(port, process, folder / "log")
         key = (folder / "host_key.pub").read_text().split()
         yield Sshd(port, f"{key[0]} {key[1]}", (folder / "user_key").read_text())
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(30)
 
 
 def _free_port() -> int:
@@ -81,10 +82,10 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            raise RuntimeError(f"sshd ended: {process.communicate()[1].decode()}")
+            raise RuntimeError(f"sshd ended: {log.read_text()}")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:

@@ -11,22 +11,14 @@ import pytest
 from paramiko import SFTPClient
 
 from tests.backups.contract import BOB, DAY, PLAN, Contract, left_alone, listing, mine_of, one_of
-from tests.backups.sshd import Sshd, program, running_sshd
+from tests.backups.sshd import Sshd
 from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace, whole
-from tests.needs import stop_without
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL
 from whmcs_bridge.backups.sftp import Login, SftpStore
 from whmcs_bridge.domain.backups import Outcome, Verdict
 from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, StoreUnsupported, ViewIncomplete
 from whmcs_bridge.settings.secret import Secret
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    stop_without(("sshd", "ssh-keygen"), program)
-    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
-        yield running
 
 
 class SftpPlace(LocalPlace):
