@@ -17,6 +17,7 @@ from commands.people import (
     day_of,
     list_options,
     number_argument,
+    override_option,
     reason_option,
     why_option,
 )
@@ -60,6 +61,7 @@ def arrangement() -> None:
 )
 @click.option("--discount", type=AMOUNT, metavar="AMOUNT", help="What the house lets go; you book it in WHMCS.")
 @reason_option
+@override_option
 @by_option
 @json_option
 @pass_app
@@ -69,6 +71,7 @@ def add(
     parts: tuple[tuple[Decimal, date], ...],
     discount: Decimal | None,
     reason: str,
+    override: bool,
     by: str | None,
     as_json_: bool,
 ) -> None:
@@ -96,7 +99,7 @@ def add(
             parts=tuple(Instalment(amount, day) for amount, day in parts),
             discount=discount,
         )
-        code = tell(keep(bridge, wanted), as_json_=as_json_)
+        code = tell(keep(bridge, wanted, override=override), as_json_=as_json_)
     raise SystemExit(code)
 
 

@@ -56,7 +56,8 @@ def explain(error: Exception) -> tuple[Sequence[str], int]:
     if isinstance(error, BridgeError):
         return [str(error)], error.exit_code
     if isinstance(error, click.UsageError):
-        return [f"{error.format_message().rstrip('.')}; see: {_path_of(error)} --help"], error.exit_code
+        message = " ".join(error.format_message().split())  # a list of choices has lines of its own
+        return [f"{message.rstrip('.')}; see: {_path_of(error)} --help"], error.exit_code
     if isinstance(error, click.ClickException):
         return [error.format_message()], error.exit_code
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 300
 HIGHEST_AMOUNT = Decimal(10**12)
+MAY_OVERRIDE = ("promise", "release", "arrangement", "receipt")
+"""Kinds whose command has --override."""
 
 
 # --- what is typed ----------------------------------------------------------------------------------
@@ -102,6 +104,9 @@ reason_option = click.option(
     "--reason", type=REASON, required=True, metavar="TEXT", help="Why, or what the client said."
 )
 why_option = click.option("--reason", type=REASON, default=None, metavar="TEXT", help="Why; kept with the record.")
+override_option = click.option(
+    "--override", is_flag=True, help="Against a rule of the house: it stands under your name, with the reason."
+)
 by_option = click.option("--by", metavar="NAME", help="Who records it; by default your login name.")
 
 
@@ -159,8 +164,15 @@ def keep(bridge: Bridge, wanted: Record, *, override: bool = False) -> Kept:
 
     Raises RecordRefused with the rule and the way out, UnknownId.
     """
+    from whmcs_bridge.errors import RecordRefused
+
     noting = bridge.noting()
-    kept = noting.record(wanted, override=override)
+    try:
+        kept = noting.record(wanted, override=override)
+    except RecordRefused as refused:
+        if refused.rule and not override and wanted.kind.value in MAY_OVERRIDE:
+            raise RecordRefused(f"{refused}; or take it on yourself: --override") from refused
+        raise
     return _looked(bridge, kept, dict(noting.noted))
 
 
@@ -217,13 +229,29 @@ def tell(kept: Kept, *, as_json_: bool, line: str = "") -> int:
 
 def said(record: Record) -> str:
     """Return a record in one line: number, what, about whom, how much, until when, by whom, why."""
-    amount = f", {record.amount:,.2f}" if record.amount is not None else ""
     sort = f" ({record.sort})" if record.sort else ""
     since = f" from {record.since}" if record.since != record.made_on else ""
-    until = f" until {record.until}" if record.until is not None else ""
-    over = f" [{record.state.value} on {record.closed_on}]" if record.closed_on is not None else ""
-    what = f"{record.kind.value} {record.id}{sort} of {about(record)}{amount}{since}{until}"
-    return f"{what}, by {record.author}: {record.reason}{over}"
+    until = f" until {record.until}" if record.until is not None and not record.parts else ""
+    how = f" ({record.how})" if record.how else ""
+    against = f"; against the rule: {record.against}" if record.against else ""
+    what = f"{record.kind.value} {record.id}{sort} of {about(record)}{_sums(record)}{since}{until}"
+    return f"{what}, by {record.author}{how}: {record.reason}{against}{_over(record)}"
+
+
+def _sums(record: Record) -> str:
+    amounts = [f"{record.amount:,.2f}"] if record.amount is not None else []
+    amounts += [f"{part.amount:,.2f} by {part.on}" for part in record.parts]
+    if record.discount is not None:
+        amounts.append(f"discount {record.discount:,.2f}")
+    return "".join(f", {amount}" for amount in amounts)
+
+
+def _over(record: Record) -> str:
+    if record.closed_on is None:
+        return ""
+    by = f" by {record.closed_by}" if record.closed_by else ""
+    why = f": {record.closed_why}" if record.closed_why else ""
+    return f" [{record.state.value} on {record.closed_on}{by}{why}]"
 
 
 def came_of_it(kept: Kept) -> Iterable[str]:
@@ -262,7 +290,7 @@ def kept_json(kept: Kept) -> dict[str, Any]:
 
 
 def record_json(record: Record) -> dict[str, Any]:
-    """Return a record as `journal export` prints it, without its type."""
+    """Return a record as machines read it: the fields of `journal export`, and what belongs to its kind."""
     return {
         "number": record.id,
         "kind": record.kind.value,
@@ -280,6 +308,12 @@ def record_json(record: Record) -> dict[str, Any]:
         "amount": str(record.amount) if record.amount is not None else None,
         "sort": record.sort,
         "gateway": record.gateway,
+        "parts": [{"amount": str(part.amount), "on": part.on.isoformat()} for part in record.parts],
+        "discount": str(record.discount) if record.discount is not None else None,
+        "how": record.how,
+        "against": record.against,
+        "closed_by": record.closed_by,
+        "closed_why": record.closed_why,
     }
 
 
@@ -330,20 +364,19 @@ def _table(bridge: Bridge, records: Sequence[Record]) -> None:
     from commands.show import console, names_from, table
 
     out, names = console(), names_from(bridge)
-    money = any(record.amount is not None for record in records)
+    money = any(_sums(record) for record in records)
     rows = table(
         "N", "about", "client", *(["amount"] if money else []), "until", "state", "by", "reason",
-        right=("N", "amount"), keep=("until", "state"),
+        right=("N",), keep=("until", "state"),
     )  # fmt: skip
     for record in records:
         name = names(record.client_id, record.service_id)[0] if record.client_id is not None else ""
-        amount = [f"{record.amount:,.2f}" if record.amount is not None else ""] if money else []
         sort = f" ({record.sort})" if record.sort else ""
         rows.add_row(
             f"{record.id}",
             about(record) + sort,
             name,
-            *amount,
+            *([_sums(record).removeprefix(", ")] if money else []),
             f"{record.until or 'open'}",
             record.state.value,
             record.author,

@@ -16,6 +16,7 @@ from commands.people import (
     by_option,
     list_options,
     number_argument,
+    override_option,
     reason_option,
     subject_argument,
     why_option,
@@ -43,12 +44,22 @@ def promise() -> None:
 @subject_argument
 @click.option("--until", type=DAY, required=True, metavar="DATE", help="The day by which they will have paid.")
 @click.option("--amount", type=AMOUNT, metavar="AMOUNT", help="What they will pay; by default everything that is owed.")
+@click.option("--how", default="", metavar="TEXT", help="How they said so: phone, ticket 4711, mail.")
 @reason_option
+@override_option
 @by_option
 @json_option
 @pass_app
 def add(
-    app: App, subject: Subject, until: date, amount: Decimal | None, reason: str, by: str | None, as_json_: bool
+    app: App,
+    subject: Subject,
+    until: date,
+    amount: Decimal | None,
+    how: str,
+    reason: str,
+    override: bool,
+    by: str | None,
+    as_json_: bool,
 ) -> None:
     """Record a promise to pay, of a client or for one service; refused where the rules do not admit it.
 
@@ -59,7 +70,7 @@ def add(
     \b
     Example:
         whmcs-bridge promise add client:12 --until 2026-03-20 --reason "phoned, salary on Friday"
-        whmcs-bridge promise add service:34 --until 2026-03-20 --amount 59.90 --reason "ticket 4711"
+        whmcs-bridge promise add service:34 --until 2026-03-20 --amount 59.90 --how phone --reason "half now"
     """
     from commands.people import keep, new_record, tell, until_of
     from whmcs_bridge.domain.records import RecordKind
@@ -75,8 +86,9 @@ def add(
             client_id=subject.client,
             service_id=subject.service,
             amount=amount,
+            how=" ".join(how.split()),
         )
-        code = tell(keep(bridge, wanted), as_json_=as_json_)
+        code = tell(keep(bridge, wanted, override=override), as_json_=as_json_)
     raise SystemExit(code)
 
 

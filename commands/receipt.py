@@ -9,7 +9,7 @@ import click
 
 from commands.app import App, Command, Options, pass_app
 from commands.options import json_option
-from commands.people import AMOUNT, DAY, INVOICE, by_option, list_options, number_argument, why_option
+from commands.people import AMOUNT, DAY, INVOICE, by_option, list_options, number_argument, override_option, why_option
 
 
 class ReceiptGroup(Options, click.Group):
@@ -42,6 +42,7 @@ def receipt() -> None:
     "--until", type=DAY, metavar="DATE", help="The day by which the money is here; by default some bank days."
 )
 @why_option
+@override_option
 @by_option
 @json_option
 @pass_app
@@ -52,6 +53,7 @@ def add(
     amount: Decimal | None,
     until: date | None,
     reason: str | None,
+    override: bool,
     by: str | None,
     as_json_: bool,
 ) -> None:
@@ -80,7 +82,7 @@ def add(
             amount=amount,
             sort=via,
         )
-        code = tell(keep(bridge, wanted), as_json_=as_json_)
+        code = tell(keep(bridge, wanted, override=override), as_json_=as_json_)
     raise SystemExit(code)
 
 

@@ -6,7 +6,15 @@ import click
 
 from commands.app import App, Command, Options, pass_app
 from commands.options import json_option
-from commands.people import SERVICE, by_option, list_options, number_argument, reason_option, why_option
+from commands.people import (
+    SERVICE,
+    by_option,
+    list_options,
+    number_argument,
+    override_option,
+    reason_option,
+    why_option,
+)
 
 
 class ReleaseGroup(Options, click.Group):
@@ -24,7 +32,7 @@ class ReleaseGroup(Options, click.Group):
 
 
 def _is_service(text: str) -> bool:
-    return text.removeprefix("service:").isdecimal()
+    return text[:1].isdecimal() or ":" in text
 
 
 @click.group(cls=ReleaseGroup)
@@ -45,7 +53,7 @@ def release() -> None:
 @click.argument("service", type=SERVICE, metavar="SERVICE")
 @click.option("--days", type=click.IntRange(1, 365), metavar="N", help="For so many days; by default the tier's own.")
 @reason_option
-@click.option("--override", is_flag=True, help="Against the rules: it stands under your name and the reason.")
+@override_option
 @by_option
 @json_option
 @pass_app

@@ -157,7 +157,14 @@ class UnknownId(UsageProblem):
 
 
 class RecordRefused(UsageProblem):
-    """A promise, release or receipt that the rules do not admit; the message says why."""
+    """A promise, release or receipt that the rules do not admit; the message says why, and what to do.
+
+    `rule`: one of the house's own, which staff may go past with a reason.
+    """
+
+    def __init__(self, message: str, *, rule: bool = False) -> None:
+        super().__init__(message)
+        self.rule = rule
 
 
 class SettingsProblem(UsageProblem):

@@ -1,17 +1,6 @@
 """`promise`: what a client says on the phone, kept as a record with an end."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.commands.people import People, a_town_of_people
-
-
-@pytest.fixture
-def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[People]:
-    with a_town_of_people(tmp_path, monkeypatch) as town:
-        yield town
+from tests.commands.people import People
 
 
 def test_a_promise_holds_the_suspension_through_its_day(people: People) -> None:
@@ -47,8 +36,9 @@ def test_a_promise_is_listed_while_it_runs_and_afterwards_with_all(people: Peopl
 def test_json_has_the_record_as_the_export_has_it(people: People) -> None:
     client, _, _ = people.a_debtor(overdue=1)
     found = people.printed(
-        "promise", "add", f"client:{client.id}", "--until", people.day(4), "--reason", "phoned", "--by", "Bea"
-    )
+        "promise", "add", f"client:{client.id}", "--until", people.day(4), "--reason", "phoned", "--by", "Bea",
+        "--how", "phone",
+    )  # fmt: skip
     assert found["record"] == {
         "number": 1,
         "kind": "promise",
@@ -66,6 +56,12 @@ def test_json_has_the_record_as_the_export_has_it(people: People) -> None:
         "amount": None,
         "sort": "",
         "gateway": "",
+        "parts": [],
+        "discount": None,
+        "how": "phone",
+        "against": "",
+        "closed_by": "",
+        "closed_why": "",
     }
     assert found["did"] == []
 

@@ -80,7 +80,7 @@ def _store(ports: Ports, wanted: Record, refusals: Iterable[Refusal], *, overrid
     cannot = next((r for r in found if not r.rule), None)
     against = cannot or (found[0] if found and not override else None)
     if against is not None:
-        raise RecordRefused(against.line)
+        raise RecordRefused(against.line, rule=cannot is None)
     return ports.journal.add_record(replace(wanted, against="; ".join(r.why for r in found)))
 
 
