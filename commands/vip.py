@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from commands.app import App, Command, Options, login_name, pass_app
+from commands.app import App, Command, Options, pass_app
 from commands.options import all_option, json_option
 from commands.people import CLIENT, DAY, by_option, reason_option
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from commands.people import Kept
     from whmcs_bridge.bridge import Bridge
     from whmcs_bridge.domain.book import ClientGroup
-    from whmcs_bridge.domain.records import Record
     from whmcs_bridge.jobs.vip import Difference, VipEvent, VipLine
 
 SHOWN = 50
@@ -174,15 +174,12 @@ def pin(app: App, client: int, until: date | None, reason: str, by: str | None, 
     Example:
         whmcs-bridge vip pin 12 --reason "sponsor of the meeting" --until 2026-12-31
     """
-    from commands.people import new_record
+    from commands.people import keep, new_record
     from whmcs_bridge.domain.records import RecordKind
-    from whmcs_bridge.jobs.vip import add_pin
 
     with app.bridge() as bridge:
         wanted = new_record(bridge, RecordKind.PIN, by, reason, until=until, client_id=client)
-        with bridge.journal.writer():
-            kept = add_pin(bridge.ports, wanted)
-        code = _look_again(bridge, kept, as_json_=as_json_)
+        code = _tell(bridge, keep(bridge, wanted), as_json_=as_json_)
     raise SystemExit(code)
 
 
@@ -199,28 +196,25 @@ def unpin(app: App, client: int, reason: str, by: str | None, as_json_: bool) ->
     Example:
         whmcs-bridge vip unpin 12 --reason "no sponsor any more"
     """
+    from commands.people import end
     from whmcs_bridge.domain.ids import ClientId
-    from whmcs_bridge.jobs.vip import end_pin
+    from whmcs_bridge.domain.records import RecordKind, RecordState
+    from whmcs_bridge.jobs.vip import pin_to_end
 
     with app.bridge() as bridge:
-        with bridge.journal.writer():
-            closed = end_pin(bridge.ports, ClientId(client), author=by or login_name(), reason=reason)
-        code = _look_again(bridge, closed, as_json_=as_json_)
+        number = pin_to_end(bridge.ports, ClientId(client)).id
+        code = _tell(bridge, end(bridge, number, RecordKind.PIN, RecordState.LIFTED, by, reason), as_json_=as_json_)
     raise SystemExit(code)
 
 
-def _look_again(bridge: Bridge, pin: Record, *, as_json_: bool) -> int:
-    """Move the client now where the pin asks for it, and say how it stands then; return the exit code."""
-    from commands.people import Kept, tell
+def _tell(bridge: Bridge, kept: Kept, *, as_json_: bool) -> int:
+    """Say what was kept, what came of it, and how the client stands then; return the exit code."""
+    from commands.people import tell
     from commands.show import console, wrapped
     from whmcs_bridge.jobs.vip import vip_line
 
-    client = pin.client_id
-    assert client is not None
-    report = bridge.look_again(client, f"pin {pin.id}")
-    kept = Kept(pin, report, later=report is None)
-    code = tell(kept, as_json_=as_json_)
-    if not as_json_:
+    code, client = tell(kept, as_json_=as_json_), kept.record.client_id
+    if not as_json_ and client is not None:
         line = vip_line(bridge.ports, client)
         stands, change = "is a member" if line.member else "is no member", _change(line)
         wrapped(console(), f"client {client} {stands}; what would change it: {change or 'nothing'}", lead="  ")

@@ -397,13 +397,13 @@ class Bridge:
 
     def end_record(self, number: int, kind: RecordKind, state: RecordState, *, author: str, reason: str = "") -> Record:
         """Close a record of this kind today, as a person says; return it closed. What it held back, the next run does;
-        a dispute decided for the client may bring something back at once.
+        a dispute decided for the client may bring something back at once, and the end of a pin moves its client.
 
         Raises UnknownId for a number that no record of the kind has, RecordRefused where it is closed already or
         the kind cannot end like this (records.WAYS_TO_END).
         """
         with self.journal.recording():
             closed = records.end_record(self.ports, number, kind, state, author=author, reason=reason)
-        if closed.client_id is not None and state is RecordState.UPHELD:
+        if closed.client_id is not None and (state is RecordState.UPHELD or kind is RecordKind.PIN):
             self.look_again(closed.client_id, f"{kind} {number} {state}")
         return closed

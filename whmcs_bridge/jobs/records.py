@@ -12,6 +12,7 @@ from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import RecordRefused, UnknownId
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, Memory, facts_of
+from whmcs_bridge.jobs.vip import pin_refusals
 from whmcs_bridge.policy import Ledgers, view_of
 from whmcs_bridge.policy import admission as admitting
 from whmcs_bridge.policy import arrangements as in_parts
@@ -177,6 +178,8 @@ def _refusals(ports: Ports, wanted: Record, subject: _Subject) -> Iterable[Refus
             return admitting.dispute_refusals(wanted, client, today)
         case RecordKind.HOLD:
             return admitting.hold_refusals(wanted, today)
+        case RecordKind.PIN:
+            return pin_refusals(ports, wanted, client)
         case _:
             return ()
 
@@ -314,8 +317,12 @@ def _stands(record: Record, today: date) -> bool:
 # --- ended by a person --------------------------------------------------------------------------
 
 
-KINDS_THAT_LIFT: Mapping[RecordKind, bool] = {RecordKind.RELEASE: True, RecordKind.DISPUTE: True}
-"""Records that may bring a suspended service back at once."""
+KINDS_THAT_LIFT: Mapping[RecordKind, bool] = {
+    RecordKind.RELEASE: True,
+    RecordKind.DISPUTE: True,
+    RecordKind.PIN: True,
+}
+"""Records that may bring a suspended service back, or make a client a VIP, at once."""
 
 WAYS_TO_END: Mapping[RecordKind, frozenset[RecordState]] = {
     RecordKind.PROMISE: frozenset({RecordState.CANCELLED}),

@@ -1,7 +1,7 @@
 """VIP for people: who is a member and why, what would change it, what a client's record is, where WHMCS differs."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
@@ -9,13 +9,14 @@ from typing import Any
 from whmcs_bridge.domain.book import NO_GROUP, ClientGroup
 from whmcs_bridge.domain.facts import ClientFacts
 from whmcs_bridge.domain.ids import ClientId, GroupId
-from whmcs_bridge.domain.records import Record, RecordKind, RecordState
+from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import ClientStatus
-from whmcs_bridge.errors import BridgeError, RecordRefused, UnknownId, UsageProblem
+from whmcs_bridge.errors import BridgeError, UnknownId, UsageProblem
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, Memory, client_facts
 from whmcs_bridge.jobs.membership import is_first_look, with_effects
 from whmcs_bridge.policy import Ledgers
+from whmcs_bridge.policy.admission import Refusal
 from whmcs_bridge.policy.debt import Ledger
 from whmcs_bridge.policy.decision import ClientDecision, Kind, Standing
 from whmcs_bridge.policy.rules import Rules, VipRules
@@ -202,51 +203,40 @@ def _place(facts: ClientFacts, decision: ClientDecision, group: ClientGroup) -> 
 # --- pins -------------------------------------------------------------------------------------------
 
 
-def add_pin(ports: Ports, wanted: Record) -> Record:
-    """Judge and store a pin; return it with its number. Raises RecordRefused with what to do, UnknownId."""
-    book = ports.mirror.book(wanted.client_id) if wanted.client_id is not None else None
-    if book is None:
-        raise UnknownId(f"client {wanted.client_id} is not in the mirror; check the number, or run a sync first")
-    memory = ClientMemory(ports.journal, ports.today(), book.client.id)
-    refusal = _pin_refusal(ports, wanted, client_facts(book, memory))
-    if refusal:
-        raise RecordRefused(refusal)
-    return ports.journal.add_record(wanted)
-
-
-def end_pin(ports: Ports, client: ClientId, *, author: str, reason: str) -> Record:
-    """Close the client's pin today; return it closed. Raises UnknownId, UsageProblem for one that is not pinned."""
-    book = ports.mirror.book(client)
-    if book is None:
-        raise UnknownId(f"client {client} is not in the mirror; check the number, or run a sync first")
-    today = ports.today()
-    pin = pin_of(client_facts(book, ClientMemory(ports.journal, today, client)), today)
-    if pin is None:
-        raise UsageProblem(f"client {client} has no pin; `whmcs-bridge vip history {client}` shows what it had")
-    ports.journal.close_record(pin.id, RecordState.LIFTED, today, reason, by=author)
-    return replace(pin, state=RecordState.LIFTED, closed_on=today, closed_by=author, closed_why=reason)
-
-
-def _pin_refusal(ports: Ports, wanted: Record, facts: ClientFacts) -> str:
+def pin_refusals(ports: Ports, wanted: Record, facts: ClientFacts) -> Iterator[Refusal]:
+    """Judge a pin: the rules, the group, its end, the client, and that there is none yet."""
     vip, today = ports.settings.policy.vip, ports.today()
     if vip is None:
-        return NO_RULES
+        yield Refusal(NO_RULES)
+        return
     if ports.mirror.group_named(vip.group) is None:
-        return missing_group(vip.group)
+        yield Refusal(missing_group(vip.group))
+    if not wanted.reason.strip():
+        yield Refusal("a pin needs a reason")
     if wanted.until is not None and wanted.until < today:
-        return f"until {wanted.until} is past; today is {today}"
+        yield Refusal(f"until {wanted.until} is past; today is {today}")
     if wanted.service_id is not None or wanted.invoice_id is not None:
-        return "a pin is for a client"
+        yield Refusal("a pin is for a client")
     if facts.client.status is ClientStatus.CLOSED:
-        return f"client {facts.client.id} is closed in WHMCS: open it again first"
+        yield Refusal(f"client {facts.client.id} is closed in WHMCS", "open it again first")
     known = pin_of(facts, today)
     if known is not None:
         until = f" until {known.until}" if known.until is not None else ""
-        return (
-            f"client {facts.client.id} is pinned already{until} (pin {known.id} by {known.author}: {known.reason}); "
-            f"first: whmcs-bridge vip unpin {facts.client.id} --reason ..."
+        yield Refusal(
+            f"client {facts.client.id} is pinned already{until} (pin {known.id} by {known.author}: {known.reason})",
+            f"first: whmcs-bridge vip unpin {facts.client.id} --reason ...",
         )
-    return ""
+
+
+def pin_to_end(ports: Ports, client: ClientId) -> Record:
+    """Return the client's pin in force; raises UnknownId, UsageProblem for a client that is not pinned."""
+    book, today = ports.mirror.book(client), ports.today()
+    if book is None:
+        raise UnknownId(f"client {client} is not in the mirror; check the number, or run a sync first")
+    pin = pin_of(client_facts(book, ClientMemory(ports.journal, today, client)), today)
+    if pin is None:
+        raise UsageProblem(f"client {client} has no pin; `whmcs-bridge vip history {client}` shows what it had")
+    return pin
 
 
 # --- history ----------------------------------------------------------------------------------------
