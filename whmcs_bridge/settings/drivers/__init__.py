@@ -28,6 +28,7 @@ STORES: Mapping[str, str] = {
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
     "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
     "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",
+    "webdav": "whmcs_bridge.settings.drivers.webdav:OPTIONS",
 }
 PANELS: Mapping[str, str] = {
     "names": "whmcs_bridge.settings.drivers.names:OPTIONS",
