@@ -5,10 +5,12 @@ import re
 import subprocess
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from hooks import HANDLERS
+from tests.house import House
 from tests.needs import needs
 from tests.php.receiver import Receiver
 from tests.php.whmcs import SHIM, Whmcs
@@ -16,6 +18,7 @@ from whmcs_bridge.hookpoints import Ask
 
 pytestmark = needs("php")
 
+DOCS = Path(__file__).parents[2] / "docs"
 ASKED = {point for point, handler in HANDLERS.items() if isinstance(handler, Ask)}
 LOCAL = {"InvoicePaidPreEmail", "AfterCronJob"}
 """Only listened to: they are not forwarded."""
@@ -150,6 +153,25 @@ def test_the_file_waits_for_the_answers_that_there_are(whmcs: Whmcs, receiver: R
     calls = [(point, {"params": {"serviceid": 34}, "invoiceid": 99}) for point in sorted(HANDLERS)]
     answers = dict(zip(sorted(HANDLERS), whmcs.page(*calls).answers, strict=True))
     assert {point for point, found in answers.items() if any(found)} == ASKED
+
+
+def test_every_setting_is_documented() -> None:
+    page = (DOCS / "how-to" / "install-hooks.md").read_text("utf-8")
+    given = re.search(r"\$settings \+= \[(.*?)\n    \];", SHIM.read_text("utf-8"), re.DOTALL)
+    assert given
+    keys = re.findall(r"^        '(\w+)' =>", given[1], re.MULTILINE)
+    assert len(keys) > 10
+    assert [key for key in [*keys, "secret"] if f"`{key}`" not in page] == []
+
+
+def test_every_key_of_the_gate_file_is_documented_and_read(tmp_path: Path) -> None:
+    page = (DOCS / "reference" / "receiver.md").read_text("utf-8")
+    with House.of(folder=tmp_path) as house:
+        house.sync()
+        keys = set(json.loads((tmp_path / "gate.json").read_text()))
+    assert {key for key in keys if f"\n| `{key}` |" not in page} == set()
+    source = SHIM.read_text("utf-8")
+    assert {key for key in keys - {"v"} if f"'{key}'" not in source} == set()
 
 
 def test_the_file_says_who_maintains_it_and_keeps_to_its_width() -> None:
