@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from tests.bench import asks, book, first_day, large, php_asks, small, snapshot, year
+from tests.bench import asks, book, first_day, large, local_store, php_asks, small, snapshot, year
 from tests.bench.model import Measure, table
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
     "command_ask": php_asks.command_ask,
     "journal_year": year.journal_year,
     "adopt_large": first_day.adopt_large,
+    "store_list": local_store.store_list,
     "book_100k": book.book_100k,
 }
 """`snapshot_wall` measures `snapshot_gain` as well: they belong in one run."""

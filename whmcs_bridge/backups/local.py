@@ -127,7 +127,7 @@ class LocalStore(PathStore):
             if depth == 0 and (name in self._leave_out or name == SENTINEL):
                 continue
             here = path + name
-            locator = shown(os.fsencode(here))
+            locator = shown(here)
             if not stat.S_ISDIR(found.st_mode):
                 linked = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
                 yield (found.st_dev, found.st_ino) if linked else None, self._plain(locator, found)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from whmcs_bridge.errors import StoreTrouble
 
 SEGMENT = re.compile(r"[A-Za-z0-9._:@=+-]+", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9._:@=+/-]+", re.ASCII)
 _ODD_BYTE = re.compile(rb"[^A-Za-z0-9._:@=+/-]")
 QUARANTINE = ".whmcs-bridge-quarantine"
 """Folder within a store where items lie that are on their way out."""
@@ -52,6 +53,8 @@ def shown(name: str | bytes) -> str:
     One that is fit to be acted on stays as it is. Every odd byte of another becomes %XX; as `%` itself is odd, two
     names never become the same, and what has been rewritten is never fit to be acted on.
     """
+    if isinstance(name, str) and _PLAIN.fullmatch(name) is not None:
+        return name
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
     return _ODD_BYTE.sub(lambda match: b"%%%02X" % match[0][0], raw).decode("ascii")
 
@@ -66,6 +69,8 @@ def quarantined(plan: str, locator: str) -> str:
 
 def split_quarantine(locator: str) -> tuple[str, str]:
     """Return the plan and the original locator of an item in quarantine; "" and the locator itself of any other."""
+    if not locator.startswith(QUARANTINE):
+        return "", locator
     first, _, rest = locator.partition("/")
     if first != QUARANTINE:
         return "", locator
