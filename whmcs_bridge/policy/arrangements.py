@@ -32,8 +32,9 @@ class Progress:
 
     @property
     def protects(self) -> bool:
-        """It stands: begun, no part missed, nothing new overdue."""
-        return self.begun and self.missed is None and self.new_debt is None
+        """It stands: begun and not done, no part missed, nothing new overdue."""
+        done = self.next is None and not self.discount_left
+        return self.begun and not done and self.missed is None and self.new_debt is None
 
 
 def balances(invoices: Iterable[Invoice], client: ClientId) -> dict[InvoiceId, Decimal]:
