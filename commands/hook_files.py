@@ -94,10 +94,10 @@ class Owner:
             found = path.stat()
         except OSError:
             return False
-        shift = 6 if found.st_uid == self.uid else 3 if found.st_gid in self._groups() else 0
+        shift = 6 if found.st_uid == self.uid else 3 if found.st_gid in self.groups() else 0
         return (found.st_mode >> shift) & wanted == wanted
 
-    def _groups(self) -> set[int]:
+    def groups(self) -> set[int]:
         import pwd
 
         try:

@@ -19,6 +19,7 @@ from commands.options import json_option
 
 if TYPE_CHECKING:
     from commands.checkups import Finding
+    from commands.hook_files import Owner
     from commands.php_values import Value
     from whmcs_bridge.settings import Settings
 
@@ -65,7 +66,7 @@ def check(app: App, root: Path, as_json_: bool) -> None:
 
 def _findings(settings: Settings, root: Path, folder: Path) -> Iterator[Finding]:
     from commands.checkups import Finding, Grade
-    from commands.hook_files import SETTINGS, settings_in
+    from commands.hook_files import SETTINGS, owner_of, settings_in
     from commands.php_values import Unreadable
 
     install = f"whmcs-bridge hooks install --whmcs {root}"
@@ -86,7 +87,7 @@ def _findings(settings: Settings, root: Path, folder: Path) -> Iterator[Finding]
         yield Finding("files", Grade.FAIL, f"{path} cannot be read: {why}", todo, "hooks install can neither")
         return
     yield _settings_file(path)
-    yield from _reaching(settings, values, install)
+    yield from _reaching(settings, values, owner_of(path), install)
     yield from _waiting(values)
     yield _gate(values)
 
@@ -119,11 +120,11 @@ def _settings_file(path: Path) -> Finding:
 # --- does it reach the bridge? ---------------------------------------------------------------------------
 
 
-def _reaching(settings: Settings, values: Mapping[str, Value], install: str) -> Iterator[Finding]:
+def _reaching(settings: Settings, values: Mapping[str, Value], user: Owner, install: str) -> Iterator[Finding]:
     from commands.checkups import Finding, Grade
 
     if values.get("transport") == "command":
-        yield _command(values, install)
+        yield _command(values, user, install)
         return
     ours = settings.hooks.secret
     secret = str(values.get("secret", ""))
@@ -136,7 +137,9 @@ def _reaching(settings: Settings, values: Mapping[str, Value], install: str) -> 
     yield from _over_http(str(values.get("url", "")), secret)
 
 
-def _command(values: Mapping[str, Value], install: str) -> Finding:
+def _command(values: Mapping[str, Value], user: Owner, install: str) -> Finding:
+    """Run what PHP runs, as whom PHP runs it where we may choose: files that it makes are to be that user's."""
+    import os
     import subprocess
 
     from commands.checkups import Finding, Grade
@@ -144,16 +147,37 @@ def _command(values: Mapping[str, Value], install: str) -> Finding:
     given = values.get("command")
     words = [str(word) for word in given] if isinstance(given, list) else []
     said = " ".join(words) or "no command"
+    theirs = os.geteuid() == 0
     try:
         done = subprocess.run(
-            [*words, "hook", "--help"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+            [*words, "hook", "--screen", TRIED],
+            input=_look(),
+            capture_output=True,
+            timeout=60,
+            check=False,
+            cwd="/",
+            user=user.uid if theirs else None,
+            group=user.gid if theirs else None,
+            extra_groups=user.groups() if theirs else None,
         )
-        ended = f"exits {done.returncode}"
     except (OSError, IndexError, subprocess.TimeoutExpired) as error:
-        return Finding("bridge", Grade.FAIL, f"{said} cannot be run: {type(error).__name__}", install)
+        return Finding("bridge", Grade.FAIL, f"{said} cannot be run: {type(error).__name__}", install, ASIDE)
     if done.returncode:
-        return Finding("bridge", Grade.FAIL, f"{said} {ended}", install)
-    return Finding("bridge", Grade.OK, f"{said} can be run (here; PHP runs it as its own user)")
+        why = f": {_error(done.stdout)}" if done.stdout else ""
+        return Finding("bridge", Grade.FAIL, f"{said} exits {done.returncode}{why}", install, ASIDE)
+    who = f"run as {user.name}" if theirs else "run as you"
+    return Finding("bridge", Grade.OK, f"{said} answers, {who}")
+
+
+TRIED = "AdminHomeWidgets"
+"""A part of a page: it needs settings and both databases, and changes nothing."""
+
+
+def _look() -> bytes:
+    """The event with which WHMCS would ask for it."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    event = {"v": 1, "point": TRIED, "at": now, "actor": "admin", "who": "", "vars": {}, "facts": {}}
+    return json.dumps(event).encode()
 
 
 @dataclass(frozen=True, slots=True)

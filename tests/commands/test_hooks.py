@@ -458,6 +458,16 @@ def test_the_command_that_php_runs_is_tried(town: Town, root: Path) -> None:
     assert "exits 1" in said
 
 
+def test_a_command_that_finds_no_settings_is_noticed(town: Town, root: Path) -> None:
+    """As PHP would meet it: the program is there, and what it needs is not."""
+    town.run("hooks", "install", "--whmcs", str(root), "--transport", "command")
+    gate(town, hours=1)
+    edit(root, str(town.config), "/nowhere/bridge.toml")
+    (said,) = failed(town, root)
+    assert "exits 2: " in said
+    assert "/nowhere/bridge.toml" in said.partition("exits 2: ")[2]
+
+
 # --- uninstall ----------------------------------------------------------------------------------------
 
 
