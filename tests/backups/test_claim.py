@@ -16,7 +16,7 @@ UNDATED = BackupItem("disk", "user.admin.bob.tar.gz", 7, datetime(2026, 5, 31, 4
 
 def test_a_name_and_a_day_within_the_account_s_life_are_two_proofs() -> None:
     claim = claim_by_layout(CPANEL, ITEM, BOB)
-    assert (claim.verdict, claim.proofs) == (Verdict.MINE, (NAME, TIME))
+    assert (claim.verdict, claim.proofs, claim.proven) == (Verdict.MINE, (NAME, TIME), False)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,9 @@ def test_a_recorded_id_is_a_proof_and_another_s_id_is_one_against_it() -> None:
     item = replace(UNDATED, at=None, meta={"uuid": "u-1"})
     known = replace(BOB, since=None, proofs={"uuid": "u-1"})
     claim = claim_by_layout(DIRECTADMIN, item, known)
-    assert (claim.verdict, claim.proofs) == (Verdict.MINE, (NAME, "recorded uuid"))
+    assert (claim.verdict, claim.proofs, claim.proven) == (Verdict.MINE, (NAME, "recorded uuid"), True)
+    timed = claim_by_layout(CPANEL, replace(ITEM, meta={"uuid": "u-1"}), known)
+    assert (timed.verdict, timed.proven) == (Verdict.MINE, True)
     other = claim_by_layout(CPANEL, replace(ITEM, meta={"uuid": "u-2"}), known)
     assert (other.verdict, other.why) == (Verdict.NOT_MINE, "its uuid is another account's")
 

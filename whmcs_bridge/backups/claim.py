@@ -51,11 +51,13 @@ def proved(item: BackupItem, account: AccountIdentity, proofs: tuple[str, ...], 
     if not timeless:
         verdict, text = _time(item, account)
         if verdict is Verdict.MINE:
-            return Claim(Verdict.MINE, (*proofs, TIME))
+            return Claim(Verdict.MINE, (*proofs, TIME), proven=bool(found))
         if not found:
             return Claim(verdict, proofs, text)
-    if found or timeless:
-        return Claim(Verdict.MINE, proofs, "" if found else "the name alone: the panel has to confirm nobody has it")
+    if found:
+        return Claim(Verdict.MINE, proofs, proven=True)
+    if timeless:
+        return Claim(Verdict.MINE, proofs, "the name alone: the panel has to confirm nobody has it")
     return Claim(Verdict.AMBIGUOUS, proofs)
 
 
