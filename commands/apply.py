@@ -35,12 +35,12 @@ def apply(
     Example:
         whmcs-bridge apply --fingerprint 4f1c9a02b7de
     """
-    from commands.running import finish, finishing, show_report
+    from commands.running import finish, finishing, hearing, show_report
     from commands.show import as_json
 
     counts = counts_of(allow)
     with app.bridge() as bridge, finishing(bridge) as signalled:
-        report = bridge.apply(fingerprint, allow=counts, accept_sanity=codes_of(accept_sanity))
+        report = hearing(bridge).apply(fingerprint, allow=counts, accept_sanity=codes_of(accept_sanity))
         if as_json_:
             as_json(report.to_json())
         else:

@@ -27,6 +27,14 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 SHOWN = 20
 
 
+def hearing(bridge: Bridge) -> Bridge:
+    """Let the run handle what WHMCS's hooks tell meanwhile; nobody else can while it holds the journal."""
+    from commands.hook import desk_of
+
+    bridge.deliver = desk_of(bridge).handle
+    return bridge
+
+
 @contextmanager
 def finishing(bridge: Bridge) -> Iterator[Callable[[], int]]:
     """While steps are carried out, let Ctrl-C and SIGTERM end the run after the step in hand; a second one at once.

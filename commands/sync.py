@@ -26,12 +26,12 @@ def sync(app: App, allow: tuple[str, ...], accept_sanity: tuple[str, ...], every
         whmcs-bridge sync
         whmcs-bridge sync --allow suspend=37
     """
-    from commands.running import finish, finishing, show_report
+    from commands.running import finish, finishing, hearing, show_report
     from commands.show import as_json
 
     counts = counts_of(allow)
     with app.bridge() as bridge, finishing(bridge) as signalled:
-        report = bridge.sync(allow=counts, accept_sanity=codes_of(accept_sanity))
+        report = hearing(bridge).sync(allow=counts, accept_sanity=codes_of(accept_sanity))
         if as_json_:
             as_json(report.to_json())
         else:

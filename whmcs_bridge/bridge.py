@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -131,12 +132,14 @@ class Bridge:
         accept_sanity: Collection[str] = (),
         on_planned: Callable[[Plan], None] | None = None,
     ) -> RunReport:
-        """Read, plan, and in enforce mode carry out; then look again at clients that hooks told of meanwhile."""
+        """Read, plan, and in enforce mode carry out; what hooks tell meanwhile is handled in between and at the end."""
         self._running = True
         try:
             with self.journal.writer():
                 self.work_off()
-                return sync(self.ports, allow=allow, accept_sanity=accept_sanity, on_planned=on_planned)
+                return sync(
+                    self.ports, allow=allow, accept_sanity=accept_sanity, on_planned=on_planned, deliver=self.deliver
+                )
         finally:
             self._running = False
             self._catch_up()
@@ -146,7 +149,8 @@ class Bridge:
     ) -> RunReport:
         """Carry out the plan that was reviewed, made by `plan` or by hand, and nothing else."""
         self._running = True
-        carry_out = apply_by_hand if made_by_hand(self.ports, fingerprint) else apply
+        by_hand = made_by_hand(self.ports, fingerprint)
+        carry_out = apply_by_hand if by_hand else partial(apply, deliver=self.deliver)
         try:
             return carry_out(self.ports, fingerprint, allow=allow, accept_sanity=accept_sanity)
         finally:

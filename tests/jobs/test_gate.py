@@ -5,8 +5,11 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.house import HOSTING, House, client_id, service_id
 from whmcs_bridge.domain.case import Adoption
+from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.jobs.gate import ALSO_DOWN
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.simulator.endings import request_cancellation
@@ -95,3 +98,54 @@ def test_half_a_book_makes_no_gate_and_a_file_that_cannot_be_written_is_a_proble
         report = house.next_day()
         assert [p for p in report.problems if p.startswith(f"the gate file {path} could not be written")]
         assert list(tmp_path.glob("*.part")) == []
+
+
+# --- between two syncs ----------------------------------------------------------------------------
+
+
+def told_of(house: House, client: ClientId, event_id: str = "e") -> None:
+    """WHMCS tells something of a client, and it is worked off."""
+    bridge = house.bridge
+    bridge.deliver = lambda event: {client: event.point}
+    assert bridge.journal.accept_event(event_id, "InvoicePaid", client, {}, bridge.ports.now())
+    bridge.work_off()
+
+
+def test_who_has_paid_since_is_not_held_by_it_any_more(tmp_path: Path) -> None:
+    """Paid, told, and then the receiver dies: WHMCS's own cron may not suspend, and nobody is kept down."""
+    with House.of(folder=tmp_path) as house:
+        ana, service, invoice = house.a_debtor(overdue=3)
+        other = house.a_debtor(overdue=3)[1]
+        house.sync()
+        before = gate_of(house)
+        assert set(before["unsuspend_refused"]) == {str(service.id), str(other.id)}
+        house.pass_days()
+        house.pay(invoice)
+        told_of(house, client_id(ana))
+        after = gate_of(house)
+        assert set(after["suspend"]) == set(after["unsuspend_refused"]) == {str(other.id)}
+        kept = ("made_at", "mode", "held", "only", "free_products")
+        assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_it_is_not_written_again_where_it_would_say_the_same(tmp_path: Path) -> None:
+    with House.of(folder=tmp_path) as house:
+        ana, _, _ = house.a_debtor(overdue=3)
+        house.next_day()
+        told_of(house, client_id(ana))  # down by now, where the sync's file foresaw it
+        file = house.bridge.settings.folder / "gate.json"
+        written = file.stat().st_ino
+        told_of(house, client_id(ana), "again")
+        assert file.stat().st_ino == written
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"v": 2}', '{"v": 1}', '{"v": 1, "suspend": 3}'])
+def test_a_file_that_is_none_of_ours_is_left_to_the_next_sync(tmp_path: Path, content: str) -> None:
+    with House.of(folder=tmp_path) as house:
+        ana, _, invoice = house.a_debtor(overdue=3)
+        house.sync()
+        file = house.bridge.settings.folder / "gate.json"
+        file.write_text(content)
+        house.pay(invoice)
+        told_of(house, client_id(ana))
+        assert file.read_text() == content

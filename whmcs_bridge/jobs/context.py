@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
+from whmcs_bridge.jobs.turns import Turns
 from whmcs_bridge.ports import AccountPanel, BackupStore, Clock, Journal, Mirror, Panel
 from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.settings.version import text_of
@@ -56,6 +57,7 @@ class Ports:
     progress: Progress = field(default_factory=Silent)
     workers: int = 1
     stopping: Stopping = field(default_factory=Stopping)
+    turns: Turns = field(default_factory=Turns)
     actor: str = "bridge"
     """Who asks: the timer, or the name of a person."""
     morning_folder: Path | None = None

@@ -1,20 +1,24 @@
-"""The gate file: what WHMCS may do by itself while the bridge cannot be asked, as of the last sync."""
+"""The gate file: what WHMCS may do by itself while the bridge cannot be asked.
+
+A sync writes it; what is found out about a client between two syncs is put into it.
+"""
 
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from whmcs_bridge.domain.facts import ClientFacts, ServiceFacts
-from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.ask import held_for_all, may_suspend, may_terminate, may_unsuspend
 from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import ClientMemory, facts_of
 from whmcs_bridge.jobs.scope import scope_of
-from whmcs_bridge.policy import Ledgers, view_of
+from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.decision import ClientDecision, Decision, Kind
 
 VERSION = 1
@@ -94,6 +98,11 @@ class Gate:
             if scope.everyone
             else {"clients": sorted(scope.clients), "groups": [int(g.id) for g in groups if g is not None]},
             "free_products": sorted(self.free),
+        } | self.said()
+
+    def said(self) -> dict[str, dict[str, str]]:
+        """The part of the content that is about single services."""
+        return {
             "suspend": _keyed(self.suspend),
             "unsuspend_refused": _keyed(self.refused),
             "unsuspend_never": _keyed(self.kept_down),
@@ -107,11 +116,65 @@ def _keyed(reasons: dict[int, str]) -> dict[str, str]:
 
 def write_gate(gate: Gate, path: Path) -> None:
     """Write the file, whole or not at all, readable for its owner and group; raises BridgeError."""
+    _write(gate.to_json(), path)
+
+
+def refresh_gate(ports: Ports, clients: Iterable[ClientId]) -> None:
+    """Put what is known of these clients now into the file, if that changes anything it says.
+
+    Whoever has paid is not held by an old file while the bridge is away. The file stays as old as it is: it is the
+    sync's, and WHMCS tells by its age whether there still is one. Where it cannot be read or written, it stays too.
+    """
+    path, clients = ports.gate_file, list(clients)
+    if path is None or not clients or not path.exists():
+        return
+    try:
+        known = json.loads(path.read_bytes())
+        if _put_in(known, ports, clients):
+            _write(known, path)
+    except (DatabaseTrouble, Locked):
+        raise
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, BridgeError):
+        return  # it is no more than old; the next sync writes it anew, and says so where it cannot
+
+
+def _put_in(known: dict[str, Any], ports: Ports, clients: Iterable[ClientId]) -> bool:
+    """Replace what the file's content says of these clients' services; return whether that is anything else."""
+    if known["v"] != VERSION:
+        return False
+    gate, services = Gate(ports), set[str]()
+    for client in clients:
+        services |= _judge(gate, ports, client)
+    changed = False
+    now = gate.said()
+    for name, reasons in now.items():
+        before = known[name]
+        after = {number: why for number, why in before.items() if number not in services} | reasons
+        changed |= after != before
+        known[name] = after
+    return changed
+
+
+def _judge(gate: Gate, ports: Ports, client: ClientId) -> set[str]:
+    """Let the gate look at one client as mirror and journal have it; return the numbers of its services."""
+    book = ports.mirror.book(client)
+    if book is None:
+        return set()
+    policy, today, info = ports.settings.policy, ports.today(), ports.mirror.last()
+    memory = ClientMemory(ports.journal, today, client, [service.id for service in book.services])
+    facts, services = facts_of(book, memory, complete=info is not None and info.complete)
+    ledgers = Ledgers(facts, policy, today)
+    decisions = [decide(one, policy, today, ledgers) for one in services]
+    gate.look(facts, services, decisions, ledgers, acted_for=memory.scope.takes(book.client, book.group))
+    return {str(service.id) for service in book.services}
+
+
+def _write(content: Mapping[str, Any], path: Path) -> None:
     part = path.with_name(path.name + ".part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(gate.to_json(), file, ensure_ascii=False)
+            json.dump(content, file, ensure_ascii=False)
         os.replace(part, path)
     except OSError as error:
         with suppress(OSError):

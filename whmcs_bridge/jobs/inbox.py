@@ -10,6 +10,8 @@ from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, OddEvent
 from whmcs_bridge.jobs.aside import aside_note
 from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.gate import refresh_gate
 from whmcs_bridge.jobs.reevaluate import reevaluate
 from whmcs_bridge.ports import InboxEvent
 
@@ -40,10 +42,15 @@ class Worked:
     failed: int = 0
     """To be tried again."""
     set_aside: int = 0
-    looked_at: int = 0
-    """Clients."""
+    asked: dict[ClientId, str] = field(default_factory=dict)
+    """Clients that were looked at, and why."""
     more: bool = False
     """Others wait that could be handled now."""
+
+    @property
+    def looked_at(self) -> int:
+        """How many clients were looked at."""
+        return len(self.asked)
 
     @property
     def touched(self) -> int:
@@ -54,7 +61,7 @@ class Worked:
         self.handled += other.handled
         self.failed += other.failed
         self.set_aside += other.set_aside
-        self.looked_at += other.looked_at
+        self.asked.update(other.asked)
         self.more = other.more
 
 
@@ -82,11 +89,11 @@ def work_off(ports: Ports, deliver: Deliver) -> Worked:
     return total
 
 
-def work_portion(ports: Ports, deliver: Deliver) -> Worked:
+def work_portion(ports: Ports, deliver: Deliver, memory: Memory | None = None) -> Worked:
     """Handle the events of the next clients, in order for each, clients side by side; look at each of them once.
 
-    Killed in between, the events are handled again: handlers can take that. Raises Locked at once while another
-    process runs, DatabaseTrouble when nothing can be written.
+    `memory`: of the run in whose midst this happens. Killed in between, the events are handled again: handlers can
+    take that. Raises Locked at once while another process runs, DatabaseTrouble when nothing can be written.
     """
     journal = ports.journal
     if not journal.waiting_events(ports.now(), 1):
@@ -96,8 +103,11 @@ def work_portion(ports: Ports, deliver: Deliver) -> Worked:
         chains = list(_chains(events))
         portion = chains[:CLIENTS_AT_ONCE]
         _side_by_side(ports, lambda chain: _handle(chain, deliver), portion)
-        unread = _look_again(ports, _asked(portion))
+        asked = _asked(portion)
+        unread = _look_again(ports, asked, memory)
+        refresh_gate(ports, asked)
         worked = _settle(ports, portion, unread)
+    worked.asked = asked
     worked.more = len(chains) > len(portion) or len(events) == EVENTS_AT_ONCE
     return worked
 
@@ -150,7 +160,7 @@ def _asked(chains: Iterable[_Chain]) -> dict[ClientId, str]:
     return {client: ", ".join(points) for client, points in causes.items()}
 
 
-def _look_again(ports: Ports, asked: Mapping[ClientId, str]) -> dict[ClientId, str]:
+def _look_again(ports: Ports, asked: Mapping[ClientId, str], memory: Memory | None) -> dict[ClientId, str]:
     """Re-evaluate them; return those that could not be read, and why."""
 
     def look(one: tuple[ClientId, str]) -> str:
@@ -159,7 +169,7 @@ def _look_again(ports: Ports, asked: Mapping[ClientId, str]) -> dict[ClientId, s
             return ""  # new since the last sync: nothing of ours is there to be lifted
         try:
             # Ports of its own: each look holds its own house day.
-            report = reevaluate(replace(ports, _day=None), client, cause)
+            report = reevaluate(replace(ports, _day=None), client, cause, memory)
         except (DatabaseTrouble, Locked):
             raise
         except Exception as error:
@@ -173,10 +183,8 @@ def _look_again(ports: Ports, asked: Mapping[ClientId, str]) -> dict[ClientId, s
 def _settle(ports: Ports, chains: Iterable[_Chain], unread: Mapping[ClientId, str]) -> Worked:
     """Write down what became of each event."""
     now, worked, done = ports.now(), Worked(), list[int]()
-    looked_at: set[ClientId] = set()
     for chain in chains:
         for event, asked in chain.done:
-            looked_at.update(asked)
             why = next((unread[client] for client in asked if client in unread), "")
             if why:
                 _failed(ports, event, why, UNREAD_TRIES, now, worked)
@@ -187,7 +195,7 @@ def _settle(ports: Ports, chains: Iterable[_Chain], unread: Mapping[ClientId, st
             _failed(ports, event, why, tries, now, worked)
     if done:
         ports.journal.events_done(done, now)
-    worked.handled, worked.looked_at = len(done), len(looked_at)
+    worked.handled = len(done)
     return worked
 
 

@@ -29,18 +29,19 @@ PROMPT = frozenset({Kind.UNSUSPEND, Kind.UNSUSPEND_ADDON, Kind.VIP_ADD, Kind.VIP
 """What may happen between two runs: it lifts, or moves a client's group. Harm begins in a sync only."""
 
 
-def reevaluate(ports: Ports, client: ClientId, cause: str) -> RunReport:
+def reevaluate(ports: Ports, client: ClientId, cause: str, memory: Memory | None = None) -> RunReport:
     """Read the client live and do what lifts; in shadow mode nothing is done.
 
-    What cannot be read is a problem of the report: the next sync makes it true.
+    What cannot be read is a problem of the report: the next sync makes it true. `memory`: of the run in whose midst
+    this happens.
     """
-    with ports.journal.writer(), ports.one_day():
+    with ports.journal.writer(), ports.turns.of(client), ports.one_day():
         today, settings = ports.today(), ports.settings
         run = ports.begin_run("hook")
         plan = Plan(today, settings.policy.version, ())
         report = RunReport(run, "hook", settings.mode, today, plan)
         try:
-            memory = ClientMemory(ports.journal, today, client)
+            memory = memory or ClientMemory(ports.journal, today, client)
             report.problems += settle(ports, memory, client)  # or what we did ourselves looks like somebody else's
             hand = Hand(ports, memory, run, report.results)
             now = _look(hand, client)

@@ -1,7 +1,7 @@
 """Plan and apply, unattended: settle, read, judge, limit, carry out, remember."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
@@ -15,7 +15,9 @@ from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.gate import Gate, write_gate
 from whmcs_bridge.jobs.hand import Hand
+from whmcs_bridge.jobs.inbox import Deliver
 from whmcs_bridge.jobs.mails import look_up_deliveries
+from whmcs_bridge.jobs.meanwhile import EVERY_SECONDS, Meanwhile
 from whmcs_bridge.jobs.membership import note_first_look
 from whmcs_bridge.jobs.morning import Morning
 from whmcs_bridge.jobs.notices import send_notices
@@ -46,15 +48,19 @@ def sync(
     allow: Mapping[str, int] | None = None,
     accept_sanity: Collection[str] = (),
     on_planned: Callable[[Plan], None] | None = None,
+    deliver: Deliver | None = None,
 ) -> RunReport:
     """Read WHMCS, plan, and (in enforce mode) carry the plan out inside the limits.
 
-    Raises Locked when another run is under way, DatabaseTrouble when the journal cannot be written.
+    `deliver` handles what WHMCS's hooks tell meanwhile; None leaves it to others. Raises Locked when another run is
+    under way, DatabaseTrouble when the journal cannot be written.
     """
     with ports.journal.writer(), ports.one_day():
         morning = Morning(ports)
         try:
-            report = _run(ports, "sync", allow or {}, accept_sanity, on_planned, reviewed=None, morning=morning)
+            report = _run(
+                ports, "sync", allow or {}, accept_sanity, on_planned, deliver, reviewed=None, morning=morning
+            )
         except WhmcsError as error:
             morning.not_read(error)
             raise
@@ -68,6 +74,7 @@ def apply(
     *,
     allow: Mapping[str, int] | None = None,
     accept_sanity: Collection[str] = (),
+    deliver: Deliver | None = None,
 ) -> RunReport:
     """Carry out the steps of a reviewed plan and no others.
 
@@ -88,7 +95,7 @@ def apply(
         where = ports.settings.source
         raise UsageProblem(f'mode is shadow: nothing is carried out; set mode = "enforce" in {where}, then apply')
     with ports.journal.writer(), ports.one_day():
-        return _run(ports, "apply", allow or {}, accept_sanity, None, reviewed=Reviewed(fingerprint, steps))
+        return _run(ports, "apply", allow or {}, accept_sanity, None, deliver, reviewed=Reviewed(fingerprint, steps))
 
 
 def plan_only(ports: Ports, *, offline: bool, allow: Mapping[str, int] | None = None) -> Plan:
@@ -105,6 +112,7 @@ def _run(
     allow: Mapping[str, int],
     accept_sanity: Collection[str],
     on_planned: Callable[[Plan], None] | None,
+    deliver: Deliver | None,
     *,
     reviewed: Reviewed | None,
     morning: Morning | None = None,
@@ -118,8 +126,11 @@ def _run(
         problems = settle(ports, memory)
         if enforcing:
             memory.forget_old_approvals()
-        reading = read_book(ports, memory)
+        meanwhile = Meanwhile(ports, memory, deliver)
+        reading = read_book(ports, memory, meanwhile.listen)
         problems += [*reading.problems, *reading.gaps]
+        if not reading.unreachable:
+            meanwhile.look_again()
         if enforcing and not reading.unreachable:
             problems += look_up_deliveries(ports, memory)
         if not reading.unreachable:
@@ -135,6 +146,7 @@ def _run(
         if enforcing and reading.complete and not reading.gaps and not doubted:
             with journal.recording():
                 records.settle_records(ports, memory)  # whether a promise was kept is no question for half a book
+        meanwhile.listen()  # not between judging and remembering: that would write over what is found out here
         imagining = Imagining(ports) if not enforcing or not memory.scope.everyone else None
         gate = Gate(ports) if ports.gate_file is not None else None
         plan, judged = _plan(
@@ -172,7 +184,7 @@ def _run(
             sanity.announce(ports, plan.stops)
             perhaps = sanity.latest_day(ports) if doubted else None
             hand = Hand(ports, memory, run, report.results, complete=reading.complete, perhaps=perhaps)
-            raised = _carry_out_all(hand, report, plan, reviewed)
+            raised = _carry_out_all(hand, report, plan, reviewed, meanwhile)
             if not doubted:
                 raised += tell_whmcs(ports, memory.scope)
         raised += undone_notes(report, raised)
@@ -210,8 +222,16 @@ def let_past(actor: str, allow: Mapping[str, int], accept_sanity: Collection[str
     return f"{actor} let past: {' '.join(asked)}" if asked else ""
 
 
-def read_book(ports: Ports, memory: Memory) -> Reading:
-    """Take a snapshot; an unreachable WHMCS is a snapshot with a problem, one that refuses us is an error."""
+def read_book(ports: Ports, memory: Memory, listen: Callable[[], None] = lambda: None) -> Reading:
+    """Take a snapshot; an unreachable WHMCS is a snapshot with a problem, one that refuses us is an error.
+
+    `listen` is called after every page.
+    """
+
+    def progress(what: str, rows: int) -> None:
+        bar.advance(rows)
+        listen()
+
     ours = {c.service_id for c in memory.cases.values() if c.suspended_on or c.adopted_on}
     held_down = ports.mirror.clients_of(ours)
     with ports.progress.task("reading WHMCS") as bar:
@@ -221,7 +241,7 @@ def read_book(ports: Ports, memory: Memory) -> Reading:
             ports.today(),
             ports.now(),
             held_down=held_down,
-            progress=lambda _what, rows: bar.advance(rows),
+            progress=progress,
         )
     sanity.look_at_panel(ports)
     return reading
@@ -306,7 +326,9 @@ class Breaker:
                 self.open = f"broke off: {sum(self._last)} of the last {len(self._last)} steps failed"
 
 
-def _carry_out_all(hand: Hand, report: RunReport, plan: Plan, reviewed: Reviewed | None) -> list[Note]:
+def _carry_out_all(
+    hand: Hand, report: RunReport, plan: Plan, reviewed: Reviewed | None, meanwhile: Meanwhile
+) -> list[Note]:
     """Carry out the plan (or its reviewed part); return what staff should know of it."""
     steps, ports = plan.steps, hand.ports
     if reviewed is not None:
@@ -317,7 +339,7 @@ def _carry_out_all(hand: Hand, report: RunReport, plan: Plan, reviewed: Reviewed
         send_owed(hand)
         with ports.progress.task("carrying out", len(steps)) as bar:
             for _, phase in groupby(steps, key=lambda s: ORDER[s.kind]):
-                _carry_out_phase(hand, list(phase), breaker, bar.advance)
+                _carry_out_phase(hand, list(phase), breaker, bar.advance, meanwhile.listen)
             report.broken_off = breaker.open
     finally:
         ports.stopping.acting = False
@@ -352,8 +374,10 @@ def _problem_notes(problems: Sequence[str]) -> list[Note]:
     return [Note("run-problem", problem, todo, pile=pile) for problem in problems]
 
 
-def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: Callable[[int], None]) -> None:
-    """One kind of step: clients side by side, each client's own in order."""
+def _carry_out_phase(
+    hand: Hand, steps: list[Step], breaker: Breaker, advance: Callable[[int], None], listen: Callable[[], None]
+) -> None:
+    """One kind of step: clients side by side, each client's own in order; `listen` is called all the while."""
     batches = [list(group) for _, group in groupby(steps, key=_batch_of)]
 
     def work(batch: list[Step]) -> None:
@@ -373,20 +397,26 @@ def _carry_out_phase(hand: Hand, steps: list[Step], breaker: Breaker, advance: C
         advance(len(batch))
 
     def in_order(own: list[list[Step]]) -> None:
-        for batch in own:
-            work(batch)
+        with hand.ports.turns.of(own[0][0].client):
+            for batch in own:
+                work(batch)
 
     workers = min(hand.ports.workers, len({b[0].client for b in batches}))
     if workers <= 1:
         for batch in batches:
             work(batch)
+            listen()
         return
     by_client: dict[ClientId, list[list[Step]]] = {}
     for batch in batches:
         by_client.setdefault(batch[0].client, []).append(batch)
     with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
-        for done in [pool.submit(in_order, own) for own in by_client.values()]:
-            done.result()
+        waiting = {pool.submit(in_order, own) for own in by_client.values()}
+        while waiting:
+            done, waiting = wait(waiting, EVERY_SECONDS, FIRST_COMPLETED)
+            for one in done:
+                one.result()
+            listen()
 
 
 def _batch_of(step: Step) -> tuple[object, ...]:
