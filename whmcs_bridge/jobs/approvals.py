@@ -226,7 +226,7 @@ def approve(ports: Ports, chosen: Sequence[Waiting], by: str) -> None:
             if {by, ports.actor} & set(one.proposed_by):
                 text = f"{one.kind} of service {one.service} was proposed by {one.proposer}: somebody else approves it"
                 raise UsageProblem(f'{text} ([approval] own_proposals = "forbidden")')
-    with ports.journal.writer():
+    with ports.journal.recording():  # no run is waited for: it has read what was approved when it began
         for one in chosen:
             kind = approval_by_hand(Kind(one.kind)) if one.by_hand else one.kind
             ports.journal.approve(Approval(kind, one.service, by, ports.today()))

@@ -96,6 +96,7 @@ def plan_by_hand(ports: Ports, job: str, wishes: Sequence[Wish], *, allow: Mappi
     """
     with ports.journal.writer(), ports.one_day():
         memory = Memory(ports.journal, ports.today())
+        settle(ports, memory)  # what a run that was killed never sent is no act of today
         hand = Hand(ports, memory, 0, complete=_complete(ports))
         plan, found = _plan(hand, wishes, allow or {}, (), None)
         planned = {step.id.rpartition("@")[0] for step in (*plan.steps, *plan.refused)}

@@ -79,7 +79,7 @@ def plan_undo(
     """
     with ports.journal.writer():
         run = run_of(ports, number)
-        settle(ports, Memory(ports.journal, ports.today()))  # what it left open may have happened
+        settle(ports, Memory(ports.journal, ports.today()))  # what it left open may not have happened
         entries = [e for e in reversed(ports.journal.steps(run=number, limit=MANY)) if e.state in _TOOK_EFFECT]
         if not entries:
             raise UsageProblem(f"run {number} ({run.job} of {run.today}) did nothing: there is nothing to undo")
