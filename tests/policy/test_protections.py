@@ -636,3 +636,12 @@ def test_protections_that_are_not_asked_of_a_harmless_step_would_have_nothing_ag
     view, _ = view_of(held, policy, day(5))
     assert [p.__name__ for p in PROTECTIONS if p not in OF_HARMLESS and p(view, step) is not None] == []
     assert protections_for(step) == OF_HARMLESS
+
+
+def test_a_membership_that_began_after_the_due_date_and_is_over_has_no_courtesy() -> None:
+    """Put in by hand while overdue, and taken out by us at once: that buys no days."""
+    policy = a_policy(suspend=4, vip=VipRules("VIP", managed_groups=("VIP", ""), exempt_max_days=20))
+    over = Membership(None, day(2), day(2), 0, day(2), last_member_since=day(2))
+    assert due_kinds(facts(membership=over), policy, day(4)) == ["suspend"]
+    before = replace(over, last_member_since=DUE)
+    assert due_kinds(facts(membership=before), policy, day(4)) == []

@@ -40,6 +40,8 @@ class Membership:
     """Group to go back to when removed; None unknown."""
     set_by_hand_on: date | None = None
     """Day on which someone else moved the client into or out of the VIP group."""
+    last_member_since: date | None = None
+    """Day on which the membership began that is over now; None is not known."""
     merged_since: date | None = None
     """Day on which the first came of those whom WHMCS has merged into this client; kept whatever else changes."""
 

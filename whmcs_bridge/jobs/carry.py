@@ -330,11 +330,12 @@ def moved_membership(
 ) -> Membership:
     """Return the membership after we moved the client; one that a person took back counts as made by hand."""
     if taken_back and not joins:
-        return Membership(None, today, None, membership.previous_group, today)
+        return Membership(None, today, None, membership.previous_group, today, membership.member_since)
     if joins:
         by_hand = membership.set_by_hand_on if membership.removed_by_us_on is not None else None
         return Membership(today, today, None, before, by_hand)
-    return Membership(None, today, today, membership.previous_group, membership.set_by_hand_on)
+    began = membership.member_since
+    return Membership(None, today, today, membership.previous_group, membership.set_by_hand_on, began)
 
 
 def _delete_backups(hand: Hand, step: Step, due: Due, now: Now) -> str:

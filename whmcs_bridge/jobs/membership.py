@@ -45,14 +45,15 @@ def seen_membership(known: Membership, *, member: bool, today: date, first_run: 
         if member:
             return Membership(date.min, today, None, known.previous_group, merged_since=merged)
         # a member of the group that was the VIP group before: nobody took the client out of this one
-        return replace(known, member_since=None, set_by_hand_on=None) if known.member_since is not None else known
+        gone = replace(known, member_since=None, set_by_hand_on=None, last_member_since=known.member_since)
+        return gone if known.member_since is not None else known
     if member:
         if known.member_since is not None:
             return replace(known, last_member_on=today)
-        return Membership(today, today, None, known.previous_group, today, merged)
+        return Membership(today, today, None, known.previous_group, today, merged_since=merged)
     if known.member_since is not None:
         # was a member at the last run and is not any more, though we did not move the client
-        return Membership(None, known.last_member_on, None, None, today, merged)
+        return Membership(None, known.last_member_on, None, None, today, known.member_since, merged)
     return known
 
 

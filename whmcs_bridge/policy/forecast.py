@@ -214,7 +214,7 @@ def _out_of_vip(facts: ServiceFacts, vip: str, day: date) -> ServiceFacts:
     if client.group is None or client.group.name != vip:
         return facts
     known = client.membership
-    membership = Membership(None, day, day, known.previous_group, known.set_by_hand_on)
+    membership = Membership(None, day, day, known.previous_group, known.set_by_hand_on, known.member_since)
     outside = replace(client, client=replace(client.client, group_id=NO_GROUP), group=None, membership=membership)
     return replace(facts, client=outside)
 

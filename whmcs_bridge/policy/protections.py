@@ -123,7 +123,8 @@ def vip_courtesy(view: View, step: Due) -> Withheld | None:
     group = view.facts.client.group
     is_member = group is not None and group.name == vip.group
     was_member = is_member or (membership.last_member_on is not None and membership.last_member_on >= clock)
-    joined_in_time = membership.member_since is None or membership.member_since <= clock
+    joined = membership.member_since or membership.last_member_since
+    joined_in_time = joined is None or joined <= clock
     if not was_member or not joined_in_time:
         return None
     first = clock + timedelta(days=vip.exempt_max_days)

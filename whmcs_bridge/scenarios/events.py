@@ -219,6 +219,15 @@ def legal_hold_lifted(stage: "Stage", event: Event) -> None:
         stage.close_record(record, RecordState.LIFTED, event.text("reason"))
 
 
+def vip_pinned(stage: "Stage", event: Event) -> None:
+    _record(stage, event, RecordKind.PIN)
+
+
+def vip_unpinned(stage: "Stage", event: Event) -> None:
+    for record in _open_records(stage, event, RecordKind.PIN):
+        stage.close_record(record, RecordState.LIFTED, event.text("reason"))
+
+
 def freeze_set(stage: "Stage", event: Event) -> None:
     _record(stage, event, RecordKind.FREEZE, since=event.day("from"), gateway=event.text("gateway"))
 
@@ -371,6 +380,13 @@ def service_moved(stage: "Stage", event: Event) -> None:
         stage.world.move_service(stage.service(event), stage.number("client", event.text("to")))
 
 
+def clients_merged(stage: "Stage", event: Event) -> None:
+    """Everything of `client` is given to `to`; WHMCS knows `client` no more."""
+    world = stage.world
+    source, target = (stage.number("client", event.text(key)) for key in ("client", "to"))
+    endings.merge_clients(world, world.clients[source], world.clients[target])
+
+
 def service_deleted(stage: "Stage", event: Event) -> None:
     endings.delete_service(stage.world, stage.service(event))
 
@@ -487,12 +503,15 @@ EVENTS: Mapping[str, Callable[["Stage", Event], None]] = {
     "legal_hold_lifted": legal_hold_lifted,
     "freeze_set": freeze_set,
     "override_set": override_set,
+    "vip_pinned": vip_pinned,
+    "vip_unpinned": vip_unpinned,
     "group_set": group_set,
     "manual_suspend": manual_suspend,
     "manual_unsuspend": manual_unsuspend,
     "manual_terminate": manual_terminate,
     "manual_status_set": manual_status_set,
     "service_moved": service_moved,
+    "clients_merged": clients_merged,
     "service_deleted": service_deleted,
     "cancellation_requested": cancellation_requested,
     "usage_reported": usage_reported,

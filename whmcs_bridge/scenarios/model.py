@@ -85,6 +85,8 @@ class ServiceSpec:
     next_due: dt.date | None = None
     amount: Decimal | None = None
     suspension_reason: str = ""
+    registered: dt.date | None = None
+    """None: since the client came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,7 +300,7 @@ class _Reader:
         found = []
         known = (
             *("id", "client", "class", "product", "status", "domain", "username", "next_due", "amount"),
-            *("suspension_reason", "reason_text"),
+            *("suspension_reason", "reason_text", "registered"),
         )
         for row in self._rows("services"):
             self._known(row, known)
@@ -319,6 +319,7 @@ class _Reader:
                     self._optional(row, "next_due", Kind.DAY, None),
                     self._optional(row, "amount", Kind.MONEY, None),
                     str(reason),
+                    self._optional(row, "registered", Kind.DAY, None),
                 )
             )
         return found

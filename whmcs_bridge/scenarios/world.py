@@ -152,7 +152,7 @@ def _add_service(world: World, scenario: Scenario, spec: ServiceSpec) -> None:
             spec.domain or f"{slug(spec.label)}-{number}.example.org",
             spec.username or f"{slug(spec.label)[:5]}{number}",
             server=1 if product.module else 0,
-            registered=client.created,
+            registered=spec.registered or client.created,
             next_due=due,
             next_invoice=due,
             terminated=scenario.first if spec.status in ("Terminated", "Cancelled") else None,
