@@ -16,8 +16,10 @@ from whmcs_bridge.settings.model import BackupStoreSettings, PanelSettings, Sett
 __all__ = ["DRIVERS", "PANELS", "MemoryStore", "open_panels", "open_stores"]
 
 DRIVERS: Mapping[str, str] = {
+    "borg": "whmcs_bridge.backups.borg:open_store",
     "ftp": "whmcs_bridge.backups.ftp:open_store",
     "local": "whmcs_bridge.backups.local:open_store",
+    "restic": "whmcs_bridge.backups.restic:open_store",
     "s3": "whmcs_bridge.backups.s3:open_store",
     "sftp": "whmcs_bridge.backups.sftp:open_store",
     "webdav": "whmcs_bridge.backups.webdav:open_store",

@@ -24,8 +24,10 @@ class DriverOptions:
 
 
 STORES: Mapping[str, str] = {
+    "borg": "whmcs_bridge.settings.drivers.repositories:BORG",
     "ftp": "whmcs_bridge.settings.drivers.ftp:OPTIONS",
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
+    "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
     "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
     "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",
     "webdav": "whmcs_bridge.settings.drivers.webdav:OPTIONS",

@@ -1,0 +1,208 @@
+"""The restic driver: single snapshots of a repository that many accounts share, by their full ids.
+
+`--path` also finds snapshots that hold other paths, `forget` of an unknown id ends with 0, `forget --tag` deletes by
+pattern, short ids are prefixes (facts sheet on backup stores, section 7.2): all are listed, compared here, and
+forgotten one full id at a time.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from whmcs_bridge.backups.base import SimpleStore
+from whmcs_bridge.backups.claim import NAME, NOT_MINE, proved
+from whmcs_bridge.backups.programs import Program, ProgramFailed, ProgramTimedOut
+from whmcs_bridge.domain.backups import (
+    AccountIdentity,
+    BackupItem,
+    Capabilities,
+    Claim,
+    Outcome,
+    Probe,
+    Receipt,
+    Verdict,
+)
+from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble, StoreUnreachable, ViewIncomplete
+from whmcs_bridge.settings.model import BackupStoreSettings
+
+FULL_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+USER: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+TAGS, PATHS, HOST = "tags", "paths", "host"
+"""In an item's `meta`: JSON lists, and a name."""
+
+
+def open_store(given: BackupStoreSettings) -> "ResticStore":
+    """Return the store of these settings; nothing is run yet."""
+    options = given.options
+    environment = {"RESTIC_REPOSITORY": options["repository"], "RESTIC_PASSWORD": options["password"].reveal()}
+    if "access_key" in options:
+        environment["AWS_ACCESS_KEY_ID"] = options["access_key"].reveal()
+        environment["AWS_SECRET_ACCESS_KEY"] = options["secret_key"].reveal()
+    return ResticStore(
+        given.name,
+        options["repository"],
+        Program(given.name, "restic", environment, options["timeout_seconds"]),
+        given.servers,
+        tag=options.get("tag", ""),
+        path=options.get("path", ""),
+        prune=options["prune"],
+        kept=timedelta(days=options["bytes_kept_days"]),
+    )
+
+
+class ResticStore(SimpleStore):
+    """Every snapshot of one repository."""
+
+    kind = "restic"
+    caps = Capabilities(conditional_delete=True)
+
+    def __init__(
+        self,
+        name: str,
+        repository: str,
+        program: Program,
+        servers: Collection[int] = (),
+        *,
+        tag: str = "",
+        path: str = "",
+        prune: bool = True,
+        kept: timedelta | None = None,
+    ) -> None:
+        """`tag` and `path` hold {user}; at least one is given."""
+        super().__init__(name, repository, servers)
+        if not tag and not path:
+            raise StoreTrouble(f"store {name}: nothing says whose a snapshot is; set tag or path")
+        self._program, self._tag, self._path, self._prune, self._kept = program, tag, path, prune, kept or None
+        self._tag_pattern, self._path_pattern = _pattern(tag), _pattern(path)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def probe(self) -> Probe:
+        """See that the repository opens, and whether a backup is at work in it."""
+        try:
+            self._snapshots()
+            locks = self._run("list", "locks").split()
+        except StoreTrouble as trouble:
+            return Probe(complete=False, why=str(trouble))
+        notes = () if self._prune else ("bytes stay until somebody prunes the repository",)
+        return Probe(complete=True, busy=("*",) if locks else (), keeps_for=self._kept, notes=notes)
+
+    def items(self) -> Iterable[BackupItem]:
+        """Every snapshot. Raises StoreTrouble where the list cannot be read whole."""
+        return [self._item(row) for row in self._snapshots()]
+
+    def _item(self, row: Mapping[str, Any]) -> BackupItem:
+        number, tags, paths = row["id"], row.get("tags") or [], row["paths"]
+        users = self._users(tags, paths)
+        return BackupItem(
+            self.name,
+            number,
+            at=_time(row["time"]),
+            version=number,
+            etag=number,
+            owner_hint=", ".join([*tags, *paths])[:200],
+            account=next(iter(users)) if len(users) == 1 else "",
+            shared=len(paths) != 1 or len(users) > 1,
+            meta={TAGS: json.dumps(tags), PATHS: json.dumps(paths), HOST: str(row.get("hostname", ""))},
+        )
+
+    def _users(self, tags: Iterable[str], paths: Iterable[str]) -> set[str]:
+        """Every account that a snapshot names, by either."""
+        by_tag = {m["user"] for tag in tags if self._tag_pattern and (m := self._tag_pattern.fullmatch(tag))}
+        by_path = {m["user"] for path in paths if self._path_pattern and (m := self._path_pattern.fullmatch(path))}
+        return by_tag | by_path
+
+    def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
+        """Pure: whose the snapshot is, by its exact tag and path and by its time."""
+        if item.store != self.name or not re.fullmatch(USER, account.username, re.ASCII):
+            return NOT_MINE
+        tags, paths = json.loads(item.meta.get(TAGS, "[]")), json.loads(item.meta.get(PATHS, "[]"))
+        wanted_tag = self._tag.replace("{user}", account.username)
+        wanted_path = self._path.replace("{user}", account.username)
+        tagged, placed = bool(self._tag) and wanted_tag in tags, bool(self._path) and wanted_path in paths
+        if not tagged and not placed:
+            return NOT_MINE
+        if len(paths) != 1 or self._users(tags, paths) != {account.username}:
+            return Claim(Verdict.SHARED, (NAME,), "the snapshot holds more than this account")
+        if (self._tag and not tagged) or (self._path and not placed):
+            return Claim(Verdict.AMBIGUOUS, (NAME,), "its tag and its path do not say the same")
+        proofs = tuple(proof for proof, there in (("exact tag", tagged), ("exact path", placed)) if there)
+        return proved(item, account, proofs)
+
+    # --- deleting --------------------------------------------------------------------------------
+
+    def delete(self, item: BackupItem) -> Receipt:
+        """Forget this snapshot by its full id, if it is still listed, and prune."""
+        if item.store != self.name or not FULL_ID.fullmatch(item.locator) or item.version != item.locator:
+            return Receipt(Outcome.REFUSED, "it is no snapshot of this store")
+        try:
+            listed = {row["id"]: row for row in self._snapshots()}
+            if item.locator not in listed:
+                return Receipt(Outcome.GONE_BEFORE)
+            if self._item(listed[item.locator]) != item:
+                return Receipt(Outcome.REFUSED, "it is not what was listed")
+            self._run("forget", item.locator, lock=True)
+        except ProgramTimedOut as late:
+            return Receipt(Outcome.UNKNOWN, str(late))
+        except StoreTrouble as trouble:
+            return Receipt(Outcome.FAILED, str(trouble))
+        return Receipt(Outcome.DELETED, self._pruned())
+
+    def _pruned(self) -> str:
+        """Free the bytes; what hinders it is told, and the snapshot is gone all the same."""
+        if not self._prune:
+            return "forgotten; its bytes stay until the repository is pruned"
+        try:
+            self._run("prune", lock=True)
+        except StoreTrouble as trouble:
+            return f"forgotten; its bytes stay until the next prune: {trouble}"
+        return "forgotten and pruned"
+
+    # --- the program -----------------------------------------------------------------------------
+
+    def _snapshots(self) -> list[Mapping[str, Any]]:
+        text = self._run("snapshots", "--json")
+        try:
+            rows = json.loads(text)
+        except ValueError:
+            rows = None
+        if rows is None and text.strip() == "null":
+            return []
+        whole = isinstance(rows, list) and all(
+            isinstance(row, dict)
+            and FULL_ID.fullmatch(str(row.get("id")))
+            and isinstance(row.get("paths"), list)
+            and isinstance(row.get("time"), str)
+            for row in rows
+        )
+        if not whole:
+            raise ViewIncomplete(f"store {self.name}: restic's list of snapshots cannot be read")
+        assert isinstance(rows, list)
+        return rows
+
+    def _run(self, *arguments: str, lock: bool = False) -> str:
+        """A listing takes no lock, so that it never hinders a backup, and no cache, so that it is never an old one."""
+        try:
+            return self._program.run(*arguments, "--no-cache", *(() if lock else ("--no-lock",)))
+        except ProgramFailed as failed:
+            said = failed.said.casefold()
+            if failed.code == 12 or "wrong password" in said or "no key found" in said:
+                raise StoreAuthFailed(f"store {self.name}: restic does not take the password") from None
+            if failed.code == 10 or "unable to open config file" in said or "is there a repository" in said:
+                raise StoreUnreachable(f"store {self.name}: no restic repository at {self.root}") from None
+            raise
+
+
+def _pattern(template: str) -> re.Pattern[str] | None:
+    if not template:
+        return None
+    before, after = template.split("{user}")
+    return re.compile(f"{re.escape(before)}(?P<user>{USER}){re.escape(after)}", re.ASCII)
+
+
+def _time(text: str) -> datetime:
+    """Restic writes nanoseconds and a zone; Python reads no more than six digits."""
+    short = re.sub(r"(\.[0-9]{1,6})[0-9]*", r"\1", text)
+    return datetime.fromisoformat(short.replace("Z", "+00:00")).astimezone(UTC)
