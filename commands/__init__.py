@@ -27,6 +27,7 @@ SECTIONS = {
         "service": Entry("commands.service:service", "Suspend, unsuspend or end services by hand, or a list."),
         "undo": Entry("commands.undo:undo", "Take back what a run did, as far as it can be."),
         "tasks": Entry("commands.tasks:tasks", "List what staff has to do; mark done, snooze."),
+        "backups": Entry("commands.backups:backups", "Backups of ended services: what goes when, and the proof."),
     },
     "People": {
         "promise": Entry("commands.promise:promise", "A client says when they will pay: kept, broken, taken back."),

@@ -16,7 +16,7 @@ from whmcs_bridge.domain.deletions import (
     key_of,
 )
 from whmcs_bridge.domain.ids import ServiceId
-from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble
+from whmcs_bridge.errors import StalePlan, StoreAuthFailed, StoreTrouble
 from whmcs_bridge.jobs.backup_accounts import hash_of
 from whmcs_bridge.jobs.backup_look import (
     Found,
@@ -35,7 +35,7 @@ from whmcs_bridge.jobs.backup_plan import (
     listing_json,
     untouched_json,
 )
-from whmcs_bridge.jobs.backup_waits import HALTS, halted
+from whmcs_bridge.jobs.backup_waits import HALTS, SHORT, halted
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
 from whmcs_bridge.policy.ownership import BackupRules, collateral, listing_digest, unchanged
@@ -53,16 +53,20 @@ ONE_AT_A_TIME = Lock()
 """Two deletions side by side would each take the other's items for collateral."""
 
 
-def carry(ports: Ports, subject: Subject, not_before: date, may_go: MayGo) -> DeletionPlan:
+def carry(ports: Ports, subject: Subject, not_before: date, may_go: MayGo, only: str = "") -> DeletionPlan:
     """Plan where there is no plan that fits, then delete what may go, store by store; return the plan as it stands.
 
-    `may_go` is asked before every single item. Raises StoreTrouble where a panel cannot say who lives, MovedOn where
+    `may_go` is asked before every single item. `only`: the hash of the plan that a person has named; raises StalePlan
+    where the stores hold something else by now. Raises StoreTrouble where a panel cannot say who lives, MovedOn where
     the account still lives. Every state is in the journal before anything is sent: a run that dies is taken up by the
     next one, which lists the stores and goes by what it sees.
     """
     with ONE_AT_A_TIME:
         ask_panels(ports, subject)
         plan, looks, found = look_and_plan(ports, subject, not_before)
+        if only and plan.digest != only:
+            name = plan.digest[:SHORT]
+            raise StalePlan(f"the stores hold something else by now: whmcs-bridge backups plans show {name}")
         if plan.waits_for_approval:
             return plan
         for name, look in looks.items():

@@ -68,15 +68,18 @@ def delete_for(ports: Ports, facts: ServiceFacts, step: Step) -> str:
     return delete_all(ports, subject, ended_on, lambda: not held_up(ports, step))
 
 
-def delete_all(ports: Ports, subject: Subject, not_before: date, may_go: Callable[[], bool]) -> str:
-    """Carry the deletion out as far as it goes; return the evidence in one line. Raises as `delete_for` does."""
+def delete_all(ports: Ports, subject: Subject, not_before: date, may_go: Callable[[], bool], only: str = "") -> str:
+    """Carry the deletion out as far as it goes; return the evidence in one line. Raises as `delete_for` does.
+
+    `only`: the hash of the plan that a person has named; raises StalePlan where it does not fit any more.
+    """
     twin = living_twin(ports, subject)
     if twin:
         plan = ports.journal.deletions.plan_of(subject.service)
         if plan is not None:
             freeze(ports, plan, twin)
         raise MovedOn(twin)
-    plan = carry(ports, subject, not_before, may_go)
+    plan = carry(ports, subject, not_before, may_go, only)
     return said_of(plan)
 
 

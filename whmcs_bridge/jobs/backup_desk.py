@@ -1,0 +1,315 @@
+"""What staff asks and does about backups: list, plan and delete by hand, approve, lift, close, requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from whmcs_bridge.domain.backups import Probe
+from whmcs_bridge.domain.deletions import DeletionPlan, Handover, ItemState, PlanState, Tombstone
+from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import BridgeError, MovedOn, StalePlan, StoreTrouble, UnknownId, UsageProblem
+from whmcs_bridge.jobs import backup_carry
+from whmcs_bridge.jobs.backup_accounts import after_seeing, hash_of
+from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, look_and_plan
+from whmcs_bridge.jobs.backup_look import Found, Look, Subject, ask_panels, look_at, search, serving
+from whmcs_bridge.jobs.backup_tend import service_in_mirror
+from whmcs_bridge.jobs.backup_waits import SHORT, halted
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.erase import delete_all, subject_for, subject_for_accounts
+from whmcs_bridge.jobs.facts import Memory, facts_of_service
+from whmcs_bridge.jobs.live import read_client
+from whmcs_bridge.jobs.pause import held_up
+from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy import view_of
+from whmcs_bridge.policy.decision import Due, Kind
+from whmcs_bridge.policy.protections import sift
+from whmcs_bridge.policy.stages import delete_on
+from whmcs_bridge.ports import BackupStore, StepState
+
+RUN = "backups"
+"""Job of a run that deletes backups by hand."""
+ANSWERED_BY_THE_PLAN = (
+    "approval",
+    "backups-approval",
+    "backups-refused",
+    "backups-accepted",
+    "backups-locked",
+    "backups-quarantined",
+    "backups-residual",
+)
+"""What a person who names the plan's hash has seen; every other protection holds against them too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the stores hold of a service now."""
+
+    service: ServiceId
+    subject: Subject
+    looks: dict[str, Look]
+    found: dict[str, Found]
+    panels: str
+    """What the panels could not say; "" where all did."""
+    plan: DeletionPlan | None
+
+
+# --- looking --------------------------------------------------------------------------------------
+
+
+def list_backups(ports: Ports, service: ServiceId) -> Listing:
+    """List every store and sort out what is the service's; writes nothing. Raises UnknownId."""
+    subject = _subject(ports, service)
+    trouble = ""
+    try:
+        ask_panels(ports, subject)
+    except (StoreTrouble, MovedOn) as error:
+        trouble = str(error)
+    rules = ports.settings.policy.backups
+    looks = {s.name: look_at(s, subject.accounts, rules) for s in serving(ports, subject.accounts)}
+    found = {name: search(look, subject, rules) for name, look in looks.items()}
+    return Listing(service, subject, looks, found, trouble, ports.journal.deletions.plan_of(service))
+
+
+def _subject(ports: Ports, service: ServiceId) -> Subject:
+    row = service_in_mirror(ports, service)
+    known = list(ports.journal.deletions.accounts([service]))
+    if row is None and not known:
+        raise UnknownId(f"no service {service} is known, nor an account it had; check the number, or run a sync first")
+    if row is not None and not known:
+        known = after_seeing(row, (), ports.today())
+    return subject_for_accounts(ports, service, known[0].client, known)
+
+
+def probe_all(ports: Ports) -> list[tuple[BackupStore, Probe | None, str]]:
+    """Ask every store what it says of itself; with the error of those that do not answer."""
+    found: list[tuple[BackupStore, Probe | None, str]] = []
+    for store in ports.stores:
+        try:
+            found.append((store, store.probe(), ""))
+        except StoreTrouble as error:
+            found.append((store, None, str(error)))
+    return found
+
+
+# --- deleting by hand -----------------------------------------------------------------------------
+
+
+def plan_by_hand(ports: Ports, service: ServiceId) -> DeletionPlan:
+    """Look at WHMCS live, then at the stores; freeze the plan a person will name. The caller holds the writer.
+
+    Raises UsageProblem or BridgeError where the rules or what WHMCS says are against it, UnknownId, StoreTrouble.
+    """
+    subject = _ended_subject(ports, service)
+    ask_panels(ports, subject)
+    with ONE_AT_A_TIME:
+        plan, _, _ = look_and_plan(ports, subject, ports.today())
+    return plan
+
+
+def delete_by_hand(ports: Ports, service: ServiceId, digest: str) -> str:
+    """Carry out the plan of this hash, as a step in the journal; return the evidence in one line.
+
+    Naming the hash is the approval of that very list. Raises StalePlan where the stores hold something else by now,
+    MovedOn for what waits, BridgeError for what failed. The caller holds the writer.
+    """
+    if not ports.settings.enforcing:
+        raise UsageProblem(f'mode is shadow: nothing is deleted; set mode = "enforce" in {ports.settings.source}')
+    subject = _ended_subject(ports, service)
+    plan = approve_plan(ports, digest)
+    if plan.service != service:
+        raise UsageProblem(f"plan {digest} is of service {plan.service}, not of {service}")
+    step = Step(
+        id=f"{Kind.DELETE_BACKUPS}:service:{service}@{ports.today()}",
+        kind=Kind.DELETE_BACKUPS,
+        client=plan.client,
+        service=service,
+        date=ports.today(),
+        reason=f"asked for by {ports.actor}, plan {plan.digest[:SHORT]}",
+    )
+    if held_up(ports, step):
+        raise BridgeError("a pause or the hours of the house hold every deletion now; see: whmcs-bridge pause")
+    return _as_a_step(ports, subject, plan, step)
+
+
+def _as_a_step(ports: Ports, subject: Subject, plan: DeletionPlan, step: Step) -> str:
+    journal = ports.journal
+    run = ports.begin_run(RUN)
+    number = journal.begin(run, step, ports.now(), ports.actor, ports.settings.policy.version)
+    state, note = StepState.UNKNOWN, ""
+    try:
+        note = delete_all(ports, subject, plan.not_before, lambda: not held_up(ports, step), plan.digest)
+        state = StepState.DONE
+        _remember_erased(ports, subject.service)
+        return note
+    except MovedOn as moved:
+        state, note = StepState.SKIPPED, str(moved)
+        raise
+    except BridgeError as error:
+        state, note = StepState.FAILED, str(error)
+        raise
+    finally:
+        journal.end(number, state, ports.now(), note)
+        journal.end_run(run, ports.now(), "ok" if state is StepState.DONE else "failed", f"{step.subject}: {note}")
+
+
+def _remember_erased(ports: Ports, service: ServiceId) -> None:
+    case = ports.journal.cases([service]).get(service)
+    if case is not None:
+        ports.journal.save_cases([replace(case, erased_on=ports.today())])
+
+
+def _ended_subject(ports: Ports, service: ServiceId) -> Subject:
+    """Return whose backups they are, for a service that WHMCS says now has ended, and that nothing protects."""
+    if ports.panel.service(service) is None:
+        return _gone_subject(ports, service)
+    book = ports.mirror.book_of_service(service)
+    if book is None:
+        raise UnknownId(f"service {service} is not in the mirror: run a sync first")
+    book = read_client(ports, book.client.id, credit=True)
+    memory = Memory(ports.journal, ports.today())
+    facts = facts_of_service(book, memory, service, complete=True)
+    _refuse_protected(ports, facts)
+    return subject_for(ports, facts)
+
+
+def _refuse_protected(ports: Ports, facts: ServiceFacts) -> None:
+    status = facts.service.status
+    if status is None or not status.ended:
+        raise BridgeError(f"service {facts.service.id} is {status}: its backups are not deleted while it lives")
+    view, _ = view_of(facts, ports.settings.policy, ports.today())
+    first = delete_on(view)
+    if first is not None and ports.today() < first:
+        raise BridgeError(f"the backups of service {facts.service.id} are kept until {first - timedelta(days=1)}")
+    _, withheld = sift(view, [Due(Kind.DELETE_BACKUPS, "asked for by a person")])
+    against = [held for held in withheld if held.code not in ANSWERED_BY_THE_PLAN]
+    if against:
+        raise BridgeError(f"withheld ({against[0].code}): {against[0].why}")
+
+
+def _gone_subject(ports: Ports, service: ServiceId) -> Subject:
+    """The same for a service whose record WHMCS does not have any more: its panel has to say that nobody lives."""
+    known = list(ports.journal.deletions.accounts([service]))
+    if not known:
+        raise UnknownId(f"WHMCS has no service {service}, and no account of it was ever seen")
+    records = ports.journal.deletions.gone(service)
+    seen = len(records[0].empty_on) if records else 0
+    if not records or records[0].ended_on is None:
+        raise BridgeError(f"WHMCS's record of service {service} was seen missing on {seen} of 2 days: not ended yet")
+    servers = {a.server for a in known if a.username}
+    unasked = [n for n in sorted(servers) if not any(p.serves(n) for p in ports.account_panels)]
+    if unasked:
+        raise BridgeError(
+            f"no [[panel]] says who lives on server {unasked[0]}: nothing proves that the account is gone"
+        )
+    ended = [replace(a, until=a.until or records[0].told_on) for a in known]
+    return subject_for_accounts(ports, service, known[0].client, ended)
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+
+def plan_by_name(ports: Ports, digest: str) -> DeletionPlan:
+    """Return the newest plan whose hash begins so; raises UnknownId, UsageProblem for too short a beginning."""
+    if len(digest) < 6:
+        raise UsageProblem(f"{digest}: give at least six letters of the plan's hash")
+    found = ports.journal.deletions.plan_named(digest)
+    if not found:
+        raise UnknownId(f"no plan {digest}; whmcs-bridge backups plans lists them")
+    if len({p.digest for p in found}) > 1:
+        raise UsageProblem(f"{digest} begins several plans; give more of it")
+    return found[0]
+
+
+def approve_plan(ports: Ports, digest: str) -> DeletionPlan:
+    """Record that a person approves this very list; raises StalePlan for one that was replaced or is over."""
+    plan = plan_by_name(ports, digest)
+    if plan.state is PlanState.REPLACED:
+        newer = ports.journal.deletions.plan_of(plan.service)
+        name = newer.digest[:SHORT] if newer is not None else ""
+        raise StalePlan(f"plan {digest} was replaced by {name}: whmcs-bridge backups plans show {name}")
+    if plan.state is not PlanState.OPEN:
+        raise StalePlan(f"plan {digest} is {plan.state}{': ' + plan.why if plan.why else ''}")
+    if plan.approved_by:
+        return plan
+    now = ports.now()
+    approved = replace(plan, approved_by=ports.actor, approved_at=now)
+    ports.journal.deletions.save_plan(approved)
+    body = {"by": ports.actor, "needs": list(plan.needs), "items": len(plan.items), "bytes": plan.size}
+    ports.journal.deletions.add_links([(plan.service, plan.digest, now, "approved", body)])
+    return approved
+
+
+def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
+    """Let what is left be as it is, on a person's word: the verdict names it and is not complete."""
+    plan = approve_plan(ports, digest)
+    left = [s for s in plan.stores if not (s.state.gone and s.complete)]
+    if any(s.state in (ItemState.PLANNED, ItemState.DELETING, ItemState.FAILED) for s in left):
+        raise UsageProblem(f"plan {digest} has items that a run may still delete; wait for it, or lift what holds it")
+    now, deletions = ports.now(), ports.journal.deletions
+    closed = replace(plan, state=PlanState.DONE, why=f"closed by {ports.actor}: {because}")
+    body = {
+        "verdict": "closed by a person",
+        "by": ports.actor,
+        "because": because,
+        "stores": {s.store: {"state": s.state.value, "why": s.why} for s in plan.stores},
+    }
+    deletions.add_links([(plan.service, plan.digest, now, "verdict", body)])
+    hashes = tuple(hash_of(a) for a in plan.accounts if a.username)
+    deletions.save_tombstone(Tombstone(plan.service, plan.client, ports.today(), hashes))
+    deletions.save_plan(closed)
+    _remember_erased(ports, plan.service)
+    return closed
+
+
+def lift(ports: Ports, store: str, because: str) -> None:
+    """Let plans on a halted store go on; raises UnknownId where none stood."""
+    if not backup_carry.lift_halt(ports, store, because):
+        standing = ", ".join(halted(ports.journal)) or "none"
+        raise UnknownId(f"no halt stands on store {store}; halted: {standing}")
+
+
+# --- wishes ---------------------------------------------------------------------------------------
+
+
+def request(ports: Ports, service: ServiceId, note: str = "") -> Handover:
+    """Record that a client wants their data before it goes; it holds the deletion for handover_hold_days.
+
+    Raises UnknownId, UsageProblem where the house takes no such wishes, one stands, or nothing may be left.
+    """
+    rules = ports.settings.policy.backups
+    if rules.handover == "never":
+        raise UsageProblem('[backups] handover = "never": this house takes no such requests')
+    book = ports.mirror.book_of_service(service)
+    if book is None:
+        raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
+    standing = ports.journal.deletions.handovers(open_only=False).get(service)
+    if standing is not None and standing.state == "open":
+        raise UsageProblem(f"a request of {standing.asked_on} stands until {standing.until}")
+    if service in ports.journal.deletions.tombstones():
+        raise UsageProblem(f"the backups of service {service} are gone: whmcs-bridge backups evidence {service}")
+    today = ports.today()
+    until = today + timedelta(days=rules.handover_hold_days)
+    wish = Handover(service, ClientId(book.client.id), today, until, ports.actor, rules.handover, note=note)
+    ports.journal.deletions.save_handover(wish)
+    body = {"until": until.isoformat(), "terms": rules.handover, "by": ports.actor, "note": note}
+    ports.journal.deletions.add_links([(service, "", ports.now(), "requested", body)])
+    return wish
+
+
+def end_request(ports: Ports, service: ServiceId, state: str, note: str = "") -> Handover:
+    """Close a wish: handed-over or withdrawn; the deletion goes on. Raises UnknownId."""
+    wish = ports.journal.deletions.handovers().get(service)
+    if wish is None:
+        raise UnknownId(f"no request stands for service {service}")
+    ended = replace(wish, state=state, note=note or wish.note)
+    ports.journal.deletions.save_handover(ended)
+    body = {"state": state, "by": ports.actor, "note": note}
+    ports.journal.deletions.add_links([(service, "", ports.now(), "requested", body)])
+    return ended
+
+
+def open_plans(ports: Ports, *, everything: bool = False) -> Sequence[DeletionPlan]:
+    """Return the plans that are not over, or the newest of all."""
+    states = None if everything else (PlanState.OPEN, PlanState.FROZEN)
+    return ports.journal.deletions.plans(states)
