@@ -564,34 +564,39 @@ if (!defined('WHMCS')) {
         $names = $settings['spool'] !== '' && is_dir($settings['spool']) ? scandir($settings['spool']) : [];
         return array_values(preg_grep('/^\d+-[0-9a-f]+\.' . $ending . '$/', $names ?: []));
     };
-    $spool = static function (array $event, string $body) use ($settings, $spooled, $log, &$state): void {
+    $spool = static function (array $event, string $body) use ($settings, $spooled, $log, &$state): string {
         if ($settings['spool'] === '' || strlen($body) > $settings['max_bytes']) {
-            return; // the next sync makes up for it
+            return ''; // the next sync makes up for it
         }
         if (!is_dir($settings['spool']) && !@mkdir($settings['spool'], 0700, true) && !is_dir($settings['spool'])) {
             $log('the spool folder ' . $settings['spool'] . ' cannot be made');
-            return;
+            return '';
         }
         if ($state['waiting'] === null) {
             $state['waiting'] = count($spooled());
         }
         if ($state['waiting'] >= $settings['spool_max_files']) {
-            return; // a full spool must not fill the disk
+            return ''; // a full spool must not fill the disk
         }
         // The order of names is the order of time, also within one millisecond.
         $state['last_name'] = max($state['last_name'] + 1, (int) (microtime(true) * 1000));
-        $name = $settings['spool'] . '/' . sprintf('%015d', $state['last_name']) . '-' . $event['id'];
+        $short = sprintf('%015d', $state['last_name']) . '-' . $event['id'];
+        $name = $settings['spool'] . '/' . $short;
         if (@file_put_contents($name . '.tmp', $body) !== strlen($body) || !@rename($name . '.tmp', $name . '.json')) {
             @unlink($name . '.tmp');
             $log('the event ' . $event['point'] . ' could not be kept in ' . $settings['spool']);
-            return;
+            return '';
         }
         @chmod($name . '.json', 0600);
         $state['waiting']++;
+        return $short . '.json';
     };
-    // What is never taken is kept for a person to look at, the newest of it, and stands in nobody's way.
-    $setAside = static function (array $names) use ($settings, $spooled, $log): void {
+    // What is never taken is kept for a person to look at, the newest of it, and stands in nobody's way. The log says
+    // so once, and again after a day.
+    $setAside = static function (array $names) use ($settings, $spooled, $log, &$state): void {
         $moved = 0;
+        $before = $spooled('bad');
+        $state['waiting'] = null;
         foreach ($names as $name) {
             $path = $settings['spool'] . '/' . $name;
             $moved += @rename($path, substr($path, 0, -4) . 'bad') ? 1 : 0;
@@ -599,8 +604,8 @@ if (!defined('WHMCS')) {
         foreach (array_slice($spooled('bad'), 0, -200) as $name) {
             @unlink($settings['spool'] . '/' . $name);
         }
-        if ($moved) {
-            $log('the bridge never takes ' . $moved . ' of the events that had waited: set aside as .bad in '
+        if ($moved && (!$before || time() - (int) end($before) / 1000 > 86400)) {
+            $log('the bridge never takes ' . $moved . ' of the events told: set aside as .bad in '
                 . $settings['spool'] . '; whmcs-bridge hooks check');
         }
     };
@@ -647,7 +652,6 @@ if (!defined('WHMCS')) {
             }
         }
         $setAside($through ? array_merge($never, $stuck) : $never);
-        $state['waiting'] = null;
         flock($lock, LOCK_UN);
         fclose($lock);
     };
@@ -812,8 +816,8 @@ if (!defined('WHMCS')) {
 
     foreach ($tells as $point) {
         add_hook($point, 1, $guarded(static function ($vars) use (
-            $point, $event, $readServices, $encode, $call, $settleFirst, $taken, $refused, $spool, $deliver, $log,
-            $number, $settings, &$state
+            $point, $event, $readServices, $encode, $call, $settleFirst, $taken, $refused, $spool, $setAside,
+            $deliver, $number, $settings, $log, &$state
         ) {
             $vars = is_array($vars) ? $vars : [];
             $told = $event($point, $vars);
@@ -834,7 +838,12 @@ if (!defined('WHMCS')) {
             if ($taken($status)) {
                 $deliver(5, 1.0, true);
             } elseif ($refused($status)) {
-                $log('the bridge refused ' . $point . ' with status ' . $status . ': is this file current?');
+                $name = $spool($told, $body);
+                if ($name === '') {
+                    $log('the bridge never takes ' . $point . ': it says ' . $status);
+                } else {
+                    $setAside([$name]);
+                }
             } else {
                 $spool($told, $body);
             }

@@ -71,7 +71,7 @@ def test_what_the_bridge_will_never_take_is_set_aside(whmcs: Whmcs, receiver: Re
     page = whmcs.page(("AfterCronJob", {}))
     assert whmcs.spool == []
     assert len(bad(whmcs)) == 2
-    assert page.log.count("the bridge never takes 2 of the events that had waited") == 1
+    assert page.log.count("the bridge never takes 2 of the events told") == 1
     assert whmcs.page(("AfterCronJob", {})).log == ""
 
 
@@ -105,7 +105,7 @@ def test_one_that_somebody_on_the_way_finds_too_large_stands_in_nobodys_way(
     assert over_http.spool == []
     (kept,) = bad(over_http)
     assert json.loads(kept.read_text())["vars"]["invoiceid"] == "1"
-    assert page.log.count("the bridge never takes 1 of the events") == 1
+    assert page.log.count("the bridge never takes 1 of the events told") == 1
 
 
 def test_a_page_that_got_through_need_not_find_another_that_does(whmcs: Whmcs, receiver: Receiver) -> None:

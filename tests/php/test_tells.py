@@ -5,6 +5,7 @@ from datetime import datetime
 from tests.needs import needs
 from tests.php.calls import OWING, SERVICE, SUSPEND
 from tests.php.receiver import Receiver
+from tests.php.test_spool import bad
 from tests.php.whmcs import CLIENT_PAGE, Whmcs
 
 pytestmark = needs("php")
@@ -59,9 +60,18 @@ def test_a_client_that_is_about_to_be_deleted_leaves_its_accounts(whmcs: Whmcs, 
 
 def test_a_tell_that_the_bridge_does_not_know_is_not_kept_for_ever(whmcs: Whmcs, receiver: Receiver) -> None:
     receiver.answers["InvoicePaid"] = (404, {"error": "unknown hook"})
-    page = whmcs.page(("InvoicePaid", {"invoiceid": 99}))
+    first = whmcs.page(("InvoicePaid", {"invoiceid": 99}))
+    again = whmcs.page(("InvoicePaid", {"invoiceid": 99}))
     assert whmcs.spool == []
-    assert "refused InvoicePaid with status 404" in page.log
+    assert len(bad(whmcs)) == 2
+    assert "the bridge never takes 1 of the events told" in first.log
+    assert again.log == ""
+
+
+def test_without_a_spool_it_is_said_that_an_event_is_lost(whmcs: Whmcs, receiver: Receiver) -> None:
+    whmcs.set(spool="")
+    receiver.answers["InvoicePaid"] = (404, {"error": "unknown hook"})
+    assert "never takes InvoicePaid: it says 404" in whmcs.page(("InvoicePaid", {"invoiceid": 99})).log
 
 
 def test_names_that_are_no_utf8_are_told_all_the_same(whmcs: Whmcs, receiver: Receiver) -> None:
