@@ -96,6 +96,12 @@ def _way_on(bridge: Bridge, one: Waiting) -> str:
     return f"carry it out with the same command again: whmcs-bridge service {one.kind} ..."
 
 
+def _proposal(one: Waiting) -> str:
+    """Who proposed it, when, and for a person why."""
+    since = f" on {one.since}" if one.since is not None else ""
+    return f"{one.proposer}{since}" + (f": {one.reason}" if one.by_hand else "")
+
+
 def _show(waiting: Sequence[Waiting]) -> None:
     from commands.show import command, console, table
 
@@ -103,7 +109,7 @@ def _show(waiting: Sequence[Waiting]) -> None:
     if not waiting:
         out.print("Nothing waits for approval.")
         return
-    rows = table("step", "service", "client", "owes", "due since", "waits since", "proposed by", keep=("step",))
+    rows = table("step", "service", "client", "owes", "due since", "proposed by", keep=("step", "due since"))
     for one in waiting:
         service, debts = one.explained.facts.service, one.debts
         rows.add_row(
@@ -112,8 +118,7 @@ def _show(waiting: Sequence[Waiting]) -> None:
             f"{one.client} {one.explained.facts.client.client.name}",
             ", ".join(str(debt.amount) for debt in debts) or "nothing",
             f"{debts[0].due}" if debts else "",
-            f"{one.since}" if one.since is not None else "today",
-            f"{one.proposer}: {one.reason}" if one.by_hand else one.proposer,
+            _proposal(one),
         )
     out.print(rows)
     numbers = " ".join(str(service) for service in dict.fromkeys(one.service for one in waiting))

@@ -164,6 +164,15 @@ def test_a_list_is_done_in_part_where_a_part_is_approved(house: House) -> None:
     assert (report.exit_code, services[0].status, services[1].status) == (3, "Active", "Terminated")
 
 
+def test_what_something_else_forbids_is_not_put_before_anybody(house: House) -> None:
+    client, service, _ = house.a_debtor(overdue=1)
+    client.credit = 5000
+    house.sync()
+    plan = end(house, service)
+    assert ([held.withheld.code for held in plan.withheld], plan.refused) == (["credit"], ())
+    assert house.bridge.waiting() == []
+
+
 # --- one's own ------------------------------------------------------------------------------------
 
 

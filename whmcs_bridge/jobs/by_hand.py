@@ -25,7 +25,7 @@ from whmcs_bridge.plan.build import build, digest, key_of, step_of
 from whmcs_bridge.plan.limits import SANITY, stopped, with_ways
 from whmcs_bridge.plan.model import Held, Plan, Step, Stop
 from whmcs_bridge.policy import view_of
-from whmcs_bridge.policy.by_hand import WAITS, ByHand
+from whmcs_bridge.policy.by_hand import WAITS, ByHand, of_debts
 from whmcs_bridge.policy.decision import ALL_BUT_LIFTING, HARMFUL_SET, Due, Kind, Withheld
 from whmcs_bridge.policy.stages import is_ours
 from whmcs_bridge.ports import StepState
@@ -157,8 +157,7 @@ def _look_at(hand: Hand, client: ClientId, wishes: Sequence[Wish], found: _Found
         due, withheld = _judged(hand, now, wish)
         codes = {held.code for held in withheld}
         if due is None and codes == {WAITS}:
-            wanted = Due(wish.kind, _said_of(wish, now), target=wish.target)
-            found.waiting.append(_step(hand, now, wish, wanted))
+            found.waiting.append(_step(hand, now, wish, _waiting(wish, now)))
         elif due is None:
             found.held.extend(Held(client, wish.service, held) for held in withheld)
         else:
@@ -174,8 +173,10 @@ def _judged(hand: Hand, now: Now, wish: Wish) -> tuple[Due | None, tuple[Withhel
     return due, withheld
 
 
-def _said_of(wish: Wish, now: Now) -> str:
-    return f"{wish.asked.by}: {wish.asked.reason}"
+def _waiting(wish: Wish, now: Now) -> Due:
+    """What would be done if somebody approved it."""
+    debts = now.decisions[wish.service].debts if wish.service is not None else ()
+    return of_debts(wish.kind, wish.asked, debts)
 
 
 def _step(hand: Hand, now: Now, wish: Wish, due: Due) -> Step:

@@ -73,7 +73,8 @@ def judge_by_hand(kind: Kind, asked: ByHand, view: View, decision: Decision, tar
         return None, (absent,)
     due, withheld = _JUDGES[kind](asked, view, decision, target)
     if withheld or due is None:
-        return None, tuple(withheld)
+        others = tuple(held for held in withheld if held.code != WAITS)
+        return None, others or tuple(withheld)  # what cannot be done anyway is not put before anybody to approve
     return replace(due, message=asked.message or due.message), ()
 
 
@@ -121,7 +122,7 @@ def _suspend(asked: ByHand, view: View, decision: Decision, target: int) -> Foun
     if not asked.early:
         return _no(kind, "early", _not_yet(decision.clocks.suspend_on))
     message = FINAL_WARNING if on_suspension_is_final(view.rules) else view.rules.on_suspend_message
-    due = _of_debts(kind, asked, debts, message)
+    due = of_debts(kind, asked, debts, message)
     return due, _sifted(view, due)
 
 
@@ -144,7 +145,7 @@ def _terminate(asked: ByHand, view: View, decision: Decision, target: int) -> Fo
         return None, withheld
     if not asked.early:
         return _no(kind, "early", _not_yet(decision.clocks.terminate_on))
-    due = _of_debts(kind, asked, debts, view.rules.on_end_message)
+    due = of_debts(kind, asked, debts, view.rules.on_end_message)
     return due, _sifted(view, due)
 
 
@@ -192,7 +193,10 @@ def said(asked: ByHand) -> str:
     return f"{undone}{asked.by}: {asked.reason}"
 
 
-def _of_debts(kind: Kind, asked: ByHand, debts: tuple[Debt, ...], message: str) -> Due:
+def of_debts(kind: Kind, asked: ByHand, debts: tuple[Debt, ...], message: str = "") -> Due:
+    """Return the step with the money behind it; without debt there is none."""
+    if not debts:
+        return Due(kind, said(asked), message=message)
     amount = Money(sum((debt.amount.amount for debt in debts), ZERO), debts[0].amount.currency)
     invoices = tuple(debt.invoice for debt in debts)
     return Due(kind, f"{said(asked)}; {owes(debts)}", invoices, amount, message, since=debts[0].due)
