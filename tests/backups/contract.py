@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Outcome, Verdict
@@ -188,6 +189,12 @@ class Contract:
         """What is odd is shown as odd: an audit has to see it."""
         laid, store = lay_corpus(place), place.store()
         assert len(listing(store)) == len(laid.mine | laid.others)
+
+    def test_an_item_can_be_written_down_and_read_again(self, place: Place) -> None:
+        """The journal keeps what was planned: plain values only."""
+        lay_corpus(place)
+        for item in place.store().items():
+            assert msgspec.json.decode(msgspec.json.encode(item), type=BackupItem) == item
 
     def test_two_listings_are_the_same(self, place: Place) -> None:
         lay_corpus(place)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from whmcs_bridge.backups.claim import KIND, NOT_MINE, claim_by_layout
 from whmcs_bridge.backups.layouts import Layout
@@ -10,7 +9,8 @@ from whmcs_bridge.backups.names import split_quarantine
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, Probe, Receipt
 from whmcs_bridge.errors import StoreUnsupported
 
-NO_META: Mapping[str, str] = MappingProxyType({})
+NO_META: Mapping[str, str] = {}
+"""A plain dict: the journal writes items down as they are."""
 
 
 class SimpleStore:
