@@ -221,7 +221,7 @@ def _unsuspend(asked: ByHand, view: View, decision: Decision, target: int) -> Fo
         return _no(kind, "staffs", f"it was not suspended for debt ({why}); --abuse lifts it")
     keeps = _kept_down_by(view)
     if keeps and not asked.override:
-        return _no(kind, "owed", f"{keeps}; release it on trust (whmcs-bridge release), or add --override")
+        return _no(kind, "owed", f"{keeps}; whmcs-bridge release {view.service.id}, or --override, lets it up")
     return Due(kind, said(asked), since=None), []
 
 
