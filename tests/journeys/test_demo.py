@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from commands import cli
 from whmcs_bridge.demo import CLAIMS
 from whmcs_bridge.demo.second_story import Scene
+from whmcs_bridge.demo.third_story import PeopleScene
 
 PLAIN = ["demo", "--shadow-days", "0", "--clients", "40", "--days", "30", "--seed", "8", "--today", "2025-10-31"]
 MESSY = ["demo", "--shadow-days", "8", "--clients", "150", "--days", "5", "--seed", "8", "--today", "2025-10-31"]
@@ -91,6 +92,7 @@ def test_machines_get_a_day_a_line_and_the_summary_last() -> None:
     assert summary["recovered_after_suspension"]
     assert summary["first_act"] is None
     assert set(summary["second_story"]) == {"two_invoices", "paid_up", "staffs_click"}
+    assert set(summary["third_story"]) == {"kept", "broken", "trusted", "vip", "notes"}
 
 
 def test_the_second_story_tells_what_was_refused_let_through_and_given_back(told: str) -> None:
@@ -109,12 +111,50 @@ def test_the_second_story_tells_what_was_refused_let_through_and_given_back(told
         assert words in text
 
 
+def test_the_third_story_tells_what_came_of_what_clients_said(told: str) -> None:
+    _, _, third = told.partition("Third story: what clients say")
+    text = " ".join(third.partition("Who went through which stages")[0].split())
+    for words in (
+        "The client of kept.example.com (service 1) phones and promises Thursday",
+        "The promise of kept.example.com (service 1) is kept.",
+        "The promise of broken.example.com (service 2) is broken.",
+        "promises once more. Refused: a promise was broken less than 60 days ago",
+        "trusted.example.com (service 3) is back: trust release",
+        "The release of trusted.example.com (service 3) is over.",
+        "The client of vip.example.com (service 4) is no VIP any more",
+        "The client of vip.example.com (service 4) is VIP again",
+        "WHMCS has 6 lines in its log and 6 notes at the clients",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("later", [0, 3, 6])
+def test_the_third_story_is_the_same_on_whatever_day_it_ends(later: int) -> None:
+    scene = PeopleScene(date(2026, 2, 25) + timedelta(days=later))
+    list(scene.play())
+    story, first = scene.story, scene.first
+    assert not story.troubles
+    assert [(at.date() - first, act, service) for at, act, service in story.acts] == [
+        (timedelta(days=1), "suspend", story.trusted),
+        (timedelta(days=1), "release", story.trusted),
+        (timedelta(days=4), "suspend", story.broken),
+        (timedelta(days=4), "suspend", story.trusted),
+    ]
+    assert [(record.kind, record.state) for record in story.records] == [
+        ("promise", "kept"),
+        ("promise", "broken"),
+        ("release", "resolved"),
+    ]
+    assert story.membership == [(first + timedelta(days=2), "lost"), (first + timedelta(days=2), "regained")]
+    assert (len(story.refused), story.notes) == (1, 6)
+
+
 def test_machines_get_both_acts_and_the_proof() -> None:
     code, text = run(*MESSY, "--json")
     assert code == 0
     *days, last = [json.loads(line) for line in text.splitlines()]
     assert [day["date"] for day in days if day["act"] < 3] == [f"2025-10-{day:02d}" for day in range(18, 32)]
-    assert [day["act"] for day in days] == [1] * 9 + [2] * 5 + [3] * 11
+    assert [day["act"] for day in days] == [1] * 9 + [2] * 5 + [3] * 11 + [4] * 9
     act, proof = last["summary"]["first_act"], last["summary"]["proof"]
     assert act["shadow_days"] == 8
     assert act["would_have"]["suspend"] > 0

@@ -9,6 +9,7 @@ from whmcs_bridge.demo.first_act import Takeover
 from whmcs_bridge.demo.proof import CLAIMS, Proof, taken_down_by_staff
 from whmcs_bridge.demo.second_story import Scene, SecondStory
 from whmcs_bridge.demo.story import Day, FirstAct, Journey, Line, Summary, Teller
+from whmcs_bridge.demo.third_story import PeopleScene, ThirdStory
 from whmcs_bridge.simulator.seed import generate
 from whmcs_bridge.simulator.seed_messy import messy_book
 
@@ -41,7 +42,9 @@ def play(
             yield teller.tell(company.live(first + number * ONE_DAY, proof.see))
         scene = Scene(last)
         yield from scene.play()
-        yield teller.finish(scene.story)
+        people = PeopleScene(last)
+        yield from people.play()
+        yield teller.finish(scene.story, people.story)
 
 
-__all__ = ["CLAIMS", "Day", "FirstAct", "Journey", "Line", "Proof", "SecondStory", "Summary", "play"]
+__all__ = ["CLAIMS", "Day", "FirstAct", "Journey", "Line", "Proof", "SecondStory", "Summary", "ThirdStory", "play"]

@@ -105,7 +105,7 @@ class Scene:
     def __init__(self, last: dt.date) -> None:
         """It ends on the last Friday up to `last`."""
         self.first = last - dt.timedelta(days=(last.weekday() - FRIDAY) % 7 + DAYS - 1)
-        self.world = _small_whmcs()
+        self.world = small_whmcs()
         self.story = SecondStory()
         self._told: set[tuple[int, str, str]] = set()
 
@@ -170,10 +170,7 @@ class Scene:
         )
 
     def _bill(self, service: Service, due: dt.date) -> Invoice:
-        self.world.clock = dt.datetime.combine(due - 10 * ONE_DAY, dt.time(9))
-        line = InvoiceLine(0, "Hosting", service.id, "Starter", service.amount)
-        client = self.world.clients[service.client]
-        return create_invoice(self.world, client, [line], due, actor=Actor.CRON, mail=False)
+        return bill(self.world, service, due)
 
     # --- what happens -------------------------------------------------------------------------------
 
@@ -278,7 +275,15 @@ class Scene:
         return self.company.name_of(service)
 
 
-def _small_whmcs() -> World:
+def bill(world: World, service: Service, due: dt.date) -> Invoice:
+    """Make the service's invoice, ten days before it is due, as WHMCS's cron does."""
+    world.clock = dt.datetime.combine(due - 10 * ONE_DAY, dt.time(9))
+    line = InvoiceLine(0, "Hosting", service.id, "Starter", service.amount)
+    return create_invoice(world, world.clients[service.client], [line], due, actor=Actor.CRON, mail=False)
+
+
+def small_whmcs(**settings: str) -> World:
+    """Return a WHMCS with one product and a VIP group, whose cron suspends unless its settings say otherwise."""
     world = new_world()
     world.settings |= {
         "AutoSuspension": "on",
@@ -287,6 +292,7 @@ def _small_whmcs() -> World:
         "AutoTermination": "",
         "GenerateInvoices": "",
         "SendOverdueReminders": "",
+        **settings,
     }
     world.add_product_group(ProductGroup(1, "Hosting", "hosting"))
     world.add_product(Product(1, 1, "Starter", module="cpanel"))

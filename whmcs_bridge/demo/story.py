@@ -17,6 +17,7 @@ from whmcs_bridge.ports import Actor, JournalStep, StepState
 
 if TYPE_CHECKING:
     from whmcs_bridge.demo.second_story import SecondStory
+    from whmcs_bridge.demo.third_story import ThirdStory
 
 NAMED = 3
 """So many are named in a line; the others are counted."""
@@ -39,7 +40,7 @@ class Day:
     day: dt.date
     lines: tuple[Line, ...]
     act: int = 2
-    """1 is the first act, in shadow mode; 3 the second story, in a small house of its own."""
+    """1 is the first act, in shadow mode; 3 and 4 the second and the third story, in small houses of their own."""
 
 
 @dataclass(slots=True)
@@ -163,6 +164,7 @@ class Summary:
     """WHMCS's own tables on what the bridge did."""
     first_act: FirstAct | None = None
     second_story: "SecondStory | None" = None
+    third_story: "ThirdStory | None" = None
     journeys: dict[int, Journey] = field(default_factory=dict)
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, state) -> how many."""
@@ -241,6 +243,7 @@ class Summary:
             "proof": self.proof.to_json(),
             "first_act": self.first_act.to_json() if self.first_act is not None else None,
             "second_story": self.second_story.to_json() if self.second_story is not None else None,
+            "third_story": self.third_story.to_json() if self.third_story is not None else None,
             "withheld": [
                 {"kind": kind, "code": code, "services": len(found), "why": self.why[kind, code]}
                 for (kind, code), found in sorted(self.withheld.items())
@@ -284,10 +287,10 @@ class Teller:
         ]
         return Day(book.day, tuple(lines))
 
-    def finish(self, second: "SecondStory") -> Summary:
-        """Return the summary, with the tasks that are open now and what came of the second story."""
-        self.summary.second_story = second
-        self.summary.troubles += second.troubles
+    def finish(self, second: "SecondStory", third: "ThirdStory") -> Summary:
+        """Return the summary, with the tasks that are open now and what came of the other stories."""
+        self.summary.second_story, self.summary.third_story = second, third
+        self.summary.troubles += second.troubles + third.troubles
         self.summary.tasks = [task.text for task in self.company.bridge.journal.tasks()]
         return self.summary
 
