@@ -161,6 +161,42 @@ def test_what_was_told_and_not_answered_is_not_told_again(house: House, action: 
     assert (len(lines(house)), len(notes(house))) == (1, 1)
 
 
+class Killed(BaseException):
+    """The process ends here: nothing catches it."""
+
+
+@pytest.mark.parametrize("write", range(4))
+@pytest.mark.parametrize("kept", [False, True])
+def test_killed_around_any_write_nothing_is_told_twice(
+    house: House, monkeypatch: pytest.MonkeyPatch, write: int, kept: bool
+) -> None:
+    """Four writes tell of a record: line begun, line told, note begun, note told. Each is lost, or is the last one."""
+    client = a_debtor(house)
+    house.world.note_activity("Cron Job: Completed")  # a log that can be read has something in it
+    promised(house, client)
+    journal, done = house.bridge.journal, 0
+    keep = journal.keep_tell
+
+    def dying(*args: Any) -> None:
+        nonlocal done
+        if kept or done < write:
+            keep(*args)
+        if done == write:
+            raise Killed
+        done += 1
+
+    monkeypatch.setattr(journal, "keep_tell", dying)
+    with pytest.raises(Killed):
+        house.sync()
+    monkeypatch.setattr(journal, "keep_tell", keep)
+    for _ in range(3):
+        house.world.clock += LATER
+        house.sync()
+    assert len(lines(house)) == 1
+    # only a note that was begun and not sent is missing: nobody can tell it from one that arrived
+    assert len(notes(house)) == (0 if (write, kept) == (2, True) else 1)
+
+
 def test_a_line_that_was_sent_and_never_arrived_is_written_again(house: House) -> None:
     client = a_debtor(house)
     house.world.note_activity("Cron Job: Completed")  # a log that can be read has something in it
