@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from hooks import service_delete
 from tests.house import HOSTING, House, done, results, service_id, the_result
 from tests.jobs.shelves import HOUR, Lie, Names, Shelf
 from whmcs_bridge.domain.backups import Probe
 from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import StoreUnreachable
+from whmcs_bridge.hookpoints import HookEvent
 from whmcs_bridge.jobs import backup_carry
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import StepState
@@ -621,3 +623,69 @@ def test_erased_services_leave_numbers_and_hashes_and_are_told_of_when_they_are_
 def test_every_state_that_is_not_gone_keeps_a_plan_from_being_complete() -> None:
     for state in ItemState:
         assert state.gone is (state in (ItemState.GONE_VERIFIED, ItemState.GONE_BEFORE))
+
+
+# --- deleted records ------------------------------------------------------------------------------
+
+
+def delete_record(house: House, service: Service) -> None:
+    """WHMCS tells through its hook that it deletes the record, and does."""
+    now = house.bridge.clock.now()
+    event = HookEvent("ServiceDelete", {"userid": service.client, "serviceid": service.id}, now, Actor.ADMIN)
+    service_delete.handle(event, house.bridge)
+    house.world.delete_service(service)
+
+
+def test_a_deleted_record_is_an_end_after_two_empty_days_and_the_panels_word() -> None:
+    shelf, panel = Shelf(), Names()
+    with a_house(shelf, panels=(panel,)) as house:
+        service = house.a_service()
+        house.a_service()
+        for name in ("site1", "site2"):
+            shelf.put(name, "full", MADE)
+        house.sync()
+        delete_record(house, service)
+        house.next_day()
+        house.next_day()
+        assert "site1/full" in shelf.names()
+        assert done(house.next_day()) == ["delete_backups"]
+        assert shelf.names() == ["site2/full"]
+        assert house.next_day().results == []
+
+
+def test_a_deleted_record_goes_to_staff_where_no_panel_can_confirm() -> None:
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        house.sync()
+        delete_record(house, service)
+        house.next_day(5)
+        assert shelf.names() == ["site1/full"]
+        assert "backups-of-deleted" in tasks(house)
+
+
+def test_a_deleted_record_whose_account_lives_on_keeps_its_backups() -> None:
+    shelf, panel = Shelf(), Names()
+    with a_house(shelf, panels=(panel,)) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        panel.add("site1", "uid-1")
+        house.sync()
+        delete_record(house, service)
+        assert "still lives" in the_result(house.next_day(3), Kind.DELETE_BACKUPS).note
+        assert shelf.names() == ["site1/full"]
+
+
+def test_a_record_that_was_not_deleted_after_all_is_no_end() -> None:
+    shelf, panel = Shelf(), Names()
+    with a_house(shelf, panels=(panel,)) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        house.sync()
+        delete_record(house, service)
+        house.next_day()
+        house.world.add_service(service)  # restored
+        house.next_day(5)
+        assert shelf.names() == ["site1/full"]
+        assert house.bridge.journal.deletions.gone() == []

@@ -12,6 +12,7 @@ from whmcs_bridge.errors import BridgeError, MovedOn, StalePlan, StoreTrouble, U
 from whmcs_bridge.jobs import backup_carry
 from whmcs_bridge.jobs.backup_accounts import after_seeing, hash_of
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, look_and_plan
+from whmcs_bridge.jobs.backup_gone import gone_subject
 from whmcs_bridge.jobs.backup_look import Found, Look, Subject, ask_panels, look_at, search, serving
 from whmcs_bridge.jobs.backup_tend import service_in_mirror
 from whmcs_bridge.jobs.backup_waits import SHORT, halted
@@ -162,7 +163,7 @@ def _remember_erased(ports: Ports, service: ServiceId) -> None:
 def _ended_subject(ports: Ports, service: ServiceId) -> Subject:
     """Return whose backups they are, for a service that WHMCS says now has ended, and that nothing protects."""
     if ports.panel.service(service) is None:
-        return _gone_subject(ports, service)
+        return gone_subject(ports, service)[0]
     book = ports.mirror.book_of_service(service)
     if book is None:
         raise UnknownId(f"service {service} is not in the mirror: run a sync first")
@@ -185,25 +186,6 @@ def _refuse_protected(ports: Ports, facts: ServiceFacts) -> None:
     against = [held for held in withheld if held.code not in ANSWERED_BY_THE_PLAN]
     if against:
         raise BridgeError(f"withheld ({against[0].code}): {against[0].why}")
-
-
-def _gone_subject(ports: Ports, service: ServiceId) -> Subject:
-    """The same for a service whose record WHMCS does not have any more: its panel has to say that nobody lives."""
-    known = list(ports.journal.deletions.accounts([service]))
-    if not known:
-        raise UnknownId(f"WHMCS has no service {service}, and no account of it was ever seen")
-    records = ports.journal.deletions.gone(service)
-    seen = len(records[0].empty_on) if records else 0
-    if not records or records[0].ended_on is None:
-        raise BridgeError(f"WHMCS's record of service {service} was seen missing on {seen} of 2 days: not ended yet")
-    servers = {a.server for a in known if a.username}
-    unasked = [n for n in sorted(servers) if not any(p.serves(n) for p in ports.account_panels)]
-    if unasked:
-        raise BridgeError(
-            f"no [[panel]] says who lives on server {unasked[0]}: nothing proves that the account is gone"
-        )
-    ended = [replace(a, until=a.until or records[0].told_on) for a in known]
-    return subject_for_accounts(ports, service, known[0].client, ended)
 
 
 # --- plans ----------------------------------------------------------------------------------------

@@ -6,11 +6,12 @@ from datetime import date, timedelta
 
 from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.case import Case
-from whmcs_bridge.domain.deletions import DeletionPlan, GoneRecord, ItemState, PlanState
+from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.backup_accounts import accounts_of, keep_accounts, keep_panel_ids
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck
+from whmcs_bridge.jobs.backup_gone import watch
 from whmcs_bridge.jobs.backup_look import ask_panels
 from whmcs_bridge.jobs.backup_waits import LIVE_PLANS, SHORT, halted
 from whmcs_bridge.jobs.context import Ports
@@ -34,7 +35,7 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
         _freeze_or_thaw(ports, plan)
     problems += _look_again(ports, memory)
     if complete:
-        notes += _gone_records(ports)
+        notes += watch(ports)
     notes += list(plan_notes(ports, memory.cases))
     memory.forget_waits()
     return notes, problems
@@ -59,9 +60,11 @@ def _freeze_or_thaw(ports: Ports, plan: DeletionPlan) -> None:
 
 
 def service_in_mirror(ports: Ports, number: ServiceId) -> Service | None:
-    """The service as the mirror has it; None where it has none."""
+    """The service as the mirror has it; None where it has none, or WHMCS's last whole list had not."""
     book = ports.mirror.book_of_service(number)
-    return next((s for s in book.services if s.id == number), None) if book is not None else None
+    if book is None or number in book.missing:
+        return None
+    return next((s for s in book.services if s.id == number), None)
 
 
 # --- looking again --------------------------------------------------------------------------------
@@ -126,47 +129,6 @@ def foresee(ports: Ports, ending: Mapping[ServiceId, tuple[ClientId, date]]) -> 
         except BridgeError as error:
             problems.append(f"backups of service {service} could not be planned: {error}")
     return problems
-
-
-# --- deleted records ------------------------------------------------------------------------------
-
-
-def note_gone(ports: Ports, service: ServiceId, client: ClientId, keep_days: int | None) -> None:
-    """WHMCS told that it deleted the record of a service: from now on it is looked whether it really has."""
-    if not ports.journal.deletions.gone(service):
-        ports.journal.deletions.save_gone(GoneRecord(service, client, ports.today(), keep_days))
-
-
-def _gone_records(ports: Ports) -> list[Note]:
-    """Ask WHMCS once a day for each deleted record; two empty answers on different days make an end."""
-    notes: list[Note] = []
-    for record in ports.journal.deletions.gone():
-        after = _asked_once_more(ports, record)
-        if after is None:
-            ports.journal.deletions.save_gone(replace(record, done=True))
-            continue
-        if after != record:
-            ports.journal.deletions.save_gone(after)
-        if after.ended_on is not None:
-            text = f"the record of service {after.service} was deleted in WHMCS, and its backups are still there"
-            todo = f"make sure that the account is gone from its server: whmcs-bridge backups delete {after.service}"
-            notes.append(Note("backups-of-deleted", text, todo, after.client, after.service))
-    return notes
-
-
-def _asked_once_more(ports: Ports, record: GoneRecord) -> GoneRecord | None:
-    """Return the record after today's question; None where WHMCS has the service, or its backups are gone."""
-    plan = ports.journal.deletions.plan_of(record.service)
-    if plan is not None and plan.state is PlanState.DONE:
-        return None
-    if ports.today() in record.empty_on or len(record.empty_on) > 1:
-        return record
-    try:
-        if ports.panel.service(record.service) is not None:
-            return None
-    except BridgeError:
-        return record
-    return replace(record, empty_on=(*record.empty_on, ports.today()))
 
 
 # --- what staff is told ---------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from whmcs_bridge.errors import (
     WhmcsError,
 )
 from whmcs_bridge.jobs import erase
+from whmcs_bridge.jobs.backup_gone import delete_gone, is_gone
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.membership import group_to_go_back_to
 from whmcs_bridge.jobs.notices import message_with
@@ -39,6 +40,8 @@ from whmcs_bridge.ports import StepState
 
 def carry_out(hand: Hand, step: Step) -> StepResult:
     """Carry out one step that is not a notice. Errors become results; only a broken database is raised."""
+    if is_gone(hand.ports, step):
+        return _of_a_deleted_record(hand, step)
     try:
         now = hand.look(step.client, credit=step.kind in HARMFUL_SET, services=step.service is not None)
         if step.kind is Kind.UNSUSPEND and not _somebody_paid(hand, now, step):
@@ -70,6 +73,22 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
             todo = "mend the module or the server; it is tried again by the next run"
             pile = where_it_fails(step.kind, now.facts[step.service].service.server_id)
             hand.notes.append(Note(code, text, todo, step.client, step.service, pile=pile))
+        return hand.finish(number, step, StepState.FAILED, str(error))
+    return hand.finish(number, step, StepState.DONE, note)
+
+
+def _of_a_deleted_record(hand: Hand, step: Step) -> StepResult:
+    """WHMCS has nothing to look at any more: the journal's identity and the panels say all there is."""
+    if held_up(hand.ports, step):
+        return hand.leave(step)
+    number = hand.begin(step)
+    try:
+        note = delete_gone(hand.ports, step)
+    except MovedOn as moved:
+        return hand.finish(number, step, StepState.SKIPPED, str(moved))
+    except (DatabaseTrouble, Locked):
+        raise
+    except BridgeError as error:
         return hand.finish(number, step, StepState.FAILED, str(error))
     return hand.finish(number, step, StepState.DONE, note)
 

@@ -9,6 +9,7 @@ from threading import Lock
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.errors import BridgeError, StalePlan, UsageProblem, WhmcsError
 from whmcs_bridge.jobs import approvals, others, records, sanity, silence
+from whmcs_bridge.jobs.backup_gone import steps_of_gone
 from whmcs_bridge.jobs.backup_tend import foresee, tend
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
@@ -270,6 +271,7 @@ def _plan(
     if reading is not None and reading.complete:
         memory.silent_gateways = silence.listen(ports, accept_sanity)
     judged = judge_book(ports, memory, complete=complete, read_live=read_live, observing=observing, onlooker=onlooker)
+    judged.steps.extend(steps_of_gone(ports, memory))
     judged.notes.extend(silence.silence_notes(memory.silent_gateways, ports.today()))
     plan = make_plan(
         ports,

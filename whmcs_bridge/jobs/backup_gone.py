@@ -1,0 +1,162 @@
+"""Services whose record was deleted in WHMCS: when that is an end, and the deletion of what they left behind.
+
+Absence never ends a service. A deleted record does so only after the hook that told of it, an error-free empty answer
+by id on two different days, and a panel that confirms that nobody has the account (without one: to staff).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+from whmcs_bridge.domain.deletions import GoneRecord, PlanState
+from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.errors import BridgeError, MovedOn, UnknownId
+from whmcs_bridge.jobs.backup_look import Subject
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.erase import delete_all, remember, subject_for_accounts
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.pause import held_up
+from whmcs_bridge.plan.model import Step
+from whmcs_bridge.policy import view_of
+from whmcs_bridge.policy.cases import DELETE_KEY
+from whmcs_bridge.policy.decision import Kind, Note
+
+
+def note_deleted(ports: Ports, facts: ServiceFacts) -> None:
+    """A hook told that WHMCS deletes the record: keep whose account it was, and how long its backups are kept.
+
+    The caller holds the journal's writer.
+    """
+    remember(ports, facts)
+    service = facts.service
+    if ports.journal.deletions.gone(service.id):
+        return
+    view, _ = view_of(facts, ports.settings.policy, ports.today())
+    days = facts.case.kept_days.get(DELETE_KEY, view.rules.delete_backups_after_days)
+    ports.journal.deletions.save_gone(GoneRecord(service.id, service.client_id, ports.today(), days))
+
+
+def watch(ports: Ports) -> list[Note]:
+    """Ask WHMCS once a day for each deleted record; return what staff has to do where no panel can confirm."""
+    notes: list[Note] = []
+    for record in ports.journal.deletions.gone():
+        after = _asked_once_more(ports, record)
+        if after != record:
+            ports.journal.deletions.save_gone(after)
+        if after.done or after.ended_on is None:
+            continue
+        if record.ended_on is None:
+            _end_accounts(ports, after)
+        if not _confirmable(ports, after.service):
+            text = f"service {after.service} was deleted in WHMCS, and nothing confirms that its account is gone"
+            todo = "look whether the account is gone from its server, and delete its backups by hand"
+            notes.append(Note("backups-of-deleted", text, todo, after.client, after.service))
+    return notes
+
+
+def _asked_once_more(ports: Ports, record: GoneRecord) -> GoneRecord:
+    """Return the record after today's question; one that WHMCS has, or whose backups are gone, is done with."""
+    plan = ports.journal.deletions.plan_of(record.service)
+    if plan is not None and plan.state is PlanState.DONE and record.ended_on is not None:
+        return replace(record, done=True)
+    if ports.today() in record.empty_on or record.ended_on is not None:
+        return record
+    try:
+        found = ports.panel.service(record.service)
+    except BridgeError:
+        return record
+    return (
+        replace(record, done=True) if found is not None else replace(record, empty_on=(*record.empty_on, ports.today()))
+    )
+
+
+def _end_accounts(ports: Ports, record: GoneRecord) -> None:
+    known = ports.journal.deletions.accounts([record.service])
+    ports.journal.deletions.save_accounts([replace(a, until=a.until or record.told_on) for a in known])
+
+
+def _confirmable(ports: Ports, service: ServiceId) -> bool:
+    """A panel is configured for every server on which the service had an account."""
+    servers = {a.server for a in ports.journal.deletions.accounts([service]) if a.username}
+    return bool(servers) and all(any(p.serves(n) for p in ports.account_panels) for n in servers)
+
+
+def due_on(record: GoneRecord) -> date | None:
+    """Return the first day on which the backups may go; None is never, or not ended yet."""
+    if record.ended_on is None or record.keep_days is None:
+        return None
+    return record.ended_on + timedelta(days=max(record.keep_days, 1))
+
+
+def steps_of_gone(ports: Ports, memory: Memory) -> Iterator[Step]:
+    """Yield the deletions that are due for services whose record is gone."""
+    if not ports.stores or ports.settings.policy.approval.get(Kind.DELETE_BACKUPS) == "required":
+        return
+    today = ports.today()
+    for record in ports.journal.deletions.gone():
+        day = due_on(record)
+        if day is None or today < day or record.service in memory.waits or not _confirmable(ports, record.service):
+            continue
+        if not memory.scope.everyone or _held(memory, record.client, record.service):
+            continue
+        yield Step(
+            id=f"{Kind.DELETE_BACKUPS}:service:{record.service}@{today}",
+            kind=Kind.DELETE_BACKUPS,
+            client=record.client,
+            service=record.service,
+            date=today,
+            reason=f"its record was deleted in WHMCS, ended on {record.ended_on}",
+            since=record.ended_on,
+        )
+
+
+def _held(memory: Memory, client: ClientId, service: ServiceId) -> bool:
+    today = memory.today
+    return any(
+        r.kind in (RecordKind.HOLD, RecordKind.DISPUTE) and r.protects_on(today)
+        for r in memory.records_of(client)
+        if r.service_id in (None, service)
+    )
+
+
+def is_gone(ports: Ports, step: Step) -> bool:
+    """The step is about a service whose record WHMCS has deleted."""
+    if step.kind is not Kind.DELETE_BACKUPS or step.service is None:
+        return False
+    found = ports.journal.deletions.gone(step.service)
+    return bool(found) and not found[0].done and found[0].ended_on is not None
+
+
+def delete_gone(ports: Ports, step: Step) -> str:
+    """Delete what such a service left behind; return the evidence in one line. Raises as `erase.delete_for` does."""
+    assert step.service is not None
+    if ports.panel.service(step.service) is not None:
+        raise MovedOn("WHMCS has the service again: nothing is deleted")
+    if _held(Memory(ports.journal, ports.today()), step.client, step.service):
+        raise MovedOn("a hold or a dispute stands")
+    subject, ended = gone_subject(ports, step.service)
+    note = delete_all(ports, subject, ended, lambda: not held_up(ports, step))
+    for record in ports.journal.deletions.gone(step.service):
+        ports.journal.deletions.save_gone(replace(record, done=True))
+    return note
+
+
+def gone_subject(ports: Ports, service: ServiceId) -> tuple[Subject, date]:
+    """Return whose backups they are where WHMCS has no record any more, and the day of the end.
+
+    Raises UnknownId where no account is known, BridgeError where it is not ended yet or no panel can confirm it.
+    """
+    known = list(ports.journal.deletions.accounts([service]))
+    if not known:
+        raise UnknownId(f"WHMCS has no service {service}, and no account of it was ever seen")
+    records = ports.journal.deletions.gone(service)
+    ended = records[0].ended_on if records else None
+    if ended is None:
+        seen = len(records[0].empty_on) if records else 0
+        raise BridgeError(f"WHMCS's record of service {service} was seen missing on {seen} of 2 days: not ended yet")
+    if not _confirmable(ports, service):
+        raise BridgeError(f"no [[panel]] says whether the account of service {service} is gone from its server")
+    accounts = [replace(a, until=a.until or records[0].told_on) for a in known]
+    return subject_for_accounts(ports, service, known[0].client, accounts), ended
