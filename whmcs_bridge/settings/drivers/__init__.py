@@ -33,7 +33,11 @@ STORES: Mapping[str, str] = {
     "webdav": "whmcs_bridge.settings.drivers.webdav:OPTIONS",
 }
 PANELS: Mapping[str, str] = {
+    "directadmin": "whmcs_bridge.settings.drivers.panels:DIRECTADMIN",
+    "hestia": "whmcs_bridge.settings.drivers.panels:HESTIA",
     "names": "whmcs_bridge.settings.drivers.names:OPTIONS",
+    "vesta": "whmcs_bridge.settings.drivers.panels:VESTA",
+    "whm": "whmcs_bridge.settings.drivers.panels:WHM",
 }
 
 

@@ -1,0 +1,132 @@
+"""Panels over HTTP: who lives, from answers in their known shapes, and nobody from any other."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from whmcs_bridge.backups.panels import DirectAdmin, Hestia, HttpPanel, Vesta, Whm
+from whmcs_bridge.domain.backups import LivingAccount
+from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreTrouble, StoreUnreachable, ViewIncomplete
+from whmcs_bridge.settings.model import PanelSettings
+from whmcs_bridge.settings.secret import Secret
+
+TOKEN = "panel-token-for-tests"
+
+
+def given(driver: str, url: str, **options: Any) -> PanelSettings:
+    return PanelSettings("host1", driver, (1,), {"url": url.rstrip("/"), "timeout_seconds": 5, **options})
+
+
+def whm(url: str) -> HttpPanel:
+    return Whm(given("whm", url, user="root", token=Secret.given(TOKEN)))
+
+
+def directadmin(url: str) -> HttpPanel:
+    return DirectAdmin(given("directadmin", url, user="admin", login_key=Secret.given(TOKEN)))
+
+
+def hestia(url: str) -> HttpPanel:
+    return Hestia(given("hestia", url, access_key=Secret.given("AK"), secret_key=Secret.given(TOKEN)))
+
+
+def vesta(url: str) -> HttpPanel:
+    return Vesta(given("vesta", url, user="admin", password=Secret.given(TOKEN)))
+
+
+EVERY = pytest.mark.parametrize("panel", [whm, directadmin, hestia, vesta])
+Make = Callable[[str], HttpPanel]
+
+
+def test_whm_tells_who_lives_and_by_which_id(httpserver: HTTPServer) -> None:
+    row = {"user": "bob", "uid": "1007", "unix_startdate": "1736467200", "domain": "bob.example.com", "owner": "agency"}
+    own = {"user": "agency", "domain": "agency.example.com", "owner": "agency"}
+    httpserver.expect_request(
+        "/json-api/listaccts", query_string={"api.version": "1"}, headers={"Authorization": f"whm root:{TOKEN}"}
+    ).respond_with_json({"metadata": {"result": 1, "command": "listaccts"}, "data": {"acct": [row, own]}})
+    assert whm(httpserver.url_for("/")).living() == {
+        "bob": LivingAccount("bob", "1007:1736467200", "bob.example.com", "agency"),
+        "agency": LivingAccount("agency", "", "agency.example.com", ""),
+    }
+
+
+def test_a_refusal_of_whm_has_status_200(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/json-api/listaccts").respond_with_json(
+        {"metadata": {"result": 0, "reason": "You do not have permission"}}
+    )
+    with pytest.raises(ViewIncomplete, match="You do not have permission"):
+        whm(httpserver.url_for("/")).living()
+
+
+@pytest.mark.parametrize("users", ['["bob","bob1"]', '{"list":["bob","bob1"]}', "list[]=bob&list[]=bob1"])
+def test_directadmin_tells_users_resellers_and_admins(httpserver: HTTPServer, users: str) -> None:
+    for command, text in (("ALL_USERS", users), ("RESELLERS", "list[]=agency"), ("ADMINS", '["admin"]')):
+        httpserver.expect_request(f"/CMD_API_SHOW_{command}").respond_with_data(text)
+    assert set(directadmin(httpserver.url_for("/")).living()) == {"bob", "bob1", "agency", "admin"}
+
+
+@pytest.mark.parametrize("text", ["error=1&text=Access+denied", '{"error":"1","text":"Access denied"}'])
+def test_a_refusal_of_directadmin_is_no_list(httpserver: HTTPServer, text: str) -> None:
+    for command in ("ALL_USERS", "RESELLERS", "ADMINS"):
+        httpserver.expect_request(f"/CMD_API_SHOW_{command}").respond_with_data(text)
+    with pytest.raises(ViewIncomplete, match="Access denied"):
+        directadmin(httpserver.url_for("/")).living()
+
+
+@pytest.mark.parametrize("panel", [hestia, vesta])
+def test_hestia_and_vesta_tell_who_lives_and_since_when(httpserver: HTTPServer, panel: Make) -> None:
+    users = {"bob": {"NAME": "Bob", "DATE": "2026-01-10", "TIME": "10:11:12"}, "admin": {}}
+    httpserver.expect_request("/api/", method="POST").respond_with_json(users, headers={"Hestia-Exit-Code": "0"})
+    assert panel(httpserver.url_for("/")).living() == {
+        "bob": LivingAccount("bob", "2026-01-10 10:11:12"),
+        "admin": LivingAccount("admin"),
+    }
+
+
+@pytest.mark.parametrize(("code", "error"), [("10", StoreAuthFailed), ("3", ViewIncomplete)])
+def test_a_command_of_hestia_that_failed_is_no_list(httpserver: HTTPServer, code: str, error: type[Exception]) -> None:
+    httpserver.expect_request("/api/").respond_with_json({"x": {}}, headers={"Hestia-Exit-Code": code})
+    with pytest.raises(error):
+        hestia(httpserver.url_for("/")).living()
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "text", ["", "null", "{}", "[]", "<html><title>Login</title></html>", '{"data": 1}', '[{"a": 1}]', '{"list": [1]}']
+)
+def test_what_is_no_list_of_accounts_says_nobody_is_gone(httpserver: HTTPServer, panel: Make, text: str) -> None:
+    httpserver.expect_request("/json-api/listaccts").respond_with_data(text)
+    for command in ("ALL_USERS", "RESELLERS", "ADMINS"):
+        httpserver.expect_request(f"/CMD_API_SHOW_{command}").respond_with_data(text)
+    httpserver.expect_request("/api/").respond_with_data(text)
+    with pytest.raises(StoreTrouble):
+        panel(httpserver.url_for("/")).living()
+
+
+@EVERY
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, StoreAuthFailed), (403, StoreAuthFailed), (302, StoreUnreachable), (500, StoreUnreachable)],
+)
+def test_a_status_that_is_no_answer(httpserver: HTTPServer, panel: Make, status: int, error: type[Exception]) -> None:
+    for path in ("/json-api/listaccts", "/CMD_API_SHOW_ALL_USERS", "/api/"):
+        httpserver.expect_request(path).respond_with_data("[]", status=status, headers={"Location": "/elsewhere"})
+    with pytest.raises(error) as raised:
+        panel(httpserver.url_for("/")).living()
+    assert TOKEN not in str(raised.value)
+
+
+def test_a_panel_in_a_hurry_and_one_that_is_away(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/").respond_with_data("", status=429)
+    with pytest.raises(StoreRateLimited):
+        hestia(httpserver.url_for("/")).living()
+    with pytest.raises(StoreUnreachable) as away:
+        hestia("http://127.0.0.1:1").living()
+    assert TOKEN not in f"{away.value}{away.value.__cause__}"
+
+
+def test_a_panel_serves_its_own_servers_only(httpserver: HTTPServer) -> None:
+    panel = whm(httpserver.url_for("/"))
+    assert (panel.serves(1), panel.serves(2)) == (True, False)
+    panel.close()
