@@ -20,9 +20,6 @@ AT_ONCE: dict[str, dict[str, Any]] = {
     "class": {"hosting": {**HOSTING, "delete_backups_after_days": 0}},
     "backups": {"max_percent_of_store": 100},
 }
-    "class": {"hosting": {**HOSTING, "delete_backups_after_days": 0}},
-    "backups": {"max_percent_of_store": 100},
-}
 AGES_AGO = datetime(2025, 3, 9, 4, tzinfo=UTC).timestamp()
 NEIGHBOURS = ("site11", "sit", "Site1", "site1.old", "xsite1")
 
