@@ -173,6 +173,29 @@ def test_what_something_else_forbids_is_not_put_before_anybody(house: House) -> 
     assert house.bridge.waiting() == []
 
 
+def test_a_proposal_is_a_task_until_it_is_approved_or_too_old(house: House) -> None:
+    _, service, _ = house.a_debtor(overdue=1)
+    house.sync()
+    end(house, service)
+    assert "approval" in house.task_codes()
+    house.next_day()
+    (task,) = [task for task in house.bridge.journal.tasks() if task.code == "approval"]
+    assert task.text == "terminate by hand, proposed by bo: left without a word"
+    house.bridge.approve_waiting(house.bridge.waiting(), "ana")
+    house.next_day()
+    assert "approval" not in house.task_codes()
+
+
+def test_a_proposal_that_nobody_approves_leaves_the_desk(house: House) -> None:
+    service = house.a_service()
+    house.sync()
+    end(house, service, paid_up=True)
+    house.next_day(VALID_DAYS)
+    assert "approval" in house.task_codes()
+    house.next_day()
+    assert "approval" not in house.task_codes()
+
+
 # --- one's own ------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from whmcs_bridge.jobs.explain import Explanation, explain_service
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.plan.model import Plan, Step
 from whmcs_bridge.policy.by_hand import WAITS, approval_by_hand
-from whmcs_bridge.policy.decision import HARMFUL, Debt, Kind
+from whmcs_bridge.policy.decision import HARMFUL, Debt, Kind, Note
 from whmcs_bridge.ports import Approval, RunInfo
 
 PROPOSED = "by-hand:proposed"
@@ -119,6 +119,19 @@ def propose(ports: Ports, steps: Iterable[Step]) -> None:
         }
     if kept != before:
         ports.journal.put(PROPOSED, kept)
+        for note in notes(ports):
+            ports.journal.add_task(note, ports.today(), by_hand=False)
+
+
+def notes(ports: Ports) -> Iterator[Note]:
+    """Yield a note for each proposal by hand that nobody has approved: a task until then, or until it is too old."""
+    approved = ports.journal.approvals()
+    for key, proposal in _proposals(ports).items():
+        number, _, kind = key.partition(":")
+        service = ServiceId(int(number))
+        if approval_by_hand(Kind(kind)) not in approved.get(service, ()):
+            text = f"{kind} by hand, proposed by {', '.join(proposal['by'])}: {proposal['reason']}"
+            yield Note(WAITS, text, "approve it, or let it run out", ClientId(proposal["client"]), service)
 
 
 def _proposals(ports: Ports) -> dict[str, dict[str, Any]]:

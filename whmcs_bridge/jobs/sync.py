@@ -192,6 +192,7 @@ def _run(
         if not enforcing:
             raised += kept_down(plan)
         raised += others.notes(ports)
+        raised += approvals.notes(ports)
         notes = [*house_notes(ports, judged.notes), *told, *raised, *_troubles(report)]
         journal.reconcile_tasks(notes, today, complete=reading.complete)
         if reading.complete:

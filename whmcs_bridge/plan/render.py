@@ -75,6 +75,9 @@ def step_json(step: Step) -> dict[str, Any]:
         "since": step.since.isoformat() if step.since is not None else None,
         "message": step.message,
         "announced": step.announced,
+        "by_hand": {"by": step.by_hand.by, "reason": step.by_hand.reason, "undoes": step.by_hand.undoes or None}
+        if step.by_hand is not None
+        else None,
     }
 
 
