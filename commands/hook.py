@@ -35,6 +35,9 @@ def hook(app: App, point: str, screen: bool, wait: bool) -> None:
         whmcs-bridge hook PreModuleSuspend < event.json
         whmcs-bridge hook PreCronJob --wait < event.json
     """
+    import gc
+
+    gc.disable()  # a process of a moment: looking for garbage while it loads costs a tenth of it
     from whmcs_bridge.errors import BridgeError
 
     try:
@@ -43,6 +46,7 @@ def hook(app: App, point: str, screen: bool, wait: bool) -> None:
         status = getattr(error, "status", None)
         _print({"error": str(error)} | ({"status": status} if status is not None else {}))
         raise SystemExit(error.exit_code) from None
+    gc.enable()
     told = reply.status == 202
     if told and wait:
         _print({**reply.body, "settled": _settle(app, seconds) if seconds else _work_off(app)})
@@ -80,10 +84,11 @@ def open_late(app: App) -> Bridge:
 def desk_of(bridge: Bridge) -> Desk:
     """Return the desk that answers and keeps events."""
     from hooks import HANDLERS
-    from whmcs_bridge.api.told import told_of
+    from whmcs_bridge.api.told import services_told, told_of
     from whmcs_bridge.receiver.desk import Desk
 
-    return Desk(bridge, HANDLERS, told_of, max_body_bytes=bridge.settings.hooks.max_body_kib * 1024)
+    most = bridge.settings.hooks.max_body_kib * 1024
+    return Desk(bridge, HANDLERS, told_of, services=services_told, max_body_bytes=most)
 
 
 def _behind() -> bool:
