@@ -62,7 +62,7 @@ def grant(
 ) -> None:
     """Release a service on trust: judged by tenure and history, it comes back now; else why not, and from when.
 
-    In shadow mode, and for clients we do not act for yet, it is kept and nothing is done.
+    In shadow mode it is kept, and what would follow is said.
 
     Exits 0, 1 when the module or WHMCS failed (the next sync tries again), or 2 with the rule that refuses it.
 
