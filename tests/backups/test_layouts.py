@@ -112,7 +112,6 @@ def test_two_users_never_share_a_backup(name: str, mine: str, other: str) -> Non
     if layout.form_of(path, mine):
         assert mine == other or layout.form_of(path, other) is None
         assert layout.read(path).account == mine
-        assert layout.knows(mine)
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,9 +134,10 @@ def test_a_template_of_the_house_s_own_never_mixes_two_users(around: tuple[str, 
         assert layout.read(path).account == mine
 
 
-def test_a_user_whose_name_the_layout_does_not_know_has_no_pattern() -> None:
-    assert CUSTOM.of("bob.1") == ()
-    assert CUSTOM.of("") == ()
+def test_a_user_whose_name_the_layout_does_not_know_has_no_backup() -> None:
+    assert CUSTOM.form_of("2026-05-31/accounts/bob.1.tar.gz", "bob.1") is None
+    assert CUSTOM.form_of("2026-05-31/accounts/.tar.gz", "") is None
+    assert CPANEL.form_of("2026-05-31/system/x", "") is None
     assert custom("{user}/x.tar", "_.").form_of("bob.1/x.tar", "bob.1")
 
 

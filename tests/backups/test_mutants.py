@@ -7,6 +7,7 @@ accounts, terminations done, caps, plans, collateral) is tried there.
 import ast
 import inspect
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -25,9 +26,9 @@ from tests.backups.test_local import LocalPlace
 from tests.backups.test_sftp import SftpPlace
 from tests.settings import test_mistakes
 from whmcs_bridge import backups
-from whmcs_bridge.backups import base, claim, local, names, sftp
+from whmcs_bridge.backups import base, claim, layouts, local, names, sftp
 from whmcs_bridge.backups.claim import NAME
-from whmcs_bridge.backups.layouts import Form, Layout, custom
+from whmcs_bridge.backups.layouts import CPANEL, Form, Layout
 from whmcs_bridge.backups.local import LocalStore
 from whmcs_bridge.domain.backups import BackupItem, Claim, Probe, Verdict
 from whmcs_bridge.errors import StoreTrouble
@@ -65,15 +66,21 @@ def pure(test: Callable[..., None], *more: Any) -> Try:
     return lambda _place: test(*more)
 
 
-def _by(match: Callable[[Any, str, str], object]) -> Callable[[Patch], None]:
-    """A layout that compares paths in another way."""
+def _by(same: Callable[[str, str], object]) -> Callable[[Patch], None]:
+    """A layout that compares the name in a path with the user's in another way."""
 
     def form_of(self: Layout, locator: str, user: str, *, tree: bool = False) -> Form | None:
-        _, locator = names.split_quarantine(locator)
-        forms = (form for form, pattern in self.of(user) if form.tree == tree and match(pattern, locator, user))
-        return next(forms, None)
+        found = self._match(locator, tree)
+        return found[0] if found is not None and same(found[1].get("user") or "", user) else None
 
     return lambda patch: patch.setattr(Layout, "form_of", form_of)
+
+
+def _no_end(patch: Patch) -> None:
+    """A layout whose patterns may end anywhere."""
+    compiled = layouts._compiled
+    patch.setattr(layouts, "_compiled", lambda form, user: re.compile(compiled(form, user).pattern + "(?s:.*)"))
+    patch.setattr(test_local, "CPANEL", Layout("cpanel", layouts.CPANEL_USER, [form for form, _ in CPANEL._files]))
 
 
 def _ignoring_case(self: Layout, locator: str, user: str, *, tree: bool = False) -> Form | None:
@@ -122,8 +129,8 @@ def _open_to_others(patch: Patch) -> None:
     patch.setattr(stat, "S_IMODE", lambda _mode: 0o700)
 
 
-def _knows_all() -> None:
-    assert custom("{user}.tar").of("b.b") == ()
+def _nobody() -> None:
+    assert CPANEL.form_of("2026-05-31/system/x", "") is None
 
 
 def _filtered(self: LocalStore) -> Iterator[BackupItem]:
@@ -162,15 +169,17 @@ def set_(target: Any, name: str, value: Any) -> Callable[[Patch], None]:
     return lambda patch: patch.setattr(target, name, value)
 
 
+ODD_USER = contract("test_an_odd_user_name_claims_nothing_of_bob_s")
 MINE = contract("test_exactly_the_account_s_own_items_are_claimed")
 FORGED = contract("test_a_forged_locator_touches_nothing")
 REPLACED = contract("test_an_item_that_was_replaced_since_it_was_listed_is_left_alone")
 MUTANTS = (
-    Mutant("I1", "a prefix is a match", _by(lambda p, path, _: p.match(path)), MINE),
-    Mutant("I1", "a part is a match", _by(lambda p, path, _: p.search(path)), MINE),
-    Mutant("I1", "the user's name anywhere is a match", _by(lambda _, path, user: f"/{user}" in path), MINE),
+    Mutant("I1", "a prefix is a match", _by(lambda found, user: found.startswith(user)), MINE),
+    Mutant("I1", "an ending is a match", _by(lambda found, user: found.endswith(user)), MINE),
+    Mutant("I1", "a pattern is a match", _by(lambda found, user: re.match(user, found)), ODD_USER),
+    Mutant("I1", "a path may go on", _no_end, MINE),
+    Mutant("I1", "no user is a user", _by(lambda found, user: found == user), pure(_nobody)),
     Mutant("I1", "case does not count", set_(Layout, "form_of", _ignoring_case), MINE),
-    Mutant("I1", "odd user names are known", set_(Layout, "knows", lambda *_: True), pure(_knows_all)),
     Mutant("I2", "any folder is a store", set_(paths, "TOO_WIDE", frozenset()), _told('"/home"')),
     Mutant(
         "I2",

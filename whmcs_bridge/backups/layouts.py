@@ -1,15 +1,14 @@
 """How panels name an account's backups: which account, which day, and whether more than one account is in it.
 
-A layout reads a whole path below the store's root. Whose an item is, is asked the other way round: `of(user)` is the
-one pattern of exactly this user, and it has to match from end to end (invariant I1). Forms: facts sheet on backup
-stores, section 5.
+A layout reads a path below the store's root from end to end, or not at all, and an item is a user's only if the name
+that stands in it is exactly theirs: no prefix, no other case, no wildcard (invariant I1). Every path has one reading,
+so that no two users ever share one. Forms: facts sheet on backup stores, section 5.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 from whmcs_bridge.backups.names import locator_fault, split_quarantine
@@ -50,58 +49,45 @@ NOTHING = Read()
 
 
 class Layout:
-    """A panel's way of naming. `read` is for listings, `of` for claims; both know whole paths only."""
+    """A panel's way of naming. It knows whole paths only."""
 
     def __init__(self, name: str, user: str, forms: Sequence[Form]) -> None:
         self.name = name
-        self._user = re.compile(user, re.ASCII)
-        self._forms = tuple((form, _compiled(form, f"(?P<user>{user})")) for form in forms)
-        self._files = tuple(pair for pair in self._forms if not pair[0].tree)
-        self._trees = tuple(pair for pair in self._forms if pair[0].tree)
-        self.of: Callable[[str], Sequence[tuple[Form, re.Pattern[str]]]] = lru_cache(maxsize=4096)(self._of)
+        compiled = [(form, _compiled(form, user)) for form in forms]
+        self._files = tuple((form, pattern) for form, pattern in compiled if not form.tree)
+        self._trees = tuple((form, pattern) for form, pattern in compiled if form.tree)
 
     def read(self, locator: str, *, tree: bool = False) -> Read:
         """Return what a path says; `tree`: it is a folder. One in quarantine is read as where it came from."""
-        _, locator = split_quarantine(locator)
-        for form, pattern in self._trees if tree else self._files:
-            match = pattern.fullmatch(locator)
-            if match is None or locator_fault(locator):
-                continue
-            found = match.groupdict()
-            return Read(found.get("user") or "", _day(found), form.shared, form.timeless)
-        return NOTHING
-
-    def is_tree(self, locator: str) -> bool:
-        """A folder of this path is one item, with everything in it."""
-        _, locator = split_quarantine(locator)
-        return any(pattern.fullmatch(locator) for _, pattern in self._trees)
+        found = self._match(locator, tree)
+        if found is None:
+            return NOTHING
+        form, groups = found
+        return Read(groups.get("user") or "", _day(groups), form.shared, form.timeless)
 
     def form_of(self, locator: str, user: str, *, tree: bool = False) -> Form | None:
         """Return the form in which this path belongs to exactly this user; None where it does not."""
+        found = self._match(locator, tree)
+        return found[0] if found is not None and user and found[1].get("user") == user else None
+
+    def is_tree(self, locator: str) -> bool:
+        """A folder of this path is one item, with everything in it."""
+        return self._match(locator, tree=True) is not None
+
+    def _match(self, locator: str, tree: bool) -> tuple[Form, dict[str, Any]] | None:
+        """Return the first form that a path has from end to end, with what stands in it."""
         _, locator = split_quarantine(locator)
-        if locator_fault(locator):
-            return None
-        for form, pattern in self.of(user):
-            if form.tree == tree and pattern.fullmatch(locator):
-                return form
+        for form, pattern in self._trees if tree else self._files:
+            match = pattern.fullmatch(locator)
+            if match is not None:
+                return None if locator_fault(locator) else (form, match.groupdict())
         return None
-
-    def knows(self, user: str) -> bool:
-        """A user may be called so: else no pattern of this layout can be trusted to tell it from others."""
-        return self._user.fullmatch(user) is not None
-
-    def _of(self, user: str) -> Sequence[tuple[Form, re.Pattern[str]]]:
-        if not self.knows(user):
-            return ()
-        mine = ((form, _compiled(form, re.escape(user))) for form, _ in self._forms if "USER" in form.pattern)
-        return tuple(mine)
 
 
 def _compiled(form: Form, user: str) -> re.Pattern[str]:
-    # The second USER of a form (Hestia's USER/USER.DATE.tar) has to be the same one.
+    # A second USER of a form (Hestia's USER/USER.DATE.tar) has to be the same one.
     first, *rest = form.pattern.split("USER")
-    again = "(?P=user)" if user.startswith("(?P<user>") else user
-    text = first + "".join((user if n == 0 else again) + piece for n, piece in enumerate(rest))
+    text = first + "".join((f"(?P<user>{user})" if n == 0 else "(?P=user)") + piece for n, piece in enumerate(rest))
     return re.compile(text, re.ASCII)
 
 
