@@ -1,5 +1,8 @@
 """`service`, `undo`, `approve` and `client show` as an operator types them."""
 
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -325,3 +328,33 @@ def test_a_client_that_nobody_knows_is_one_line(town: Town, house: Any, text: st
     synced(town)
     result = town.run("client", "show", "--", text)
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+
+
+# --- together -------------------------------------------------------------------------------------
+
+
+def test_two_operators_and_a_running_sync_do_nothing_twice(town: Town, house: Any) -> None:
+    """Three processes at once: one writes, the others are told so and type it again; no step is taken twice."""
+    spam = [house.a_service() for _ in range(3)]
+    synced(town)
+    debtor = house.a_debtor(overdue=5)[1]
+    numbers = "\n".join(str(service.id) for service in spam)
+    shown = suspend(town, "--abuse", "--from", a_list(town, numbers), reason="spam")
+    fingerprint = shown.stdout.split("--fingerprint ")[1].split()[0]
+    asked = [("apply", "--fingerprint", fingerprint), ("apply", "--fingerprint", fingerprint), ("sync",)]
+    command = [sys.executable, "-m", "whmcs_bridge", "--config", str(town.config)]
+    env = {**os.environ, **{key: value or "" for key, value in town.env.items()}}
+    together = [
+        subprocess.Popen([*command, *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for args in asked
+    ]
+    for process, args in zip(together, asked, strict=True):
+        said = process.communicate(timeout=120)[0]
+        assert process.returncode == 0 or "is being written by process" in said
+        if process.returncode:
+            assert town.run(*args).exit_code == 0
+    down = [service.id for service in (*spam, debtor)]
+    assert sorted(town.harm()) == [f"module:suspend {number}" for number in down]
+    assert [service.suspend_reason for service in spam] == ["spam"] * 3
+    steps = town.json("journal", "--kind", "suspend")
+    assert sorted(line["step"]["service"] for line in steps) == down
