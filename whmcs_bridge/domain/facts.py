@@ -34,7 +34,7 @@ class Membership:
     member_since: date | None = None
     """Member of the VIP group now, first seen on this day (`date.min`: since before we came); None is no member."""
     last_member_on: date | None = None
-    """Last day on which membership was seen (today for members)."""
+    """Last day of a membership that is over; of one that lasts, its first."""
     removed_by_us_on: date | None = None
     previous_group: int | None = None
     """Group to go back to when removed; None unknown."""

@@ -1,7 +1,7 @@
 """VIP membership as it is seen from run to run: whose doing a move was, where a client goes back to, what it brings."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from whmcs_bridge.domain.book import NO_GROUP, Client, ClientGroup
@@ -12,6 +12,7 @@ from whmcs_bridge.policy.decision import Due, Kind
 from whmcs_bridge.policy.vip import effects_of_move
 from whmcs_bridge.ports import Journal, Mirror
 
+ONE_DAY: Final = timedelta(days=1)
 VIP_SEEN: Final = "vip:first-run"
 """Journal key: the house day on which an enforced run first looked at memberships."""
 VIP_GROUP: Final = "vip:group"
@@ -49,11 +50,12 @@ def seen_membership(known: Membership, *, member: bool, today: date, first_run: 
         return gone if known.member_since is not None else known
     if member:
         if known.member_since is not None:
-            return replace(known, last_member_on=today)
+            return known  # nothing is written for a member who stays one: they are thousands, every day
         return Membership(today, today, None, known.previous_group, today, merged_since=merged)
     if known.member_since is not None:
-        # was a member at the last run and is not any more, though we did not move the client
-        return Membership(None, known.last_member_on, None, None, today, known.member_since, merged)
+        # a member at the last look and not any more without our doing: it was one until yesterday, for all we know
+        until = max(known.last_member_on or date.min, today - ONE_DAY)
+        return Membership(None, until, None, None, today, known.member_since, merged)
     return known
 
 
