@@ -46,7 +46,8 @@ def hook(app: App, point: str, screen: bool, wait: bool) -> None:
         status = getattr(error, "status", None)
         _print({"error": str(error)} | ({"status": status} if status is not None else {}))
         raise SystemExit(error.exit_code) from None
-    gc.enable()
+    finally:
+        gc.enable()
     told = reply.status == 202
     if told and wait:
         _print({**reply.body, "settled": _settle(app, seconds) if seconds else _work_off(app)})
