@@ -3,7 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -204,6 +205,49 @@ def test_nothing_is_deleted_past_a_disk_that_is_mounted_on_the_way(place: LocalP
     receipt = store.delete(item)
     assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "another disk is mounted at weekly")
     assert place.left() == {BOB_S, WEEKLY}
+
+
+@pytest.fixture
+def mounted(place: LocalPlace) -> Iterator[Callable[..., None]]:
+    """Mounts for real; skips where that is not allowed."""
+    done: list[Path] = []
+
+    def mount(at: str, *how: str) -> None:
+        (place.root / at).mkdir(parents=True, exist_ok=True)
+        tried = subprocess.run(["mount", *how, str(place.root / at)], capture_output=True, check=False)
+        if tried.returncode:
+            pytest.skip("nothing can be mounted here")
+        done.append(place.root / at)
+
+    yield mount
+    for one in done:
+        subprocess.run(["umount", str(one)], check=True)
+
+
+@pytest.mark.parametrize("how", ["a disk", "a folder of the same disk"])
+def test_what_is_really_mounted_in_the_store_stops_everything(
+    place: LocalPlace, mounted: Callable[..., None], how: str
+) -> None:
+    """A home that cPanel keeps whole may have something bound into it: deleting the home would empty that."""
+    elsewhere = place.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+    whole(place, f"{DAY}/accounts/bob")
+    store = opened(place)
+    [item] = mine_of(store, BOB)
+    at = f"{DAY}/accounts/bob/mail/bound here"
+    mounted(at, *(("-t", "tmpfs", "none") if how == "a disk" else ("--bind", str(elsewhere))))
+    with pytest.raises(ViewIncomplete, match=r"something is mounted at 2026-05-31/accounts/bob/mail/bound%20here"):
+        listing(store)
+    left_alone(store, item)
+    assert (elsewhere / "precious").exists()
+    assert (place.root / f"{DAY}/accounts/bob/mail/inbox").exists()
+
+
+def test_what_is_mounted_where_no_backups_are_does_not_matter(place: LocalPlace, mounted: Callable[..., None]) -> None:
+    place.make([BOB_S])
+    mounted("snapshots", "-t", "tmpfs", "none")
+    assert len(listing(opened(place, leave_out=("snapshots",)))) == 1
 
 
 def test_folders_that_hold_no_backups_are_left_out_only_at_the_top(place: LocalPlace) -> None:

@@ -6,6 +6,7 @@ opened, so that nothing that is renamed or linked meanwhile leads elsewhere (inv
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -35,6 +36,8 @@ ASIDE = "deleting"
 """Quarantine of what is deleted without a plan's quarantine: only for the moment between two system calls."""
 SETTLED = timedelta(minutes=5)
 """What was written to more recently may still be being written."""
+MOUNTS = "/proc/self/mountinfo"
+OCTAL = re.compile(rb"\\([0-7]{3})")
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -207,6 +210,7 @@ class LocalStore(PathStore):
                 os.close(folder)
                 folder = inner
             self._recognise(folder)
+            self._refuse_mounts()
             yield folder
         finally:
             os.close(folder)
@@ -230,6 +234,14 @@ class LocalStore(PathStore):
         with suppress(OSError):
             other = os.stat(SENTINEL.upper(), dir_fd=root, follow_symlinks=False)
             self.case_blind = (other.st_dev, other.st_ino) == (sentinel.st_dev, sentinel.st_ino)
+
+    def _refuse_mounts(self) -> None:
+        """A folder of the same disk that is bound into the store has the same device number: ask the system."""
+        for place in _mounted_below(self.root):
+            if place.split("/")[0] not in self._leave_out:
+                raise ViewIncomplete(
+                    f"store {self.name}: something is mounted at {shown(place)}; take it off, or make it a store"
+                )
 
     @contextmanager
     def _inside(self, folder: int, name: str, path: str) -> Iterator[int]:
@@ -458,6 +470,20 @@ def _drop_empty(root: int, locator: str) -> None:
                 os.rmdir(names[depth - 1], dir_fd=folder)
             finally:
                 os.close(folder)
+
+
+def _mounted_below(root: str) -> Iterator[str]:
+    """Yield where something is mounted below a folder, as paths below it (proc(5), mountinfo); none without /proc."""
+    try:
+        with open(MOUNTS, "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        fields = line.split(b" ")
+        place = os.fsdecode(OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4])) if len(fields) > 4 else ""
+        if place.startswith(f"{root}/"):
+            yield place.removeprefix(f"{root}/")
 
 
 def _exists(folder: int, name: str) -> bool:
