@@ -85,10 +85,11 @@ def open_late(app: App) -> Bridge:
 def desk_of(bridge: Bridge) -> Desk:
     """Return the desk that answers and keeps events."""
     from hooks import HANDLERS
-    from whmcs_bridge.api.told import told_of
+    from whmcs_bridge.api.told import services_told, told_of
     from whmcs_bridge.receiver.desk import Desk
 
-    return Desk(bridge, HANDLERS, told_of, max_body_bytes=bridge.settings.hooks.max_body_kib * 1024)
+    most = bridge.settings.hooks.max_body_kib * 1024
+    return Desk(bridge, HANDLERS, told_of, services=services_told, max_body_bytes=most)
 
 
 def _behind() -> bool:

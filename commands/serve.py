@@ -79,7 +79,7 @@ def secret_of(settings: Settings) -> bytes:
 def _serve(settings: Settings, secret: bytes, host: str, port: int, behind_proxy: bool, as_json_: bool) -> None:
     from commands.app import played_day
     from hooks import HANDLERS
-    from whmcs_bridge.api.told import told_of
+    from whmcs_bridge.api.told import services_told, told_of
     from whmcs_bridge.receiver.opening import Receiver
     from whmcs_bridge.screens import SERVED
     from whmcs_bridge.storage import WriterLock
@@ -94,7 +94,14 @@ def _serve(settings: Settings, secret: bytes, host: str, port: int, behind_proxy
         WriterLock(settings.folder / "serve.lock", "the inbox").hold("serve", wait_seconds=0),
     ):
         receiver = Receiver(
-            asks, work, HANDLERS, secret, facts=told_of, screens=SERVED, nonces=settings.folder / "nonces"
+            asks,
+            work,
+            HANDLERS,
+            secret,
+            facts=told_of,
+            services=services_told,
+            screens=SERVED,
+            nonces=settings.folder / "nonces",
         )
         try:
             server = receiver.server(host, port, proxied=behind_proxy)

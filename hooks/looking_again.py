@@ -1,8 +1,9 @@
 """What most tells come to: read the client again and do what lifts. State decides, the event only hints."""
 
 from hooks.about import client_of
+from hooks.our_own import our_own
 from whmcs_bridge.bridge import Bridge
-from whmcs_bridge.hookpoints import Actor, HookEvent
+from whmcs_bridge.hookpoints import HookEvent
 
 
 def look_again(event: HookEvent, bridge: Bridge) -> None:
@@ -12,7 +13,7 @@ def look_again(event: HookEvent, bridge: Bridge) -> None:
         bridge.reevaluate(client, event.point)
 
 
-def look_again_unless_api(event: HookEvent, bridge: Bridge) -> None:
-    """The same, but what came through the API is (nearly always) our own act, read back already."""
-    if event.actor != Actor.API:
+def look_again_unless_ours(event: HookEvent, bridge: Bridge) -> None:
+    """The same, but what the bridge did itself it has read back already."""
+    if not our_own(event, bridge):
         look_again(event, bridge)

@@ -3,12 +3,9 @@
 from hooks.a_persons_act import keep_act, persons_answer
 from hooks.about import service_of
 from hooks.answering import answer
+from hooks.whose_account import keep_account
 from whmcs_bridge.bridge import Bridge
-from whmcs_bridge.domain.ids import ServiceId
-from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.hookpoints import Answer, HookEvent
-from whmcs_bridge.jobs.erase import remember
-from whmcs_bridge.jobs.explain import facts_for
 from whmcs_bridge.jobs.requests import note_refused_end
 from whmcs_bridge.policy.decision import Kind
 
@@ -24,10 +21,10 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     if event.by_person:
         answered = persons_answer(event, bridge, verdict)
         if not answered.abort:
-            _capture(bridge, service)
+            keep_account(bridge, service)
         return answered
     if verdict.allowed:
-        _capture(bridge, service)
+        keep_account(bridge, service)
     return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
 
 
@@ -39,13 +36,3 @@ def note(event: HookEvent, bridge: Bridge) -> None:
     service = service_of(event)
     if service is not None:
         note_refused_end(bridge.ports, service)
-
-
-def _capture(bridge: Bridge, service: ServiceId) -> None:
-    """Keep the account's identity for the deletion of its backups; a service we never saw has none to keep."""
-    try:
-        facts = facts_for(bridge.ports, service)
-    except UnknownId:
-        return
-    with bridge.journal.writer():
-        remember(bridge.ports, facts)

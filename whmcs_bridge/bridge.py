@@ -16,7 +16,7 @@ from whmcs_bridge.errors import BridgeError, Locked, UnknownId, UsageProblem
 from whmcs_bridge.jobs import approvals, explain, records
 from whmcs_bridge.jobs.adopt import AHEAD_DAYS, adopt
 from whmcs_bridge.jobs.approvals import Waiting
-from whmcs_bridge.jobs.ask import Verdict, may
+from whmcs_bridge.jobs.ask import Verdict, may, may_cancel
 from whmcs_bridge.jobs.by_hand import (
     BY_HAND,
     apply_by_hand,
@@ -264,6 +264,10 @@ class Bridge:
         `paying` is the invoice that is being paid right now, `told` what WHMCS said about the client when it asked.
         """
         return may(self.ports, kind, service, paying=paying, told=told)
+
+    def may_cancel(self, client: ClientId, invoice: InvoiceId, told: Told | None = None) -> Verdict:
+        """Answer WHMCS: may this invoice be cancelled because its service's cancellation was requested?"""
+        return may_cancel(self.ports, client, invoice, told)
 
     def pause(self, until: datetime | None = None, reason: str = "") -> Pause:
         """Hold every harmful step from now on, also of a run that is under way; raises UsageProblem."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.told import Told
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class HookEvent:
     the invoice that is being paid."""
     told: Told | None = None
     """The client's whole position, where the shim could read it; else the mirror's is taken."""
+    services: tuple[Service, ...] = ()
+    """Told of a client who goes: its services as WHMCS had them then, as far as they could be read."""
 
     def number(self, *names: str) -> int:
         """Return the first of the named variables that holds a number above 0, else 0.

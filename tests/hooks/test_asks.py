@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from tests.hooks.house import ANA, BOB, INVOICE, SHOP, SITE, UNKNOWN, ask, event, house, module_event, open_tasks
-from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.hookpoints import Actor, HookEvent
@@ -159,6 +159,22 @@ def test_an_overdue_invoice_is_not_cancelled_by_a_request_and_one_not_due_is() -
 def test_the_client_of_an_invoice_is_read_where_the_shim_did_not_say() -> None:
     with house(DAY_4) as stage:
         assert ask(stage, event(stage, "PreInvoiceAutomaticCancellation", Actor.CLIENT, invoiceid=INVOICE)).abort
+
+
+def test_what_whmcs_says_with_its_question_decides_what_may_be_cancelled() -> None:
+    """Overdue since the last reading, or paid since; and the client need not be looked up for it."""
+    with house(DAY_4) as stage:
+        book = stage.bridge.mirror.book(ANA)
+        assert book is not None
+        (invoice,) = book.invoices
+        told = Told(ANA, book.services, (replace(invoice, id=InvoiceId(5000)), invoice), book.client.group_id)
+        asked = event(stage, "PreInvoiceAutomaticCancellation", Actor.CLIENT, invoiceid=INVOICE)
+        before = dict(stage.bridge.panel.calls())
+        assert ask(stage, telling(asked, told)).abort
+        assert not ask(stage, telling(asked, replace(told, invoices=()))).abort
+        assert stage.bridge.panel.calls() == before
+        nobody = Told(ClientId(999), (), (invoice,), book.client.group_id)
+        assert not ask(stage, telling(asked, nobody)).abort
 
 
 def test_a_person_may_cancel_an_invoice() -> None:

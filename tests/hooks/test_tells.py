@@ -5,7 +5,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from tests.hooks.house import ANA, BOB, INVOICE, SHOP, SITE, event, house, module_event, open_tasks, tell
+from tests.bench.asks import service_row
+from tests.hooks.house import ANA, BOB, INVOICE, SHOP, SITE, UNKNOWN, event, house, module_event, open_tasks, tell
+from whmcs_bridge.api.told import services_told
+from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.hookpoints import Actor
 from whmcs_bridge.scenarios.stage import Stage
@@ -94,20 +97,104 @@ def test_whose_accounts_they_were_is_kept_before_a_client_is_deleted() -> None:
         assert kept["username"] == stage.world.services[SHOP].username
 
 
-def test_a_module_that_failed_for_the_cron_is_a_task_and_for_us_it_is_not() -> None:
+# --- what is gone ---------------------------------------------------------------------------------
+
+
+def a_record(stage: Stage, kind: RecordKind, **more: object) -> Record:
+    today = stage.today
+    wanted = Record(0, kind, RecordState.OPEN, "staff", "phoned", today, today, None, client_id=ANA)
+    return stage.bridge.journal.add_record(replace(wanted, **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("point", "closed"),
+    [
+        ("ServiceDelete", {"promise": "cancelled", "release": "open", "hold": "open"}),
+        ("PreDeleteClient", {"promise": "cancelled", "release": "cancelled", "hold": "open"}),
+        ("ClientClose", {"promise": "cancelled", "release": "cancelled", "hold": "open"}),
+    ],
+)
+def test_what_was_said_about_what_is_gone_is_closed_and_a_hold_stays(point: str, closed: dict[str, str]) -> None:
+    """A hold keeps backups too, which outlive their service; the release here is about the client."""
+    with house(date(2026, 3, 11)) as stage:
+        a_record(stage, RecordKind.PROMISE, service_id=SITE, until=date(2026, 3, 18))
+        a_record(stage, RecordKind.RELEASE)
+        a_record(stage, RecordKind.HOLD, service_id=SITE, sort="legal")
+        other = a_record(stage, RecordKind.PROMISE, client_id=BOB, until=date(2026, 3, 18))
+        for _ in range(2):
+            tell(stage, event(stage, point, Actor.ADMIN, userid=int(ANA), serviceid=int(SITE)))
+        records = {record.id: record for record in stage.bridge.journal.records()}
+        assert records.pop(other.id).state is RecordState.OPEN
+        assert {record.kind.value: record.state.value for record in records.values()} == closed
+        promise = next(record for record in records.values() if record.kind is RecordKind.PROMISE)
+        assert (promise.closed_by, promise.closed_on) == ("bridge", stage.today)
+        assert promise.closed_why.endswith("in WHMCS")
+
+
+@pytest.mark.parametrize("point", ["PreDeleteClient", "ClientClose"])
+def test_whose_accounts_they_were_is_taken_from_what_whmcs_told(point: str) -> None:
+    """It was told at the moment of the end: newer than the mirror, and there for a service that no sync has seen."""
     with house(DAY_4) as stage:
-        for actor in (Actor.CRON, Actor.CRON, Actor.API):
-            tell(stage, module_event(stage, "AfterModuleTerminateFailed", SHOP, actor))
+        book = stage.bridge.mirror.book(BOB)
+        assert book is not None
+        moved = replace(book.services[0], username="renamed")
+        new = replace(moved, id=UNKNOWN, username="newcomer")
+        blanked = replace(moved, id=ServiceId(998), username="")
+        told = event(stage, point, Actor.ADMIN, userid=int(BOB))
+        tell(stage, replace(told, services=(moved, new, blanked)))
+        kept = {
+            service: [entry["username"] for entry in stage.bridge.journal.evidence(service) if "username" in entry]
+            for service in (SHOP, UNKNOWN, ServiceId(998))
+        }
+        assert kept == {SHOP: ["renamed"], UNKNOWN: ["newcomer"], ServiceId(998): []}
+
+
+def test_a_row_that_cannot_be_read_loses_only_itself() -> None:
+    assert [s.id for s in services_told({"services": [service_row(5), {"id": "x"}, 3, None, service_row(6)]})] == [5, 6]
+    assert services_told({"services": "all"}) == ()
+    assert services_told({}) == ()
+
+
+# --- who did it -----------------------------------------------------------------------------------
+
+DAY_3 = date(2026, 3, 13)
+"""Ana's service goes down on this morning, by a step of ours."""
+
+
+@pytest.mark.parametrize("actor", [Actor.CRON, Actor.ADMIN, Actor.API])
+def test_a_module_that_failed_for_anybody_else_is_recorded_and_a_task(actor: Actor) -> None:
+    """Other programs use WHMCS's API as well."""
+    with house(DAY_4) as stage:
+        told = module_event(stage, "AfterModuleTerminateFailed", SHOP, actor)
+        for _ in range(2):
+            tell(stage, told)
         (text,) = open_tasks(stage, "module-terminate")
         assert text == f"the module could not terminate service {SHOP}: no reason given"
+        (kept,) = [entry for entry in stage.bridge.journal.evidence(SHOP) if entry.get("kind") == "module-failed"]
+        assert (kept["act"], kept["said"]) == ("AfterModuleTerminateFailed", "no reason given")
+
+
+def test_a_module_that_failed_for_our_own_step_is_the_runs_to_report() -> None:
+    with house(DAY_3) as stage:
+        tell(stage, module_event(stage, "AfterModuleSuspendFailed", SITE, Actor.API))
+        assert open_tasks(stage, "module-suspend") == []
+        tell(stage, module_event(stage, "AfterModuleTerminateFailed", SITE, Actor.API))
+        assert len(open_tasks(stage, "module-terminate")) == 1
 
 
 def test_our_own_acts_are_not_looked_at_again() -> None:
-    """What the API did was read back already: no second reading, no loop."""
-    with house(DAY_4) as stage:
+    """The run that did it has read it back already: no second reading, no loop."""
+    with house(DAY_3) as stage:
         before = dict(stage.bridge.panel.calls())
         tell(stage, module_event(stage, "AfterModuleSuspend", SITE, Actor.API))
-        tell(stage, event(stage, "ClientEdit", Actor.API, userid=int(ANA)))
         assert stage.bridge.panel.calls() == before
         tell(stage, module_event(stage, "AfterModuleSuspend", SITE, Actor.CRON))
+        assert stage.bridge.panel.calls() != before
+
+
+@pytest.mark.parametrize("point", ["AfterModuleSuspend", "AfterModuleUnsuspend", "ServiceEdit", "ClientEdit"])
+def test_what_another_program_does_through_the_api_is_looked_at(point: str) -> None:
+    with house(DAY_4) as stage:
+        before = dict(stage.bridge.panel.calls())
+        tell(stage, event(stage, point, Actor.API, userid=int(ANA), serviceid=int(SITE)))
         assert stage.bridge.panel.calls() != before

@@ -1,12 +1,16 @@
 """An answer waits for nobody, and what has to be written for it is."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import patch
 
+from tests.house import service_id
 from tests.receiver.office import event, office
 from tests.storage.test_lock import another_process
+from whmcs_bridge.domain.backups import AccountIdentity
 from whmcs_bridge.errors import DatabaseTrouble
 from whmcs_bridge.journal import SqliteJournal
+from whmcs_bridge.journal.deletions import SqliteDeletions as Deletions
 from whmcs_bridge.ports import EventState
 from whmcs_bridge.receiver.answering import Write
 
@@ -21,6 +25,24 @@ def test_a_persons_click_is_let_through_and_recorded_while_a_sync_runs(tmp_path:
             (record,) = here.house.bridge.journal.records()
         assert record.service_id == service.id
         assert [row["act"] for row in here.house.bridge.journal.evidence(record.service_id)] == ["PreModuleUnsuspend"]
+
+
+def test_whose_account_it_was_is_written_when_the_answer_is_found() -> None:
+    """In the midst of what it reads of one moment it could not be: another process may have written since."""
+    with office() as here:
+        _, service, _ = here.suspended()
+        store, written = here.house.bridge.journal._store, []  # type: ignore[attr-defined]
+        save = Deletions.save_accounts
+
+        def look(self: Deletions, accounts: Iterable[AccountIdentity]) -> None:
+            written.append(store.depth)
+            save(self, accounts)
+
+        with patch.object(Deletions, "save_accounts", look):
+            assert here.send(event("PreModuleTerminate", actor="admin", serviceid=service.id)).status_code == 200
+        assert written == [0]
+        kinds = [str(row.get("kind")) for row in here.house.bridge.journal.evidence(service_id(service))]
+        assert sorted(kinds) == ["identity", "person"]
 
 
 def test_what_cannot_be_recorded_now_falls_to_the_default_and_is_recorded_later() -> None:

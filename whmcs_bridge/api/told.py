@@ -1,11 +1,13 @@
 """What the file in WHMCS read through localAPI, as domain values; anything strange, and the mirror is taken instead."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import TypeGuard
 
 from whmcs_bridge.api.parse import INVOICE, SERVICES
 from whmcs_bridge.api.shapes import amount
+from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.ids import ClientId, GroupId, ServiceId
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnreadableReply
@@ -32,6 +34,18 @@ def told_of(facts: Mapping[str, object]) -> Told | None:
     except (UnreadableReply, ValueError, ArithmeticError):
         return None
     return told if _about_one_client(told) else None
+
+
+def services_told(facts: Mapping[str, object]) -> tuple[Service, ...]:
+    """Return the services that WHMCS had when it told something; a row that cannot be read is left out.
+
+    For records only, never for a judgement: some may be missing (docs/reference/receiver.md).
+    """
+    rows, found = facts.get("services"), []
+    for row in rows if isinstance(rows, list) else ():
+        with suppress(UnreadableReply, ValueError, ArithmeticError, TypeError):
+            found.append(SERVICES.one(dict(row)))
+    return tuple(found)
 
 
 def _rows(value: object) -> TypeGuard[list[Mapping[str, object]]]:

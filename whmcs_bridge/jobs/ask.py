@@ -6,16 +6,17 @@ from datetime import timedelta
 
 from whmcs_bridge.domain.case import Adoption
 from whmcs_bridge.domain.facts import ServiceFacts
-from whmcs_bridge.domain.ids import InvoiceId, ServiceId
+from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.explain import facts_for
-from whmcs_bridge.jobs.pause import pause_stop, standing
+from whmcs_bridge.jobs.explain import as_told, facts_for
+from whmcs_bridge.jobs.facts import ClientMemory, facts_of
+from whmcs_bridge.jobs.pause import handed_back, pause_stop, standing
 from whmcs_bridge.jobs.sanity import why_not_sane
 from whmcs_bridge.jobs.scope import scope_of
-from whmcs_bridge.policy import Ledgers, View, judge, view_of
+from whmcs_bridge.policy import Ledgers, View, decide, judge, view_of
 from whmcs_bridge.policy.decision import HARMFUL_SET, Decision, Due, Kind
 from whmcs_bridge.policy.protections import hold
 from whmcs_bridge.policy.stages import is_ours, request_is_due
@@ -59,15 +60,15 @@ def may(
     ):
         return Verdict(True, "the bridge's own step", ours=True)
     pause = standing(ports)
-    handed_back = pause is not None and pause.to_whmcs
+    given_back = pause is not None and pause.to_whmcs
     try:
         facts = facts_for(ports, service, told)
     except UnknownId as unknown:
-        return Verdict(kind is Kind.UNSUSPEND, str(unknown), advisory=handed_back)
+        return Verdict(kind is Kind.UNSUSPEND, str(unknown), advisory=given_back)
     if paying is not None:
         client = replace(facts.client, invoices=tuple(i for i in facts.client.invoices if i.id != paying))
         facts = replace(facts, client=client)
-    outside = handed_back or not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
+    outside = given_back or not scope_of(ports.journal).takes(facts.client.client, facts.client.group)
     held = (held_for_all(ports) or _too_old(ports, facts)) if kind in HARMFUL_SET else ""
     if held:
         return Verdict(False, held, advisory=outside)
@@ -82,6 +83,28 @@ def may(
     if kind is Kind.TERMINATE and told is not None and not verdict.allowed:
         verdict = _fixed_term(view, told) or verdict
     return replace(verdict, advisory=True) if outside else verdict
+
+
+def may_cancel(ports: Ports, client: ClientId, invoice: InvoiceId, told: Told | None = None) -> Verdict:
+    """Judge whether WHMCS may cancel an invoice because a cancellation was requested: not one that is overdue.
+
+    `told` as with `may`. Of a client that nobody knows every invoice may go.
+    """
+    if told is not None and told.client != client:
+        told = None
+    book = ports.mirror.book(client) if told is None else as_told(ports, told)
+    if book is None:
+        return Verdict(True, f"no client {client} in the mirror")
+    policy, today = ports.settings.policy, ports.today()
+    memory = ClientMemory(ports.journal, today, client, [service.id for service in book.services])
+    facts, services = facts_of(book, memory, complete=True)
+    ledgers = Ledgers(facts, policy, today)
+    outside = handed_back(ports) or not memory.scope.takes(book.client, book.group)
+    for service in services:
+        decision = decide(service, policy, today, ledgers, timed=False)
+        if any(debt.invoice == invoice for debt in (*decision.debts, *decision.holding)):
+            return Verdict(False, f"invoice {invoice} is overdue: it stays open", advisory=outside)
+    return Verdict(True, "not overdue")
 
 
 def _too_old(ports: Ports, facts: ServiceFacts) -> str:

@@ -203,14 +203,14 @@ def facts_for(ports: Ports, service: ServiceId, told: Told | None = None) -> Ser
         info = ports.mirror.last()
         complete = info is not None and info.complete
     else:
-        book, complete = _as_told(ports, told), True
+        book, complete = as_told(ports, told), True
     if book is None or all(s.id != service for s in book.services):
         raise UnknownId(f"no service {service} in the mirror; check the number, or run a sync first")
     memory = ClientMemory(ports.journal, ports.today(), book.client.id, (service,))
     return facts_of_service(book, memory, service, complete=complete)
 
 
-def _as_told(ports: Ports, told: Told) -> ClientBook | None:
+def as_told(ports: Ports, told: Told) -> ClientBook | None:
     """Put what was told in the place of what the mirror has; what was not told (addons, history) stays."""
     book = ports.mirror.book(told.client)
     if book is None:

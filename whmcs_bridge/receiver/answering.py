@@ -50,6 +50,15 @@ class _LateJournal:
     def writer(self, job: str = "", wait_seconds: float = 0.0) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def recording(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    @property
+    def deletions(self) -> Any:
+        late = _LateJournal(cast(Journal, self._journal.deletions), cast(Journal, self._writing.deletions), self._known)
+        late.first, late.later = self.first, self.later
+        return late
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith(WRITING):
             return getattr(self._journal, name)

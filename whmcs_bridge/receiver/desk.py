@@ -13,7 +13,16 @@ from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, OddEvent
 from whmcs_bridge.hookpoints import Answer, Ask, HookEvent, Tell, default_answer
 from whmcs_bridge.ports import InboxEvent, Journal
 from whmcs_bridge.receiver.answering import Remembered, Write, answering
-from whmcs_bridge.receiver.events import Delivery, ReadFacts, client_in, event_of, oddity, read, service_in
+from whmcs_bridge.receiver.events import (
+    Delivery,
+    ReadFacts,
+    ReadServices,
+    client_in,
+    event_of,
+    oddity,
+    read,
+    service_in,
+)
 from whmcs_bridge.receiver.refusal import Refusal
 
 OK: Final = 200
@@ -61,6 +70,8 @@ class Desk:
     remembered: Remembered = field(default_factory=Remembered)
     pages: Bridge | None = None
     """Fills parts of pages, apart from what answers: a page may read a lot."""
+    services: ReadServices | None = None
+    """Reads the services that came with what was told."""
     settle: Callable[[float], bool] | None = None
     """Waits at most so many seconds until what was told is settled; says whether it is."""
 
@@ -179,7 +190,8 @@ class Desk:
         odd = oddity(delivery)
         if odd:
             raise OddEvent(odd)
-        event, noting = event_of(delivery, self.zone, entry.received_at), self.bridge.noting()
+        event = event_of(delivery, self.zone, entry.received_at, services=self.services)
+        noting = self.bridge.noting()
         if isinstance(handler, Tell):
             handler.handle(event, noting)
         elif handler.note is not None and (event.by_person or delivery.answered == "abort"):

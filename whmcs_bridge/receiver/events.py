@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.hookpoints import Actor, HookEvent
@@ -54,6 +55,7 @@ _SOME_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """For a look at an event's variables only."""
 _ACTORS: Final = tuple(actor.value for actor in Actor)
 ReadFacts = Callable[[Mapping[str, object]], Told | None]
+ReadServices = Callable[[Mapping[str, object]], tuple[Service, ...]]
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -122,8 +124,17 @@ def _malformed(payload: Mapping[str, Any]) -> str:
     return ""
 
 
-def event_of(delivery: Delivery, zone: tzinfo | None, now: datetime, facts: ReadFacts | None = None) -> HookEvent:
-    """Return the event for its handler, as far as it can be read; `facts` reads what the sender read of the client."""
+def event_of(
+    delivery: Delivery,
+    zone: tzinfo | None,
+    now: datetime,
+    facts: ReadFacts | None = None,
+    services: ReadServices | None = None,
+) -> HookEvent:
+    """Return the event for its handler, as far as it can be read.
+
+    `facts` reads what the sender read of the client for a question, `services` what it read of one who goes.
+    """
     payload = delivery.payload
     given, actor = _mapping(payload.get("facts")), payload.get("actor")
     return HookEvent(
@@ -134,6 +145,7 @@ def event_of(delivery: Delivery, zone: tzinfo | None, now: datetime, facts: Read
         who=str(payload.get("who") or "")[:100],
         facts=given,
         told=facts(given) if facts is not None and given else None,
+        services=services(given) if services is not None and given else (),
     )
 
 

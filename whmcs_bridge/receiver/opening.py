@@ -10,7 +10,7 @@ from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import Ask, Tell
 from whmcs_bridge.receiver.app import create_app
 from whmcs_bridge.receiver.desk import Desk, Screen
-from whmcs_bridge.receiver.events import ReadFacts
+from whmcs_bridge.receiver.events import ReadFacts, ReadServices
 from whmcs_bridge.receiver.health import Health, health
 from whmcs_bridge.receiver.metrics import Metrics
 from whmcs_bridge.receiver.nonces import Nonces
@@ -36,6 +36,7 @@ class Receiver:
         secret: bytes,
         *,
         facts: ReadFacts | None = None,
+        services: ReadServices | None = None,
         screens: Mapping[str, Screen] | None = None,
         nonces: Path | None = None,
         now: Callable[[], float] = time.time,
@@ -59,7 +60,7 @@ class Receiver:
             pages=work,
             settle=self._settled,
         )
-        work.deliver = Desk(work, handlers).handle
+        work.deliver = Desk(work, handlers, services=services).handle
         guard = Guard(secret, hooks.clock_tolerance_seconds, self._nonces, now)
         self.app: Flask = create_app(self.desk, guard, metrics, self.look, asks.settings.gate)
 

@@ -1,0 +1,39 @@
+"""Whose account it was: kept before WHMCS, or a module, forgets it; its backups may have to be deleted later."""
+
+from collections.abc import Callable
+
+from whmcs_bridge.bridge import Bridge
+from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.errors import UnknownId
+from whmcs_bridge.hookpoints import HookEvent
+from whmcs_bridge.jobs.context import Ports
+from whmcs_bridge.jobs.erase import remember
+from whmcs_bridge.jobs.explain import facts_for
+
+Keep = Callable[[Ports, ServiceFacts], None]
+
+
+def keep_account(bridge: Bridge, service: ServiceId, keep: Keep = remember) -> None:
+    """Keep the account's identity; a service that we never saw has none to keep. The caller holds the writer."""
+    try:
+        facts = facts_for(bridge.ports, service)
+    except UnknownId:
+        return
+    keep(bridge.ports, facts)
+
+
+def keep_accounts(event: HookEvent, bridge: Bridge, client: ClientId, keep: Keep = remember) -> list[ServiceId]:
+    """Keep whose accounts all of a client's services are; return them. The caller holds the writer.
+
+    What WHMCS told of them counts, else what the mirror has.
+    """
+    for service in event.services:
+        # a module blanks the name when it ends an account: then the mirror knows better
+        if service.client_id == client and service.username:
+            bridge.mirror.save_service_live(service)
+    book = bridge.mirror.book(client)
+    services = [service.id for service in book.services] if book is not None else []
+    for number in services:
+        keep_account(bridge, number, keep)
+    return services
