@@ -13,7 +13,7 @@ from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import BridgeError, Locked, UnknownId, UsageProblem
-from whmcs_bridge.jobs import approvals, explain, records
+from whmcs_bridge.jobs import approvals, explain, records, wishes
 from whmcs_bridge.jobs.adopt import AHEAD_DAYS, adopt
 from whmcs_bridge.jobs.approvals import Waiting
 from whmcs_bridge.jobs.ask import Verdict, may, may_cancel
@@ -399,9 +399,27 @@ class Bridge:
         """
         with self.journal.recording():
             kept = records.add_record(self.ports, record, override=override)
+        self._lift(kept)
+        return kept
+
+    def redeem_link(self, token: str, client: ClientId) -> Record:
+        """Record what a client asks for by a signed link (jobs/wishes.py); raises RecordRefused, UnknownId."""
+        with self.journal.recording():
+            kept = wishes.redeem(self.ports, token, client)
+        self._lift(kept)
+        return kept
+
+    def ask_by_ticket(self, client: ClientId, ticket: int, subject: str) -> Record | None:
+        """Take a ticket for a client's own wish where its subject says so; raises RecordRefused."""
+        with self.journal.recording():
+            kept = wishes.ask_by_ticket(self.ports, client, ticket, subject)
+        if kept is not None:
+            self._lift(kept)
+        return kept
+
+    def _lift(self, kept: Record) -> None:
         if records.KINDS_THAT_LIFT.get(kept.kind) and kept.client_id is not None:
             self.look_again(kept.client_id, f"{kept.kind} {kept.id}")
-        return kept
 
     def end_record(self, number: int, kind: RecordKind, state: RecordState, *, author: str, reason: str = "") -> Record:
         """Close a record of this kind today, as a person says; return it closed. What it held back, the next run does;

@@ -49,6 +49,7 @@ USEFUL: Mapping[str, str] = {
     "GetConfigurationValue": "which settings of WHMCS work against the rules",
     "GetEmailTemplates": "whether a template that messages name exists",
     "GetModuleQueue": "which module actions failed and wait",
+    "GetTicket": "what a client asks for in a ticket ([requests] ticket_phrases)",
     "LogActivity": "lines of ours in WHMCS's activity log",
     "SendAdminEmail": "the morning mail to the staff",
 }

@@ -999,7 +999,13 @@ if (!defined('WHMCS')) {
             $details = $local('GetClientsDetails', ['clientid' => $client]);
             $language = isset($details['client']['language']) ? (string) $details['client']['language'] : '';
         }
-        $reply = $screen('ClientAreaHomepagePanels', ['userid' => (string) $client, 'language' => $language]);
+        $asked = isset($_GET['whmcs_bridge_ask']) && is_string($_GET['whmcs_bridge_ask'])
+            ? substr((string) preg_replace('/[^A-Za-z0-9._-]/', '', $_GET['whmcs_bridge_ask']), 0, 200)
+            : '';
+        $reply = $screen(
+            'ClientAreaHomepagePanels',
+            ['userid' => (string) $client, 'language' => $language] + ($asked === '' ? [] : ['ask' => $asked])
+        );
         $given = isset($reply['children']) && is_array($reply['children']) ? $reply['children'] : [];
         $children = array_filter($given, 'is_array');
         if ($words($reply, 'html') === '' && !$children) {

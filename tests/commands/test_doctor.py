@@ -25,7 +25,7 @@ from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.ports import Panel
 from whmcs_bridge.settings.load import load
 from whmcs_bridge.simulator.faults import Fault, Kind
-from whmcs_bridge.simulator.records import Group
+from whmcs_bridge.simulator.records import Group, Ticket
 from whmcs_bridge.wiring import HouseClock, open_bridge
 
 
@@ -170,6 +170,8 @@ def test_every_action_the_bridge_can_call_is_asked_for() -> None:
     with House.of() as house:
         client, service, invoice = house.a_debtor()
         addon = house.an_addon(service)
+        opened = house.world.clock
+        ticket = house.world.add_ticket(Ticket(0, "T1", "c", 1, client.id, "x", "x", opened, opened))
         panel: Any = house.bridge.panel
         call: dict[str, Callable[[], Any]] = {
             "invoice_heads": lambda: panel.invoice_heads(InvoiceStatus.UNPAID),
@@ -187,6 +189,7 @@ def test_every_action_the_bridge_can_call_is_asked_for() -> None:
             "send_staff": lambda: panel.send_staff("x", "x"),
             "log": lambda: panel.log("x", client.id),
             "note": lambda: panel.note(client.id, "x"),
+            "ticket_subject": lambda: panel.ticket_subject(ticket.id),
         }
         of_client = {"client", "services_of", "addons_of", "invoice_heads_of", "contacts"}
         of_service = {"service", "unsuspend", "terminate"}

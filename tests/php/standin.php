@@ -216,6 +216,7 @@ namespace {
     ob_start();
     Standin::$job = json_decode(file_get_contents(PHP_SAPI === 'cli' ? 'php://stdin' : 'php://input'), true);
     $_SESSION = Standin::$job['session'] + [];
+    $_GET = isset(Standin::$job['query']) ? Standin::$job['query'] : [];
     if (isset(Standin::$job['script'])) {
         $_SERVER['SCRIPT_NAME'] = Standin::$job['script'];
     }

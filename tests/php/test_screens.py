@@ -49,6 +49,19 @@ def test_the_clients_page_gets_a_panel_in_its_language(whmcs: Whmcs, receiver: R
     assert len(receiver.heard) == 1
 
 
+def test_what_a_clients_link_asks_for_is_forwarded_and_nothing_else_of_the_address(
+    whmcs: Whmcs, receiver: Receiver
+) -> None:
+    call: Call = ("ClientAreaHomepagePanels", {})
+    session = {"uid": "3", "Language": "dutch"}
+    query = {"whmcs_bridge_ask": "release.34.3.1.ab'<\n", "token": "x"}
+    whmcs.page(call, session=session, script=CLIENT_PAGE, query=query)
+    whmcs.page(call, session=session, script=CLIENT_PAGE, query={"whmcs_bridge_ask": ["a"]})
+    asked, plain = (event["vars"] for event in receiver.events())
+    assert asked == {"userid": "3", "language": "dutch", "ask": "release.34.3.1.ab"}
+    assert plain == {"userid": "3", "language": "dutch"}
+
+
 def test_the_language_is_the_clients_own_where_none_was_chosen(whmcs: Whmcs, receiver: Receiver) -> None:
     details = {"GetClientsDetails": {"result": "success", "client": {"language": "portuguese-br"}}}
     whmcs.page(("ClientAreaHomepagePanels", {}), session={"uid": "3"}, script=CLIENT_PAGE, local=details)

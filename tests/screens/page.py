@@ -87,13 +87,13 @@ def on_tab(house: House, service: int) -> dict[str, Page]:
     return {label: Page.of(html) for label, html in reply["fields"].items()}
 
 
-def panel(house: House, client: int, language: str = "english") -> dict[str, Any]:
-    event = asked(house, "ClientAreaHomepagePanels", Actor.CLIENT, "", userid=str(client), language=language)
+def panel(house: House, client: int, language: str = "english", **more: str) -> dict[str, Any]:
+    event = asked(house, "ClientAreaHomepagePanels", Actor.CLIENT, "", userid=str(client), language=language, **more)
     return render(house.bridge, "ClientAreaHomepagePanels", event)
 
 
-def on_panel(house: House, client: int, language: str = "english") -> Page:
-    return Page.of(panel(house, client, language)["html"])
+def on_panel(house: House, client: int, language: str = "english", **more: str) -> Page:
+    return Page.of(panel(house, client, language, **more)["html"])
 
 
 def saved(house: House, service: int, actor: str = Actor.ADMIN, who: str = "7", /, **fields: str) -> str:

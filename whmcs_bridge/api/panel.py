@@ -189,6 +189,9 @@ class LivePanel:
             return ()
         return tuple(subject for known, subject in templates.items() if known.strip() == name.strip())
 
+    def ticket_subject(self, ticket: int) -> str:
+        return self.api.ticket(ticket).subject
+
     def log(self, text: str, client: ClientId | None) -> None:
         self.api.log_activity(text, client)
 

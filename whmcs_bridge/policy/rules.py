@@ -215,7 +215,7 @@ class RequestRules:
     """The client area shows a link, good for one request."""
     link_hours: int = 72
     ticket_phrases: tuple[str, ...] = ()
-    """A ticket whose subject or text has one of them asks for a release, or for a promise where nothing is down."""
+    """A ticket whose subject has one of them asks for a release, or for a promise where nothing is down."""
     promise_days: int = 5
 
 

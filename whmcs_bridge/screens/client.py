@@ -22,6 +22,7 @@ from whmcs_bridge.policy.decision import Decision, Kind
 from whmcs_bridge.policy.forecast import foresee
 from whmcs_bridge.policy.stages import is_ours
 from whmcs_bridge.screens.page import fill
+from whmcs_bridge.screens.wishing import answer, links
 from whmcs_bridge.screens.words import Speaker, speaker
 
 FRESH: Final = timedelta(hours=26)
@@ -73,6 +74,7 @@ def panel(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
     if not entries:
         return {}
     voice = speaker(str(event.vars.get("language") or event.facts.get("language") or ""))
+    answered = answer(bridge, event, client, voice)
     overdue = any(entry.overdue for entry in entries)
     due = [entry for entry in entries if not entry.pending]
     owed = sum((entry.owed for entry in due or entries), Decimal(0))
@@ -81,6 +83,7 @@ def panel(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
     html = fill(
         "panel.html",
         lang=voice.tag,
+        answered=answered,
         lines=[_line(voice, entry, book.currency) for entry in entries],
         down=_down(voice, served),
         coming=[_said(voice, kind, day, names) for (day, kind), names in coming.items()],
@@ -96,7 +99,7 @@ def panel(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
         "footer": fill("footer.html", text=voice.say("pay")),
         "icon": "fa-exclamation-circle" if overdue else "fa-info-circle",
         "order": OVERDUE_FIRST,
-        "children": [],
+        "children": [] if answered else links(bridge, client, [s.facts for s in served], voice),
     }
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-from uuid import uuid4
 
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import InvoiceId, ServiceId
@@ -13,13 +12,12 @@ from whmcs_bridge.errors import BridgeError, Locked, UsageProblem
 from whmcs_bridge.hookpoints import Actor, HookEvent
 from whmcs_bridge.policy import view_of
 from whmcs_bridge.ports import ClientBook
+from whmcs_bridge.screens.later import WAIT_SECONDS, look_again_soon
 from whmcs_bridge.screens.staff import record_said
 
 PREFIX: Final = "whmcs_bridge_"
 KINDS: Final = (RecordKind.PROMISE, RecordKind.RELEASE, RecordKind.RECEIPT, RecordKind.HOLD)
 """All of them hold something back or lift it: nothing harmful can be asked for here."""
-WAIT_SECONDS: Final = 0.4
-"""WHMCS waits 800 ms for a screen; what is recorded after that would be shown as lost."""
 LONGEST_REASON: Final = 300
 HIGHEST_AMOUNT: Final = Decimal(10**12)
 
@@ -52,7 +50,7 @@ def _recorded(bridge: Bridge, event: HookEvent, given: Mapping[str, str]) -> str
     with bridge.journal.writer("hook", WAIT_SECONDS):
         kept = noting.record(wanted)
     for client in noting.noted:
-        _look_again_soon(bridge, event, number, client)
+        look_again_soon(bridge, number, client, Actor.ADMIN, event.who)
     said = f"recorded: {record_said(kept)}"
     if not bridge.settings.enforcing:
         return f"{said}. Shadow mode: it is kept, and nothing is done"
@@ -63,23 +61,6 @@ def _recorded(bridge: Bridge, event: HookEvent, given: Mapping[str, str]) -> str
         if kept.kind is RecordKind.RELEASE
         else said
     )
-
-
-def _look_again_soon(bridge: Bridge, event: HookEvent, service: ServiceId, client: int) -> None:
-    """Put the client in line as if the service had been edited, which it was."""
-    found = bridge.mirror.book_of_service(service)
-    number, now = uuid4().hex, bridge.ports.now()
-    payload = {
-        "v": 1,
-        "id": number,
-        "point": "ServiceEdit",
-        "at": now.isoformat(),
-        "actor": Actor.ADMIN.value,
-        "who": event.who,
-        "vars": {"userid": str(client), "serviceid": str(service)},
-        "facts": {},
-    }
-    bridge.journal.accept_event(number, "ServiceEdit", found.client.id if found else None, payload, now)
 
 
 # --- the form ---------------------------------------------------------------------------------------

@@ -89,6 +89,27 @@ _TEXTS: Final[Mapping[str, tuple[str, str, str]]] = {
     ),
     "pay": ("View and pay invoices", "Ver e pagar faturas", "Facturen bekijken en betalen"),
     "more": ("{count} more", "mais {count}", "nog {count}"),
+    # what the client may ask for by a link
+    "ask_release": (
+        "Switch {service} on again until {date}; payment is due until then",
+        "Reativar {service} até {date}; o pagamento deve ser feito até lá",
+        "{service} weer inschakelen tot en met {date}; betaling volgt uiterlijk dan",
+    ),
+    "ask_promise": (
+        "I will pay for {service} by {date}",
+        "Vou pagar {service} até {date}",
+        "Ik betaal {service} uiterlijk {date}",
+    ),
+    "asked": (
+        "Your request is recorded: {service}, until {date}.",
+        "Seu pedido foi registrado: {service}, até {date}.",
+        "Uw verzoek is vastgelegd: {service}, tot en met {date}.",
+    ),
+    "not_asked": (
+        "Your request could not be granted. Please pay, or write to us.",
+        "Não foi possível atender ao pedido. Pague, por favor, ou fale conosco.",
+        "Uw verzoek kon niet worden ingewilligd. Betaal alstublieft, of neem contact met ons op.",
+    ),
     # two sentences that staff reads to the client
     "say_down": (
         "{service} is suspended, because {amount} has been due since {date} (invoice no. {invoices}).",

@@ -490,11 +490,17 @@ REQUESTS = (
     Key(
         "ticket_phrases",
         ListOf(Text(), "texts", empty=True),
-        "A ticket of the client with one of them asks for the same, case aside; an empty list: none does.",
+        "A ticket of the client with one of them in its subject asks for the same, case aside: a release of the one "
+        "service that is down for debt, else a promise for the one that owes. An empty list: none does.",
         "[]",
         example='["please unlock", "desbloqueio"]',
     ),
-    Key("promise_days", _days(1, 365), "A promise that a client makes by a request runs for so long.", "5"),
+    Key(
+        "promise_days",
+        _days(1, 365),
+        "A promise that a client makes by a request runs for so long, or for [promises] max_days if that is less.",
+        "5",
+    ),
 )
 
 LIMIT = Record(
