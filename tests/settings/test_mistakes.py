@@ -318,8 +318,15 @@ CASES = [
         f'[[backup_store]] #1.driver: found "locla", expected {or_list(STORES)}; did you mean "local"?',
     ),
     (
-        LOCAL + LOCAL,
+        LOCAL + LOCAL.replace('"/backup"', '"/backup2"'),
         '[[backup_store]] #2.name: found "a" a second time',
+    ),
+    *(
+        (
+            LOCAL + LOCAL.replace('"a"', '"b"').replace('"/backup"', f'"{root}"'),
+            '[[backup_store]] #2: found what store "a" holds too, expected no store in another',
+        )
+        for root in ("/backup", "/backup/weekly")
     ),
     (
         LOCAL + "servers = 3",

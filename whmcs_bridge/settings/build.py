@@ -23,7 +23,7 @@ from whmcs_bridge.policy.rules import (
     VipRules,
 )
 from whmcs_bridge.settings import checks
-from whmcs_bridge.settings.drivers import DriverOptions, panel_options, read_options, store_options
+from whmcs_bridge.settings.drivers import DriverOptions, panel_options, read_options, same_place, store_options
 from whmcs_bridge.settings.keys import (
     BACKUP_STORE,
     DEFAULT_LIMITS,
@@ -356,13 +356,19 @@ class Reader:
     # --- stores and panels -----------------------------------------------------------------------
 
     def _backup_stores(self) -> tuple[BackupStoreSettings, ...]:
-        found = []
+        found: list[BackupStoreSettings] = []
         for at, own, options in self._with_drivers("backup_store", BACKUP_STORE, store_options):
             if "servers" not in own and self.house is REAL:
                 self.report.warn(
                     at.to("servers"), "not set, so the accounts of every server are looked for here by their names"
                 )
-            found.append(BackupStoreSettings(**own, options=options))
+            store = BackupStoreSettings(**own, options=options)
+            for other in found:
+                if same_place((store.driver, options), (other.driver, other.options)):
+                    self.report.refuse(
+                        at, f"found what store {show(other.name)} holds too, expected no store in another"
+                    )
+            found.append(store)
         return tuple(found)
 
     def _panels(self) -> tuple[PanelSettings, ...]:

@@ -76,3 +76,24 @@ def read_options(options: DriverOptions, table: Mapping[str, Any], at: Place, re
 
 def _written(default: str) -> Any:
     return tomllib.loads(f"value = {default}")["value"]
+
+
+WHERE = ("host", "port", "url", "endpoint_url", "bucket", "repository")
+"""Options that say which machine, service or repository a store is on."""
+INSIDE = ("root", "prefix")
+"""Options that say where on it the store begins."""
+
+
+def same_place(one: tuple[str, Mapping[str, Any]], other: tuple[str, Mapping[str, Any]]) -> bool:
+    """Whether two stores, as driver and options, hold the same items, or one lies within the other.
+
+    What is deleted in one of them would vanish from the other without a plan.
+    """
+    (driver, options), (other_driver, other_options) = one, other
+    if driver != other_driver or any(options.get(key) != other_options.get(key) for key in WHERE):
+        return False
+    for key in INSIDE:
+        if key in options:
+            here, there = f"{options[key]}/", f"{other_options[key]}/"
+            return here.startswith(there) or there.startswith(here)
+    return "repository" in options
