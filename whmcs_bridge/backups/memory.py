@@ -6,6 +6,7 @@ from datetime import datetime
 from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, Outcome, Receipt, Verdict
 from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.errors import StoreUnreachable
 
 Deleted = Callable[[BackupItem, ServiceId], None]
 
@@ -19,6 +20,12 @@ class MemoryStore(SimpleStore):
         super().__init__(name, root="memory")
         self._items: dict[str, tuple[BackupItem, ServiceId]] = {}
         self._on_delete = on_delete
+        self.away = False
+        """It cannot be reached."""
+
+    def _must_be_there(self) -> None:
+        if self.away:
+            raise StoreUnreachable(f"store {self.name}: cannot be reached")
 
     def put(self, service: ServiceId, name: str, *, size: int | None = None, at: datetime | None = None) -> BackupItem:
         """Store an item of a service; one of the same name is replaced."""
@@ -28,6 +35,7 @@ class MemoryStore(SimpleStore):
 
     def items(self) -> Sequence[BackupItem]:
         """Everything, in the order in which it came."""
+        self._must_be_there()
         return [item for item, _ in self._items.values()]
 
     def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
@@ -39,6 +47,7 @@ class MemoryStore(SimpleStore):
 
     def delete(self, item: BackupItem) -> Receipt:
         """Remove one item; one that is gone already is no error."""
+        self._must_be_there()
         found = self._items.pop(item.locator, None)
         if found is None:
             return Receipt(Outcome.GONE_BEFORE)

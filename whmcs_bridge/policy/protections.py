@@ -269,6 +269,16 @@ def deletion_waits(view: View, step: Due) -> Withheld | None:
     return _hold(step, found.code, found.why, found.until)
 
 
+def disputed(view: View, step: Due) -> Withheld | None:
+    """While something is disputed nothing of it is deleted: backups may be what it is about."""
+    if effect_of(step) is not Kind.DELETE_BACKUPS:
+        return None
+    for record in view.of_service(RecordKind.DISPUTE):
+        if record.protects_on(view.today):
+            return _hold(step, "dispute", f"disputed since {record.since}", record.until)
+    return None
+
+
 def fraud(view: View, step: Due) -> Withheld | None:
     """A service marked as Fraud keeps its backups, which may be evidence, unless the house says that it counts."""
     if view.service.status is not ServiceStatus.FRAUD or effect_of(step) is not Kind.DELETE_BACKUPS:
@@ -342,6 +352,7 @@ PROTECTIONS: tuple[Protection, ...] = (
     credit,
     recent_contact,
     deletion_waits,
+    disputed,
     fraud,
     asked_to_end,
     quiet_day,

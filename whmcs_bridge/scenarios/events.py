@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, LineId, ServiceId
 from whmcs_bridge.domain.records import Instalment, Record, RecordKind, RecordState
 from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.jobs import backup_desk
 from whmcs_bridge.scenarios.model import Event, LineSpec
 from whmcs_bridge.scenarios.world import addon_for, cents, domain_for
 from whmcs_bridge.simulator import automation, endings, invoicing, modules
@@ -413,6 +414,30 @@ def backup_made(stage: "Stage", event: Event) -> None:
     store.put(service, name, size=event.values.get("size"), at=stage.now())
 
 
+def backup_requested(stage: "Stage", event: Event) -> None:
+    """The client wants their data before it goes; whether the house takes the wish is an action of the day."""
+    service = ServiceId(stage.number("service", event.text("service")))
+    try:
+        with stage.bridge.journal.writer():
+            backup_desk.request(stage.bridge.ports, service, event.text("note"))
+    except BridgeError as refusal:
+        stage.note("refuse:backup", service=service, detail=str(refusal))
+    else:
+        stage.note("allow:backup", service=service)
+
+
+def backup_handed_over(stage: "Stage", event: Event) -> None:
+    service = ServiceId(stage.number("service", event.text("service")))
+    with stage.bridge.journal.writer():
+        backup_desk.end_request(stage.bridge.ports, service, "handed-over")
+
+
+def store_outage(stage: "Stage", event: Event) -> None:
+    store = stage.store(event.text("store"))
+    store.away = True
+    stage.troubles.append((stage.until(event), lambda: setattr(store, "away", False)))
+
+
 # --- trouble --------------------------------------------------------------------------------------
 
 
@@ -516,6 +541,9 @@ EVENTS: Mapping[str, Callable[["Stage", Event], None]] = {
     "cancellation_requested": cancellation_requested,
     "usage_reported": usage_reported,
     "backup_made": backup_made,
+    "backup_requested": backup_requested,
+    "backup_handed_over": backup_handed_over,
+    "store_outage": store_outage,
     "module_failure": module_failure,
     "mail_failure": mail_failure,
     "whmcs_outage": whmcs_outage,
