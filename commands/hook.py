@@ -53,7 +53,8 @@ def hook(app: App, point: str, screen: bool, wait: bool) -> None:
         _print({**reply.body, "settled": _settle(app, seconds) if seconds else _work_off(app)})
         return
     _print(reply.body)
-    if reply.outcome == "accepted" and _behind():
+    recorded = screen and bool(reply.body.get("message"))
+    if (reply.outcome == "accepted" or recorded) and _behind():
         _work_off(app)
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,19 @@ def test_the_caller_does_not_wait_for_the_release(here: Town) -> None:
         assert service.status == ServiceStatus.SUSPENDED
     until(lambda: [e.state for e in here.inbox()] == [EventState.HANDLED], "the end of the event")
     assert service.status == ServiceStatus.ACTIVE
+
+
+def test_what_staff_saves_on_a_page_is_done_behind_the_command(here: Town) -> None:
+    """A release recorded on the services tab: no hook and no sync has to come by for it to act."""
+    ((service, _),) = debtors(here, 1)
+    here.world.clients[service.client].created = date(2020, 1, 1)
+    point = "AdminClientServicesTabFieldsSave"
+    fields = {"whmcs_bridge_record": "release", "whmcs_bridge_reason": "pays tomorrow"}
+    done = here.run(
+        "hook", point, "--screen", given=body_of(event(point, actor="admin", id=service.id) | {"fields": fields})
+    )
+    assert (done.returncode, json.loads(done.stdout)["message"][:17]) == (0, "recorded: release")
+    until(lambda: service.status == ServiceStatus.ACTIVE, "the release")
 
 
 def test_whmcss_cron_waits_for_the_release_by_command_too(here: Town) -> None:

@@ -1,10 +1,12 @@
 """What staff writes into the services tab: recorded under the rules and with a name, or refused in one line."""
 
 import json
+from pathlib import Path
 
 from hooks import HANDLERS
-from tests.house import House, client_id
+from tests.house import HOSTING, House, client_id
 from tests.screens.page import house, on_tab, saved
+from tests.storage.test_lock import another_process
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.hookpoints import Actor
 from whmcs_bridge.receiver.desk import Desk
@@ -60,6 +62,19 @@ def test_a_release_waits_in_the_inbox_for_the_service_to_come_back() -> None:
         again = saved(h, service.id, record="release", reason="once more")
         assert again.startswith("not recorded: ")
         assert len(records(h)) == 1
+
+
+def test_what_is_saved_while_a_sync_runs_is_recorded_and_done_after_it(tmp_path: Path) -> None:
+    with House.of({"class": {"hosting": HOSTING}}, folder=tmp_path) as h:
+        client, service, _ = h.a_debtor(overdue=3)
+        h.world.clients[client.id].created = h.day(-900)
+        h.sync()
+        h.bridge.deliver = Desk(h.bridge, HANDLERS).handle
+        with another_process(tmp_path / "journal.db", "sync"):
+            assert saved(h, service.id, record="release", reason="pays tomorrow").startswith("recorded: release")
+            assert service.status == "Suspended"
+        h.bridge.work_off()
+        assert service.status == "Active"
 
 
 def test_a_receipt_is_for_the_only_open_invoice_or_for_one_that_is_chosen() -> None:

@@ -106,6 +106,8 @@ class Desk:
         try:
             bridge = self.pages or self.bridge
             shown, outcome = screen(self._event(delivery), delivery.payload, bridge), "shown"
+            if shown.get("message"):
+                self.on_tell()  # something was recorded there, and may have left a client to look at
         except Exception as error:
             shown, outcome = {}, _trouble(point, error)
         return Reply(OK, shown, outcome, time.perf_counter() - began)

@@ -1,14 +1,10 @@
 """What follows from a page after it was shown: WHMCS waits for the page, not for a module."""
 
-from typing import Final
 from uuid import uuid4
 
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.hookpoints import Actor
-
-WAIT_SECONDS: Final = 0.4
-"""WHMCS waits 800 ms for a screen; what is recorded after that would be shown as lost."""
 
 
 def look_again_soon(bridge: Bridge, service: ServiceId, client: int, actor: Actor, who: str) -> None:

@@ -12,7 +12,7 @@ from whmcs_bridge.errors import BridgeError, Locked, UsageProblem
 from whmcs_bridge.hookpoints import Actor, HookEvent
 from whmcs_bridge.policy import view_of
 from whmcs_bridge.ports import ClientBook
-from whmcs_bridge.screens.later import WAIT_SECONDS, look_again_soon
+from whmcs_bridge.screens.later import look_again_soon
 from whmcs_bridge.screens.staff import record_said
 
 PREFIX: Final = "whmcs_bridge_"
@@ -33,7 +33,7 @@ def save(bridge: Bridge, event: HookEvent, fields: Mapping[str, object]) -> dict
     try:
         return {"message": _recorded(bridge, event, given)}
     except Locked:
-        return {"message": "not recorded: a run is under way; save it again in a few minutes"}
+        return {"message": "not recorded: others are writing; save it again"}
     except BridgeError as refused:
         return {"message": f"not recorded: {refused}"}
 
@@ -47,8 +47,7 @@ def _recorded(bridge: Bridge, event: HookEvent, given: Mapping[str, str]) -> str
         raise UsageProblem(f"the bridge does not know service {number} yet; it will after the next sync")
     wanted = _read(bridge, event, given, book, number)
     noting = bridge.noting()
-    with bridge.journal.writer("hook", WAIT_SECONDS):
-        kept = noting.record(wanted)
+    kept = noting.record(wanted)
     for client in noting.noted:
         look_again_soon(bridge, number, client, Actor.ADMIN, event.who)
     said = f"recorded: {record_said(kept)}"
