@@ -6,14 +6,16 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.backups.contract import BOB, DAY, MADE, PLAN, Contract, Place, left_alone, listing, mine_of, one_of
-from whmcs_bridge.backups.layouts import CPANEL, HESTIA, Layout
+from whmcs_bridge.backups.layouts import CPANEL, HESTIA, Layout, custom
 from whmcs_bridge.backups.local import LocalStore
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL, shown
 from whmcs_bridge.domain.backups import Outcome, Verdict
@@ -548,3 +550,43 @@ def test_an_immutable_file_is_a_failure_in_one_line(place: LocalPlace) -> None:
     assert receipt.outcome is Outcome.FAILED
     assert receipt.note == "Operation not permitted; immutable, or the bridge's user may not"
     assert place.left() == {BOB_S}
+
+
+def test_upper_case_is_unclear_on_a_disk_that_does_not_tell_it_from_lower(place: LocalPlace) -> None:
+    """A share of Windows, say: the sentinel is found under its name in capitals too."""
+    place.make(["Bob.tar", "bob1.tar"])
+    store = opened(place, custom("{user}.tar"))
+    upper = replace(BOB, username="Bob")
+    item = one_of(place, store, "Bob.tar")
+    assert store.claim(item, upper).verdict is Verdict.MINE
+    os.link(place.root / SENTINEL, place.root / SENTINEL.upper())
+    listing(store)
+    assert store.case_blind
+    assert store.claim(item, upper).verdict is Verdict.AMBIGUOUS
+    assert store.claim(one_of(place, store, "bob1.tar"), replace(BOB, username="bob1")).verdict is Verdict.MINE
+
+
+names_of_users = st.text("bo1_.-B* ", min_size=1, max_size=4)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(users=st.lists(names_of_users, min_size=1, max_size=8, unique=True), who=names_of_users, data=st.data())
+def test_whoever_s_backups_are_deleted_nobody_else_loses_any(
+    tmp_path_factory: pytest.TempPathFactory, users: list[str], who: str, data: st.DataObject
+) -> None:
+    """For all users, days and layouts, with one item taken away or replaced by somebody meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = LocalPlace(tmp_path_factory.mktemp("disk"), patch)
+        days = [date(2025, 12, 1), date(2026, 3, 1), DAY, date(2026, 8, 1)]
+        made = place.make(f"{day}/accounts/{user}.tar.gz" for user in [*users, who] for day in days)
+        store = opened(place, data.draw(st.sampled_from([CPANEL, custom("{date}/accounts/{user}.tar.gz", "_-")])))
+        account = replace(BOB, username=who)
+        planned = mine_of(store, account)
+        meddled = data.draw(st.sampled_from(sorted(made)))
+        data.draw(st.sampled_from([place.remove, place.replace, lambda _name: None]))(meddled)
+        before = place.left()
+        for item in planned:
+            assert store.delete(item).outcome in (Outcome.DELETED, Outcome.GONE_BEFORE, Outcome.REFUSED)
+        lost = before - place.left()
+        assert lost <= {f"{day}/accounts/{who}.tar.gz" for day in days[1:3]}
+        assert {item.locator for item in mine_of(opened(place, store.layout), account)} <= {meddled}

@@ -274,3 +274,18 @@ def test_a_server_that_cannot_move_atomically_is_told(place: SftpPlace) -> None:
     with pytest.raises(StoreUnsupported, match="lacks posix-rename"):
         store.delete(item)
     assert place.left() == {BOB_S}
+
+
+def test_a_line_that_breaks_half_way_through_a_list_gives_none(place: SftpPlace) -> None:
+    place.make([BOB_S, WEEKLY])
+    list_one, asked = SFTPClient.listdir_attr, []
+
+    def breaking(line: SFTPClient, path: str) -> Any:
+        asked.append(path)
+        if len(asked) > 2:
+            raise EOFError
+        return list_one(line, path)
+
+    place.patch.setattr(SFTPClient, "listdir_attr", breaking)
+    with pytest.raises(StoreUnreachable):
+        listing(place.store())
