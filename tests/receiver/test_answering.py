@@ -4,15 +4,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
+
 from tests.house import service_id
 from tests.receiver.office import event, office
 from tests.storage.test_lock import another_process
+from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.backups import AccountIdentity
 from whmcs_bridge.errors import DatabaseTrouble
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.journal.deletions import SqliteDeletions as Deletions
 from whmcs_bridge.ports import EventState
 from whmcs_bridge.receiver.answering import Write
+from whmcs_bridge.simulator.endings import request_cancellation
 
 
 def test_a_persons_click_is_let_through_and_recorded_while_a_sync_runs(tmp_path: Path) -> None:
@@ -73,6 +77,28 @@ def test_an_answer_that_came_too_late_is_not_recorded_a_second_time() -> None:
         (record,) = here.house.bridge.journal.records()
         assert record.service_id is not None
         assert len(here.house.bridge.journal.evidence(record.service_id)) == 1
+
+
+@pytest.mark.parametrize("told", ["by the spool", "by our own trouble"])
+def test_an_end_that_was_refused_for_want_of_an_answer_comes_with_the_next_sync(told: str) -> None:
+    """WHMCS's cron does not ask again by itself before tomorrow, and its module queue waits for a person."""
+    with office() as here:
+        service, other = here.house.a_service(), here.house.a_service()
+        for one in (service, other):
+            request_cancellation(here.house.world, one, "Immediate", "moving")
+        here.house.sync()
+        asked = event("PreModuleTerminate", actor="cron", serviceid=service.id)
+        if told == "by the spool":
+            assert here.send(asked | {"answered": "abort"}).status_code == 202
+        else:
+            with patch.object(Bridge, "may", side_effect=DatabaseTrouble("damaged")):
+                reply = here.send(asked)
+            assert reply.json is not None
+            assert reply.json["abort"]
+        here.work_off()
+        here.house.sync()
+        assert (service.status, other.status) == ("Cancelled", "Active")
+        assert here.house.next_day().results == []
 
 
 def test_what_was_read_once_is_read_again_when_something_was_written() -> None:
