@@ -20,12 +20,11 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
         return Answer(False, verdict.why, ours=True)
     if event.by_person:
         answered = persons_answer(event, bridge, verdict)
-        if not answered.abort:
-            keep_account(bridge, service)
-        return answered
-    if verdict.allowed:
-        keep_account(bridge, service)
-    return answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
+    else:
+        answered = answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
+    if not answered.abort:
+        keep_account(bridge, service, told=event.told)
+    return answered
 
 
 def note(event: HookEvent, bridge: Bridge) -> None:

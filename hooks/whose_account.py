@@ -5,6 +5,7 @@ from collections.abc import Callable
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.hookpoints import HookEvent
 from whmcs_bridge.jobs.context import Ports
@@ -14,13 +15,14 @@ from whmcs_bridge.jobs.explain import facts_for
 Keep = Callable[[Ports, ServiceFacts], None]
 
 
-def keep_account(bridge: Bridge, service: ServiceId, keep: Keep = remember) -> None:
-    """Keep the account's identity; a service that we never saw has none to keep. The caller holds the writer."""
+def keep_account(bridge: Bridge, service: ServiceId, keep: Keep = remember, *, told: Told | None = None) -> None:
+    """Keep the account's identity, as told just now, else as the mirror has it; one that we never saw has none."""
     try:
-        facts = facts_for(bridge.ports, service)
+        facts = facts_for(bridge.ports, service, told)
     except UnknownId:
         return
-    keep(bridge.ports, facts)
+    with bridge.journal.writer():
+        keep(bridge.ports, facts)
 
 
 def keep_accounts(event: HookEvent, bridge: Bridge, client: ClientId, keep: Keep = remember) -> list[ServiceId]:

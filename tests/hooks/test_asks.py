@@ -148,6 +148,20 @@ def test_a_person_may_end_a_service_and_whose_account_it_was_is_kept() -> None:
         assert kinds >= {"person", "identity"}
 
 
+@pytest.mark.parametrize("mode", ["enforce", "shadow"])
+def test_whose_account_it_was_is_kept_as_whmcs_says_whoever_ends_it(mode: str) -> None:
+    """In shadow mode nothing is refused: WHMCS's cron ends it, and its module blanks the name."""
+    with house(DAY_4, mode) as stage:
+        book = stage.bridge.mirror.book(BOB)
+        assert book is not None
+        renamed = replace(book.services[0], username="renamed")
+        told = Told(BOB, (renamed,), (), book.client.group_id)
+        asked = telling(module_event(stage, "PreModuleTerminate", SHOP), told)
+        assert ask(stage, asked).abort is (mode == "enforce")
+        kept = [entry["username"] for entry in stage.bridge.journal.evidence(SHOP) if entry.get("kind") == "identity"]
+        assert kept == ([] if mode == "enforce" else ["renamed"])
+
+
 def test_an_overdue_invoice_is_not_cancelled_by_a_request_and_one_not_due_is() -> None:
     with house(DAY_4) as stage:
         overdue = event(stage, "PreInvoiceAutomaticCancellation", Actor.CLIENT, invoiceid=INVOICE, facts={"client": 1})

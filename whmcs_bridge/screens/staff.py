@@ -180,7 +180,7 @@ def next_said(found: Explanation) -> str:
     if found.next is None:
         return AS_FORESEEN
     due, day = found.next
-    return f"{TITLES[due.kind]} {due.message}".strip() + f" on {day}"
+    return f"{TITLES[due.kind]} {due.message.replace('-', ' ')}".strip() + f" on {day}"
 
 
 def why_said(found: Explanation) -> list[str]:
