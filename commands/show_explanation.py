@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from whmcs_bridge.jobs.explain import ClientExplanation, Explanation
+    from whmcs_bridge.jobs.vip import VipLine
     from whmcs_bridge.policy.decision import Debt
 
 SHOWN_ALWAYS = ("scope", "release", "suspend_after_days", "terminate_after_days", "delete_backups_after_days")
@@ -32,6 +33,9 @@ def show_client(out: Console, found: ClientExplanation, *, everything: bool) -> 
     rows.add_row("group", book.group.name if book.group is not None else "none")
     if found.membership is not None:
         rows.add_row("vip", f"{'eligible' if found.membership.eligible else 'not eligible'}: {found.membership.why}")
+    if found.vip is not None:
+        for label, text in _membership(found.vip):
+            rows.add_row(label, text)
     for invoice in book.invoices:
         status = invoice.status.value if invoice.status is not None else "?"
         rows.add_row(f"invoice {invoice.id}", f"{status}, due {day_or(invoice.due)}, {invoice.balance} {book.currency}")
@@ -39,6 +43,17 @@ def show_client(out: Console, found: ClientExplanation, *, everything: bool) -> 
     for service in found.services:
         out.print()
         show_service(out, service, everything=everything, client=False)
+
+
+def _membership(vip: VipLine) -> Iterator[tuple[str, str]]:
+    """What the next run does, with what that brings, and what else would change it."""
+    if vip.member:
+        yield "", f"member since {day_or(vip.since, 'before the bridge came')}"
+    if vip.move:
+        yield "", f"{vip.move} with the next run: {vip.move_why}"
+    changes = [text for text in vip.would_change if not (vip.move and text == "the next run")]
+    if changes:
+        yield "", f"what changes it: {' or '.join(changes)}"
 
 
 def show_service(out: Console, found: Explanation, *, everything: bool, client: bool = True) -> None:

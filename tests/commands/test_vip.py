@@ -98,7 +98,7 @@ def test_what_a_move_brings_is_said_before_it(people: People) -> None:
     assert "joins with the next run" in listed
     (step,) = people.printed("plan", "--offline")["steps"]
     assert step["kind"] == "vip_add"
-    assert "10 % discount on new invoices instead of 0 %, an invoice for each service" in step["reason"]
+    assert "10 % discount on new invoices, an invoice for each service" in step["reason"]
 
 
 # --- pins -------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_a_pin_with_an_end_runs_out_by_itself(people: People) -> None:
     people.days(1)
     assert group_of(people, young) == 0
     whats = [event["what"] for event in people.printed("vip", "history", str(young.id))["events"]]
-    assert whats == ["joined", "pinned until 2025-03-13", "left", "pin ended"]
+    assert whats == ["pinned until 2025-03-13", "joined", "pin ended", "left"]
 
 
 def test_in_shadow_mode_a_pin_is_kept_and_nobody_is_moved(people: People) -> None:
@@ -267,3 +267,14 @@ def test_names_of_groups_that_whmcs_does_not_have_are_found(people: People) -> N
     a_known(people)
     codes = {one["code"] for one in people.printed("vip", "audit", "--offline")}
     assert codes == {"not-managed", "unknown-group"}
+
+
+def test_explain_says_since_when_and_what_would_change_it(people: People) -> None:
+    old, young = a_customer(people), a_customer(people, 1)
+    people.sync()
+    shown = people.type("explain", f"client:{old.id}")
+    assert "member since 2025-03-10" in shown
+    assert "what changes it: an invoice that is overdue" in shown
+    found = people.printed("explain", f"client:{young.id}")["vip"]
+    assert found["member"] is False
+    assert found["would_change"] == ["tenure of 18 months on 2025-09-09"]

@@ -14,6 +14,7 @@ from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, facts_of_service
 from whmcs_bridge.jobs.hand import Now, judge
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE, Scope
+from whmcs_bridge.jobs.vip import VipLine, vip_line
 from whmcs_bridge.policy import next_step, view_of
 from whmcs_bridge.policy.decision import ClientDecision, Debt, Decision, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import Rules
@@ -103,6 +104,8 @@ class ClientExplanation:
     standing: str
     membership: ClientDecision | None
     services: tuple[Explanation, ...]
+    vip: VipLine | None = None
+    """None where there are no VIP rules, or WHMCS does not have the group."""
 
     def to_json(self) -> dict[str, Any]:
         client = self.book.client
@@ -113,7 +116,7 @@ class ClientExplanation:
             "since": _iso(client.since),
             "group": self.book.group.name if self.book.group else None,
             "standing": self.standing,
-            "vip": {"eligible": vip.eligible, "why": vip.why} if vip else None,
+            "vip": {"eligible": vip.eligible, "why": vip.why, **self._vip_json()} if vip else None,
             "invoices": [
                 {
                     "id": i.id,
@@ -125,6 +128,12 @@ class ClientExplanation:
             ],
             "services": [s.to_json() for s in self.services],
         }
+
+    def _vip_json(self) -> dict[str, Any]:
+        if self.vip is None:
+            return {}
+        told = self.vip.to_json()
+        return {key: told[key] for key in ("member", "since", "next", "would_change", "pin", "by_hand_on")}
 
 
 def explain_service(ports: Ports, service: ServiceId) -> Explanation:
@@ -152,7 +161,10 @@ def explain_client(ports: Ports, client: ClientId, at_most: int | None = None) -
     standing = next((d.standing.value for d in now.decisions.values()), "paid-up")
     if now.membership is not None:
         standing = now.membership.standing.value
-    return ClientExplanation(book, standing, now.membership, services)
+    rules = ports.settings.policy.vip
+    group = ports.mirror.group_named(rules.group) if rules is not None else None
+    vip = vip_line(ports, client) if group is not None else None
+    return ClientExplanation(book, standing, now.membership, services, vip)
 
 
 def judged_now(ports: Ports, book: ClientBook) -> tuple[Now, Scope]:

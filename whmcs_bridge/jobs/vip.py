@@ -260,13 +260,7 @@ class VipEvent:
 def vip_history(ports: Ports, client: ClientId) -> list[VipEvent]:
     """Return everything the journal has about a client's membership, oldest first; raises UnknownId."""
     journal, today = ports.journal, ports.today()
-    steps = [step for kind in MOVES for step in journal.steps(client=client, kind=kind, limit=MANY)]
-    found = [_of_step(step) for step in sorted(steps, key=lambda s: s.number)]
-    found += [
-        VipEvent(move.on, "joined" if move.joined else "left", "by hand", "moved in WHMCS by somebody else")
-        for move in journal.membership_moves(client)
-        if move.by_hand
-    ]
+    found: list[VipEvent] = []
     for pin in journal.records(client=client, kind=RecordKind.PIN):
         until = f" until {pin.until}" if pin.until is not None else ""
         found.append(VipEvent(pin.made_on, f"pinned{until}", pin.author, pin.reason))
@@ -274,6 +268,13 @@ def vip_history(ports: Ports, client: ClientId) -> list[VipEvent]:
             found.append(VipEvent(pin.closed_on, "pin ended", pin.closed_by or pin.author, pin.closed_why))
         elif pin.until is not None and pin.until < today:
             found.append(VipEvent(pin.until + timedelta(days=1), "pin ended", pin.author, "it had an end"))
+    steps = [step for kind in MOVES for step in journal.steps(client=client, kind=kind, limit=MANY)]
+    found += [_of_step(step) for step in sorted(steps, key=lambda s: s.number)]
+    found += [
+        VipEvent(move.on, "joined" if move.joined else "left", "by hand", "moved in WHMCS by somebody else")
+        for move in journal.membership_moves(client)
+        if move.by_hand
+    ]
     if not found and ports.mirror.book(client) is None:
         raise UnknownId(f"client {client} is not in the mirror; check the number, or run a sync first")
     return sorted(found, key=lambda event: event.on)

@@ -125,15 +125,17 @@ def eligibility(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: da
         return False, f"{months} of {vip.min_tenure_months} months{_returned(facts, vip, today)}"
     late = len(late_payments(facts, vip, calendar, today))
     if late > vip.max_late_payments:
-        return (
-            False,
-            f"{late} late payments in {vip.late_payments_window_months} months, {vip.max_late_payments} allowed",
-        )
+        window = vip.late_payments_window_months
+        return False, f"{_payments(late)} in {window} months, {vip.max_late_payments} allowed"
     if vip.min_monthly_revenue:
         revenue = monthly_revenue(facts, today)
         if revenue < vip.min_monthly_revenue:
             return False, f"pays {revenue:.2f} a month, {vip.min_monthly_revenue} asked"
-    return True, f"{months} months, {late} late payments of {vip.max_late_payments} allowed"
+    return True, f"{months} months, {_payments(late)} of {vip.max_late_payments} allowed"
+
+
+def _payments(late: int) -> str:
+    return f"{late} late payment{'' if late == 1 else 's'}"
 
 
 def _returned(facts: ClientFacts, vip: VipRules, today: date) -> str:
@@ -387,7 +389,10 @@ def effects_of_move(before: ClientGroup | None, after: ClientGroup | None) -> st
     said = []
     old, new = (g.discount_percent if g is not None else ZERO for g in (before, after))
     if old != new:
-        said.append(f"{percent(new)} discount on new invoices instead of {percent(old)}")
+        instead = f" instead of {percent(old)}" if old else ""
+        said.append(
+            f"{percent(new)} discount on new invoices{instead}" if new else f"no {percent(old)} discount any more"
+        )
     if _separate(before) is not _separate(after):
         said.append("an invoice for each service" if _separate(after) else "services share invoices again")
     if _exempt(before) is not _exempt(after):
