@@ -13,7 +13,7 @@ from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.policy.by_hand import ByHand
 from whmcs_bridge.policy.decision import Kind
 
-KILLS = 200 if SOAK >= 3 else 10
+KILLS = 200 if SOAK >= 3 else 8
 CONFIG = {
     "class": {"hosting": HOSTING},
     "policy": {"on_suspend_message": "service-suspended"},

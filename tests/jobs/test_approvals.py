@@ -173,6 +173,14 @@ def test_what_something_else_forbids_is_not_put_before_anybody(house: House) -> 
     assert house.bridge.waiting() == []
 
 
+def test_what_the_rules_name_needs_no_haste_once_it_is_approved_by_hand(quick: House) -> None:
+    service, _ = until_it_waits(quick)
+    assert len(end(quick, service, early=False).refused) == 1
+    (by_hand,) = [one for one in quick.bridge.waiting() if one.by_hand]
+    quick.bridge.approve_waiting([by_hand], "ana")
+    assert len(end(quick, service, early=False).steps) == 1
+
+
 def test_a_proposal_is_a_task_until_it_is_approved_or_too_old(house: House) -> None:
     _, service, _ = house.a_debtor(overdue=1)
     house.sync()

@@ -113,13 +113,14 @@ def _suspend(asked: ByHand, view: View, decision: Decision, target: int) -> Foun
     named = _due_now(kind, decision)
     if named is not None:
         return replace(named, reason=f"{said(asked)}; {named.reason}"), []
-    withheld = _withheld_now(kind, decision, view, {"warning"})
+    come = _withheld_now(kind, decision, {"warning"})
+    withheld = _but_approved(come, view, kind)
     if withheld:
         return None, withheld
     booked = min(clears_on(view, debt) for debt in debts)
     if view.today < booked:
         return _no(kind, "clearing", "a payment made in time may not be booked yet", booked - timedelta(days=1))
-    if not asked.early:
+    if not come and not asked.early:
         return _no(kind, "early", _not_yet(decision.clocks.suspend_on))
     message = FINAL_WARNING if on_suspension_is_final(view.rules) else view.rules.on_suspend_message
     due = of_debts(kind, asked, debts, message)
@@ -140,10 +141,11 @@ def _terminate(asked: ByHand, view: View, decision: Decision, target: int) -> Fo
             return _no(kind, "paid-up", "nothing is owed for it; --paid-up ends it all the same")
         due = Due(kind, said(asked))
         return due, _against(view, due, (incomplete, hold, once_a_day, approval))
-    withheld = _withheld_now(kind, decision, view, {"final-warning"})
+    come = _withheld_now(kind, decision, {"final-warning"})
+    withheld = _but_approved(come, view, kind)
     if withheld:
         return None, withheld
-    if not asked.early:
+    if not come and not asked.early:
         return _no(kind, "early", _not_yet(decision.clocks.terminate_on))
     due = of_debts(kind, asked, debts, view.rules.on_end_message)
     return due, _sifted(view, due)
@@ -166,10 +168,9 @@ def _due_now(kind: Kind, decision: Decision) -> Due | None:
     return next((due for due in decision.due if due.kind is kind), None)
 
 
-def _withheld_now(kind: Kind, decision: Decision, view: View, stages: set[str]) -> list[Withheld]:
+def _withheld_now(kind: Kind, decision: Decision, stages: set[str]) -> list[Withheld]:
     """What protects it today, of a step whose day has come; a stage that lacks is another matter."""
-    found = [w for w in decision.withheld if w.kind is kind and w.code not in stages]
-    return _but_approved(found, view, kind)
+    return [held for held in decision.withheld if held.kind is kind and held.code not in stages]
 
 
 def _sifted(view: View, due: Due) -> list[Withheld]:
