@@ -195,6 +195,8 @@ def _act(
         raise UsageProblem("--yes is for a single service; a list is planned, then: whmcs-bridge apply --fingerprint")
     if number is not None and not yes and (as_json_ or not at_a_terminal()):
         raise UsageProblem("this changes WHMCS, and nobody is here to be asked: add --yes")
+    if source is not None and accept_sanity:
+        raise UsageProblem("a list is only planned here: give --accept-sanity to whmcs-bridge apply")
     numbers = [number] if number is not None else services_in(source or "")
     counts, codes = counts_of(allow), codes_of(accept_sanity)
     with app.bridge() as bridge:

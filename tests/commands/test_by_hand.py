@@ -93,6 +93,10 @@ def test_machines_get_the_outcome(town: Town, house: Any) -> None:
         (("suspend", "--abuse"), "name one service, or a list with --from"),
         (("suspend", "1", "--abuse", "--from", "x"), "name one service, or a list with --from"),
         (("suspend", "--abuse", "--from", "x", "--yes"), "--yes is for a single service"),
+        (
+            ("suspend", "--abuse", "--from", "x", "--accept-sanity", "long-gap"),
+            "give --accept-sanity to whmcs-bridge apply",
+        ),
         (("suspend", "77", "--abuse", "--yes"), "no service 77 in the mirror"),
         (("suspend", "1", "--for-debt", "--yes"), "service 1: nothing that counts is owed for it"),
         (("unsuspend", "1", "--yes"), "service 1: it is up already; nothing was done"),

@@ -54,7 +54,6 @@ def test_an_undo_that_died_is_taken_up_by_the_next(tmp_path: Path) -> None:
     def end(trial: Trial) -> dict[str, Any]:
         trial.run(undo)
         trial.sync()
-        trial.sync()
         return everything(trial)
 
     twin = end(place.trial())
@@ -95,7 +94,6 @@ def test_acts_by_hand_that_died_are_done_once_when_typed_again(tmp_path: Path) -
 
     def end(trial: Trial) -> dict[str, Any]:
         trial.run(work)
-        trial.sync()
         trial.sync()
         return everything(trial)
 
