@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from tests.bench import asks, book, first_day, large, local_store, php_asks, small, snapshot, year
+from tests.bench import asks, book, first_day, large, local_store, php_asks, small, snapshot, vip, year
 from tests.bench.model import Measure, table
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
     "php_ask": php_asks.php_ask,
     "command_ask": php_asks.command_ask,
     "journal_year": year.journal_year,
+    "vip_year": vip.vip_year,
     "adopt_large": first_day.adopt_large,
     "store_list": local_store.store_list,
     "book_100k": book.book_100k,
