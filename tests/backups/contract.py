@@ -310,6 +310,13 @@ class Contract:
         without_effect(lambda: store.delete(replace(item, locator=other.locator)))
         assert place.left() == laid.mine | laid.others
 
+    def test_an_item_that_claims_to_lie_in_quarantine_and_does_not_is_left_alone(self, place: Place) -> None:
+        laid, store = lay_corpus(place), place.store()
+        item = one_of(place, store, place.name_of(place.account.username))
+        if store.caps.quarantine:
+            left_alone(store, replace(item, quarantine=PLAN))
+        assert place.left() == laid.mine | laid.others
+
     def test_an_item_of_another_store_is_not_deleted_here(self, place: Place) -> None:
         laid, store = lay_corpus(place), place.store()
         item = one_of(place, store, place.name_of(place.account.username))

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from whmcs_bridge.backups.claim import KIND, NOT_MINE, claim_by_layout
+from whmcs_bridge.backups.claim import KIND, NOT_MINE, TREE, claim_by_layout
 from whmcs_bridge.backups.layouts import Layout
-from whmcs_bridge.backups.names import split_quarantine
+from whmcs_bridge.backups.names import OURS, locator_fault, split_quarantine
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, Probe, Receipt
 from whmcs_bridge.errors import StoreUnsupported
 
@@ -113,3 +113,14 @@ class PathStore(SimpleStore):
         if item.store != self.name:
             return NOT_MINE
         return claim_by_layout(self.layout, item, account, case_blind=self.case_blind)
+
+    def fault_of(self, item: BackupItem) -> str:
+        """Say why nothing may be done with an item, whatever was meant; "" for nothing. Looks at the item only."""
+        plan, path = split_quarantine(item.locator)
+        if item.store != self.name or not item.etag or item.meta.get(KIND, TREE) != TREE:
+            return "it is no backup of this store"
+        if plan != item.quarantine:
+            return "it does not lie in the quarantine that it says"
+        if fault := locator_fault(item.locator):
+            return f"{item.locator!r}: {fault}; it is left alone"
+        return "it is a file of the bridge's own" if path.split("/")[0] in OURS or not path else ""

@@ -16,6 +16,8 @@ TIME = "made while the account lived"
 NOT_MINE = Claim(Verdict.NOT_MINE)
 KIND = "kind"
 """In an item's `meta`: what it is, where it is no plain file: tree, symlink, special."""
+TREE = "tree"
+"""A folder with everything in it."""
 LINKS, LINKS_HERE = "links", "links here"
 """In an item's `meta`: how many names its file has, and how many of them lie in this store under the same account."""
 

@@ -17,7 +17,6 @@ from whmcs_bridge.backups.base import NO_META, PathStore
 from whmcs_bridge.backups.claim import KIND, LINKS, LINKS_HERE
 from whmcs_bridge.backups.layouts import Layout, layout_of
 from whmcs_bridge.backups.names import (
-    OURS,
     QUARANTINE,
     SENTINEL,
     OddName,
@@ -291,12 +290,9 @@ class LocalStore(PathStore):
 
     def _guarded(self, item: BackupItem, act: Callable[[int], Receipt]) -> Receipt:
         """Refuse what names nothing that may be touched; turn what the system says into a receipt."""
-        if item.store != self.name or not item.etag or item.meta.get(KIND, "tree") != "tree":
-            return Receipt(Outcome.REFUSED, "it is no backup of this store")
-        _, original = split_quarantine(item.locator)
+        if fault := self.fault_of(item):
+            return Receipt(Outcome.REFUSED, fault)
         try:
-            if segments_of(original)[0] in OURS:
-                return Receipt(Outcome.REFUSED, "it is a file of the bridge's own")
             with self._opened() as root:
                 return act(root)
         except FileNotFoundError:
@@ -342,24 +338,32 @@ class LocalStore(PathStore):
             os.rmdir(name, dir_fd=folder)
 
     def _move_aside(self, root: int, item: BackupItem, plan: str) -> Receipt:
-        target = quarantined(plan, item.locator)
-        there = replace(item, locator=target, quarantine=plan)
-        with self._room_for(root, target) as (aside, name):
-            if _exists(aside, name):
-                # A run was killed between the move and the record of it.
-                self._check(aside, name, there, begun=True)
-                return Receipt(Outcome.QUARANTINED, "it lies there already", item=there)
-            with self._parent_of(root, item.locator) as (folder, own):
-                self._check(folder, own, item)
-                os.rename(own, name, src_dir_fd=folder, dst_dir_fd=aside)
+        there = replace(item, locator=quarantined(plan, item.locator), quarantine=plan)
+        if self._lies_aside(root, there):
+            return Receipt(Outcome.QUARANTINED, "it lies there already", item=there)
+        with self._parent_of(root, item.locator) as (folder, own):
+            self._check(folder, own, item)
+            with self._room_for(root, there.locator) as (aside, name):
                 try:
+                    os.rename(own, name, src_dir_fd=folder, dst_dir_fd=aside)
                     self._check(aside, name, there, begun=True)
-                except _Odd:
-                    _return(aside, name, folder, own)
+                except (_Odd, OSError) as error:
+                    if isinstance(error, _Odd):
+                        _return(aside, name, folder, own)
+                    _drop_empty(root, there.locator)
                     raise
                 with suppress(OSError):
                     os.fsync(aside)
         return Receipt(Outcome.QUARANTINED, item=there)
+
+    def _lies_aside(self, root: int, there: BackupItem) -> bool:
+        """A run was killed between the move and the record of it. Raises _Odd where something else lies there."""
+        try:
+            with self._parent_of(root, there.locator) as (aside, name):
+                self._check(aside, name, there, begun=True)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _put_back(self, root: int, item: BackupItem) -> Receipt:
         original = split_quarantine(item.locator)[1]

@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from whmcs_bridge.backups.base import PathStore
 from whmcs_bridge.backups.claim import KIND
 from whmcs_bridge.backups.layouts import Layout, layout_of
-from whmcs_bridge.backups.names import OURS, SENTINEL, OddName, quarantined, segments_of, shown, split_quarantine
+from whmcs_bridge.backups.names import SENTINEL, OddName, quarantined, segments_of, shown, split_quarantine
 from whmcs_bridge.domain.backups import BackupItem, Capabilities, Outcome, Probe, Receipt
 from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreTrouble, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import BackupStoreSettings
@@ -335,11 +335,9 @@ class WebDavStore(PathStore):
 
     def _guarded(self, item: BackupItem, act: Callable[[], Receipt]) -> Receipt:
         """Refuse what names nothing that may be touched; turn what the server says into a receipt."""
-        if item.store != self.name or not item.etag or item.meta.get(KIND, "tree") != "tree":
-            return Receipt(Outcome.REFUSED, "it is no backup of this store")
+        if fault := self.fault_of(item):
+            return Receipt(Outcome.REFUSED, fault)
         try:
-            if segments_of(split_quarantine(item.locator)[1])[0] in OURS:
-                return Receipt(Outcome.REFUSED, "it is a file of the bridge's own")
             self._recognise()
             return act()
         except (_Odd, OddName) as odd:
