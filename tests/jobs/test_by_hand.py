@@ -259,6 +259,24 @@ def test_an_override_is_recorded_once_however_often_it_is_asked_for(house: House
     assert len(house.bridge.journal.records(kind=RecordKind.RELEASE)) == 1
 
 
+def test_whmcs_is_told_of_the_override_at_once() -> None:
+    with House.of({**ENDS, "staff": {"log_records": True, "note_records": True}}) as house:
+        _, service, _ = down(house)
+        act(house, Kind.UNSUSPEND, service, override=True, until=house.day(1), reason="the bank is down")
+        (note,) = house.world.notes.values()
+        assert "the bank is down" in note.text
+        house.next_day()
+        assert len(house.world.notes) == 1
+
+
+def test_what_cannot_be_recorded_does_not_come_up(house: House) -> None:
+    """The next run would take it down again."""
+    _, service, _ = down(house)
+    report = act(house, Kind.UNSUSPEND, service, override=True, until=house.day(-1))
+    assert results(report) == [("unsuspend", "skipped")]
+    assert (service.status, house.bridge.journal.records()) == ("Suspended", [])
+
+
 def test_who_has_paid_comes_up_without_more(house: House) -> None:
     _, service, invoice = down(house)
     house.pay(invoice)

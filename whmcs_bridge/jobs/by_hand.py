@@ -8,7 +8,15 @@ from typing import Any
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
-from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked, StalePlan, UnknownId, UsageProblem
+from whmcs_bridge.errors import (
+    BridgeError,
+    DatabaseTrouble,
+    Locked,
+    RecordRefused,
+    StalePlan,
+    UnknownId,
+    UsageProblem,
+)
 from whmcs_bridge.jobs import approvals, records
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
@@ -16,11 +24,12 @@ from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.pause import ACT_HOURS, held_up, house_stops
 from whmcs_bridge.jobs.plan import Judged, limit_stops
-from whmcs_bridge.jobs.report import RunReport
+from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.sanity import STANDING, look_at_panel, sanity_stops
 from whmcs_bridge.jobs.scope import OUTSIDE, WHY_OUTSIDE
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.sync import Breaker, let_past
+from whmcs_bridge.jobs.tell_whmcs import tell_whmcs
 from whmcs_bridge.plan.build import build, digest, key_of, step_of
 from whmcs_bridge.plan.limits import SANITY, stopped, with_ways
 from whmcs_bridge.plan.model import Held, Plan, Step, Stop
@@ -378,9 +387,7 @@ def _carry_out(hand: Hand, report: RunReport, steps: Iterable[Step], against: Ma
                 if held_up(ports, step):
                     hand.leave(step)
                     continue
-                if step.id in against:
-                    _keep_up(hand, step, ours=against[step.id])
-                result = carry_out(hand, step)
+                result = _act(hand, step, against)
                 breaker.saw(result)
                 if result.state is StepState.DONE:
                     approvals.used(ports, step)
@@ -389,8 +396,22 @@ def _carry_out(hand: Hand, report: RunReport, steps: Iterable[Step], against: Ma
     finally:
         ports.stopping.acting = False
     report.left = tuple(hand.left)
+    told = {step.client for step in steps if step.id in against}
+    for client in told:
+        hand.notes += tell_whmcs(ports, hand.memory.scope, client)
     for note in hand.notes:
         ports.journal.add_task(note, ports.today(), by_hand=False)
+
+
+def _act(hand: Hand, step: Step, against: Mapping[str, bool]) -> StepResult:
+    """Carry out one step; what cannot be kept up does not come up."""
+    if step.id in against:
+        try:
+            with hand.ports.journal.recording():
+                _keep_up(hand, step, ours=against[step.id])
+        except RecordRefused as refused:
+            return hand.finish(hand.begin(step), step, StepState.SKIPPED, str(refused))
+    return carry_out(hand, step)
 
 
 def _keep_up(hand: Hand, step: Step, *, ours: bool) -> None:
