@@ -89,6 +89,8 @@ class Record:
     """How we know: phone, ticket 12, mail, client area."""
     against: str = ""
     """The rule that staff went past with this record, word for word; "" is none."""
+    leaving: bool = False
+    """The client had asked to cancel what it is about when it was made."""
     closed_by: str = ""
     closed_why: str = ""
 

@@ -72,7 +72,8 @@ def add_record(ports: Ports, wanted: Record, *, override: bool = False) -> Recor
             known = ports.journal.records(kind=RecordKind.FREEZE)
             return _store(ports, wanted, admitting.freeze_refusals(wanted, known, ports.today()), override=override)
         subject = _subject(ports, _book_for(ports, wanted))
-        wanted = _with_defaults(ports, replace(wanted, client_id=subject.book.client.id), subject)
+        leaving = subject.leaving(wanted.service_id)
+        wanted = _with_defaults(ports, replace(wanted, client_id=subject.book.client.id, leaving=leaving), subject)
         return _store(ports, wanted, _refusals(ports, wanted, subject), override=override)
 
 
@@ -139,6 +140,12 @@ def _promised(ports: Ports, wanted: Record, subject: _Subject) -> dict[InvoiceId
     return by_then or owed
 
 
+def _at_most(wanted: Record, subject: _Subject) -> Decimal:
+    """What may be promised: all that its invoices owe, also for lines that bill something else."""
+    whole = {e.invoice.id: e.owed for e in subject.ledger.entries}
+    return sum((max(amount, whole.get(invoice, ZERO)) for invoice, amount in wanted.owed), ZERO)
+
+
 def _to_pay_in_parts(wanted: Record, subject: _Subject) -> dict[InvoiceId, Decimal]:
     """What is overdue, of the service or of the client as a whole; where nothing is yet, what is open."""
     entries = [e for e in subject.ledger.entries if e.counts_for_standing]
@@ -160,9 +167,8 @@ def _refusals(ports: Ports, wanted: Record, subject: _Subject) -> Iterable[Refus
                 subject.ledger,
                 policy,
                 today,
-                owed=sum((amount for _, amount in wanted.owed), ZERO),
+                owed=_at_most(wanted, subject),
                 opened={f.service.id: f.case.opened_on for f in subject.services if f.case.opened_on is not None},
-                leaving=subject.leaving(wanted.service_id),
             )
         case RecordKind.RELEASE:
             facts = subject.service(wanted.service_id)
@@ -170,8 +176,7 @@ def _refusals(ports: Ports, wanted: Record, subject: _Subject) -> Iterable[Refus
                 return [Refusal("a trust release is for one service: name it")]
             return admitting.release_refusals(wanted, view_of(facts, policy, today)[0], today)
         case RecordKind.ARRANGEMENT:
-            leaving = subject.leaving(wanted.service_id)
-            return admitting.arrangement_refusals(wanted, client, policy, today, leaving=leaving)
+            return admitting.arrangement_refusals(wanted, client, policy, today)
         case RecordKind.RECEIPT:
             return admitting.receipt_refusals(wanted, client, policy, today)
         case RecordKind.DISPUTE:
@@ -256,8 +261,11 @@ def _of_promise(ports: Ports, promise: Record, subject: _Subject | None) -> tupl
     if subject is None:
         return admitting.verdict_on_promise(promise, True, today, None), "the client is not in the mirror any more"
     left = _owed(ports, subject, promise)
-    owes = any(left.get(i, ZERO) > 0 for i, _ in promise.owed) if promise.owed else _still_owes(ports, subject, promise)
     until = admitting.last_day_to_pay(promise, subject.client, today)
+    owes = _still_owes(ports, subject, promise)
+    if promise.owed and until is not None and until < today:
+        # in its end it was about what was owed when it was made; until then it holds whatever else fell due
+        owes = any(left.get(i, ZERO) > 0 for i, _ in promise.owed)
     state = admitting.verdict_on_promise(replace(promise, until=until), owes, today, left)
     paid = sum((max(then - left.get(i, ZERO), ZERO) for i, then in promise.owed), ZERO)
     whole = promise.amount or sum((then for _, then in promise.owed), ZERO)
@@ -281,14 +289,14 @@ def _of_arrangement(record: Record, subject: _Subject | None, today: date) -> tu
 
 def _leaves(book: ClientBook, record: Record) -> bool:
     """The client asked to cancel since: a hook tells at once, and a lost hook is caught up with here."""
-    return any(
+    return not record.leaving and any(
         record.service_id in (None, service) and request.at is not None and request.at.date() >= record.made_on
         for service, request in book.cancel_requests.items()
     )
 
 
 def _still_owes(ports: Ports, subject: _Subject, promise: Record) -> bool:
-    """Something overdue is still open; for a promise that does not say what it was about."""
+    """Something that is overdue, or will be by its last day, is still open."""
     last = promise.until or ports.today()
     for facts in subject.services:
         if promise.service_id is not None and facts.service.id != promise.service_id:

@@ -71,6 +71,11 @@ def _record_json(row: Row) -> Json:
         "amount": str(kept.amount) if kept.amount is not None else None,
         "sort": kept.sort,
         "gateway": kept.gateway,
+        "parts": [{"amount": str(part.amount), "on": part.on.isoformat()} for part in kept.parts],
+        "discount": str(kept.discount) if kept.discount is not None else None,
+        "how": kept.how,
+        "against": kept.against,
+        "closed_by": kept.closed_by,
     }
 
 

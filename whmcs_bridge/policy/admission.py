@@ -72,12 +72,10 @@ def promise_refusals(
     *,
     owed: Decimal | None = None,
     opened: Mapping[ServiceId, date] | None = None,
-    leaving: bool = False,
 ) -> Iterator[Refusal]:
     """Judge a promise: its dates, the debt, promises before it, the eve of a quiet day.
 
-    `owed` is what it may be about, by default the client's whole debt; `opened` the first day of each open case;
-    `leaving`: the client has asked to cancel what it is about.
+    `owed` is what it may be about, by default the client's whole debt; `opened` the first day of each open case.
     """
     rules = policy.promises
     until = wanted.until
@@ -93,8 +91,6 @@ def promise_refusals(
     earlier = [r for r in word if r.kind is RecordKind.PROMISE and _about_same(r, wanted)]
     yield from _one_at_a_time(earlier, "promise", today)
     yield from _one_at_a_time([r for r in word if r.kind is RecordKind.ARRANGEMENT], "arrangement", today)
-    if leaving:
-        yield Refusal(LEAVING, rule=True)
     if rules.not_on_eve and policy.calendar.is_eve_of_quiet(today):
         yield Refusal("no promise on the eve of a quiet day ([promises] not_on)", NEXT_DAY, rule=True)
     yield from _broken_lately(word, rules.cooldown_days, today)
@@ -242,9 +238,7 @@ def tier_for(tiers: tuple[ReleaseTier, ...], months: int) -> ReleaseTier | None:
 # --- payment in parts ---------------------------------------------------------------------------
 
 
-def arrangement_refusals(
-    wanted: Record, facts: ClientFacts, policy: Policy, today: date, *, leaving: bool = False
-) -> Iterator[Refusal]:
+def arrangement_refusals(wanted: Record, facts: ClientFacts, policy: Policy, today: date) -> Iterator[Refusal]:
     """Judge payment in parts. `wanted.owed` is what it is about: parts and discount come to exactly that."""
     rules, parts = policy.arrangements, wanted.parts
     if not parts:
@@ -266,8 +260,6 @@ def arrangement_refusals(
         yield Refusal(f"parts and discount come to {whole}, {than} the debt of {owed}", "make it exactly that")
     earlier = [r for r in facts.records if r.kind is RecordKind.ARRANGEMENT]
     yield from _one_at_a_time([r for r in earlier if _about_same(r, wanted)], "arrangement", today)
-    if leaving:
-        yield Refusal(LEAVING, rule=True)
     if len(parts) > rules.max_parts:
         yield Refusal(
             f"{len(parts)} parts, at most {rules.max_parts} are allowed ([arrangements] max_parts)", rule=True

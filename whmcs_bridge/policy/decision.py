@@ -73,8 +73,8 @@ class Withheld:
 
     kind: Kind
     code: str
-    """override, exempt-group, vip, promise, release, dispute, receipt, quiet-day, contact, hold, freeze, credit,
-    clearing, pending, warning, final-warning, approval, moved, incomplete, unlisted-group, gateway-silence,
+    """override, exempt-group, vip, promise, release, arrangement, dispute, receipt, quiet-day, contact, hold, freeze,
+    credit, clearing, pending, warning, final-warning, approval, moved, incomplete, unlisted-group, gateway-silence,
     acted-today, module, paused, limit, handover, fraud, backups-approval, backups-frozen, backups-halted,
     backups-locked, backups-residual, backups-accepted, backups-quarantined, backups-refused."""
     why: str

@@ -30,6 +30,8 @@ ANCHOR: Final = "whmcs-bridge"
 ROWS: Final = 25
 """Services, or tasks, that one block shows."""
 RECORDED: Final = (RecordKind.PROMISE, RecordKind.RELEASE, RecordKind.RECEIPT, RecordKind.HOLD, RecordKind.DISPUTE)
+ALSO_STANDING: Final = ("arrangement", "freeze", "override")
+"""What is said of a service beside single records: how far it has come, which days did not count, WHMCS's own."""
 OFFERED: Final = {
     RecordKind.PROMISE: "Promise to pay",
     RecordKind.RELEASE: "Trust release",
@@ -211,6 +213,9 @@ def _in_force(found: Explanation, today: date) -> Iterator[str]:
         about = record.service_id in (None, found.facts.service.id)
         if about and record.kind in RECORDED and record.protects_on(today):
             yield record_said(record)
+    for one in found.stands:
+        if one.kind in ALSO_STANDING:
+            yield f"{one.kind}: {one.said}"
 
 
 def record_said(record: Record) -> str:
