@@ -5,18 +5,16 @@ comes with status 200, an empty list may be a missing right, and whoever is take
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
+from whmcs_bridge.backups.line import HttpLine, short
 from whmcs_bridge.domain.backups import LivingAccount
-from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreUnreachable, ViewIncomplete
+from whmcs_bridge.errors import StoreAuthFailed, ViewIncomplete
 from whmcs_bridge.settings.model import PanelSettings
 
 if TYPE_CHECKING:
     from requests import Response
-
-MAX_REPLY_BYTES: Final = 64 * 2**20
 
 
 def open_whm(given: PanelSettings) -> "Whm":
@@ -44,8 +42,12 @@ class HttpPanel:
 
     def __init__(self, given: PanelSettings) -> None:
         self._given = given
-        self._url: str = given.options["url"]
-        self._session: Any = None
+        self._line = HttpLine(
+            f"panel {given.name}",
+            given.options["url"],
+            timeout=given.options["timeout_seconds"],
+            ca_file=given.options.get("ca_file"),
+        )
 
     @property
     def name(self) -> str:
@@ -71,52 +73,20 @@ class HttpPanel:
 
     def close(self) -> None:
         """Give the connection back."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._line.close()
 
     def _secret(self, name: str) -> str:
         value: str = self._given.options[name].reveal()
         return value
 
     def _ask(self, method: str, path: str, **words: Any) -> "Response":
-        import requests
-
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.trust_env = False  # no proxy and no .netrc of the environment
-            ca_file: Path | None = self._given.options.get("ca_file")
-            self._session.verify = str(ca_file) if ca_file else True
-        try:
-            reply: Response = self._session.request(
-                method,
-                self._url + path,
-                timeout=self._given.options["timeout_seconds"],
-                allow_redirects=False,
-                **words,
-            )
-        except requests.exceptions.SSLError:
-            raise StoreAuthFailed(f"panel {self.name}: no certificate that we trust; see ca_file") from None
-        except requests.RequestException as error:
-            raise StoreUnreachable(f"panel {self.name}: {type(error).__name__}") from None
-        if reply.status_code in (401, 403):
-            raise StoreAuthFailed(f"panel {self.name}: it does not let us in ({reply.status_code})")
-        if reply.status_code == 429:
-            raise StoreRateLimited(f"panel {self.name}: too many requests")
-        if reply.status_code >= 300:
-            raise StoreUnreachable(f"panel {self.name}: it answers with status {reply.status_code}")
-        if len(reply.content) > MAX_REPLY_BYTES:
-            raise self._gap("a reply that is too large")
-        return reply
+        return self._line.ask(method, path, **words)
 
     def _json(self, reply: "Response") -> Any:
-        try:
-            return reply.json()
-        except ValueError:
-            raise self._gap("no JSON: perhaps a login page") from None
+        return self._line.json(reply)
 
     def _gap(self, what: str) -> ViewIncomplete:
-        return ViewIncomplete(f"panel {self.name}: it answers with {what}")
+        return self._line.gap(what)
 
 
 class Whm(HttpPanel):
@@ -135,7 +105,7 @@ class Whm(HttpPanel):
         metadata = reply.get("metadata") if isinstance(reply, dict) else None
         if not isinstance(metadata, dict) or metadata.get("result") != 1:
             reason = metadata.get("reason") if isinstance(metadata, dict) else "another shape"
-            raise self._gap(f"a refusal: {_short(reason)}")
+            raise self._gap(f"a refusal: {short(reason)}")
         rows = (reply.get("data") or {}).get("acct")
         if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("user") for row in rows):
             raise self._gap("a list in another shape")
@@ -168,12 +138,12 @@ class DirectAdmin(HttpPanel):
         if text.startswith(("{", "[")):
             found = self._json(reply)
             if isinstance(found, dict) and found.get("error") not in (None, "0", 0):
-                raise self._gap(f"a refusal: {_short(found.get('text') or found.get('error'))}")
+                raise self._gap(f"a refusal: {short(found.get('text') or found.get('error'))}")
             rows = found.get("list") if isinstance(found, dict) else found
         else:
             fields = parse_qs(text, keep_blank_values=True)
             if fields.get("error", ["0"]) != ["0"]:
-                raise self._gap(f"a refusal: {_short(' '.join(fields.get('text', [])))}")
+                raise self._gap(f"a refusal: {short(' '.join(fields.get('text', [])))}")
             rows = fields.get("list[]")
             if rows is None and text and "error" not in fields:
                 raise self._gap("another shape: perhaps a login page")
@@ -195,7 +165,7 @@ class Hestia(HttpPanel):
         code = reply.headers.get("Hestia-Exit-Code", "0").strip()
         if code != "0":
             kind = StoreAuthFailed if code in ("9", "10", "11") else ViewIncomplete
-            raise kind(f"panel {self.name}: v-list-users ends with {_short(code)}")
+            raise kind(f"panel {self.name}: v-list-users ends with {short(code)}")
         rows = self._json(reply)
         if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
             raise self._gap("a list in another shape")
@@ -212,7 +182,3 @@ class Vesta(Hestia):
         if "hash" in options:
             return self._users({"hash": self._secret("hash")})
         return self._users({"user": options["user"], "password": self._secret("password")})
-
-
-def _short(value: object) -> str:
-    return "".join(c if c.isprintable() else "?" for c in str(value))[:200]

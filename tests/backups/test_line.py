@@ -1,0 +1,70 @@
+"""The line to panels and stores over HTTPS: what is never sent, and what is no answer."""
+
+from datetime import timedelta
+
+import pytest
+from pytest_httpserver import HTTPServer
+from requests import Response
+
+from whmcs_bridge.backups import line as lines
+from whmcs_bridge.backups.line import HttpLine, clock_skew, short
+from whmcs_bridge.errors import StoreUnreachable, StoreUnsupported, ViewIncomplete
+
+
+def line(server: HTTPServer) -> HttpLine:
+    return HttpLine("store pve", server.url_for("/").rstrip("/"), timeout=5)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "x", "//", "/a//b", "/a/../b", "/a/./b", "/..", "/a%2e", "/a%2F..%2Fb", "/a#b", "/a?b", "/a b", "/a\\b"),
+        *("/a*", "/a[b]", "/bo\u0441", "/a\n", "/a;b", "/a\x00"),
+    ],
+)
+def test_a_path_that_something_could_rewrite_is_not_sent(httpserver: HTTPServer, path: str) -> None:
+    with pytest.raises(StoreUnsupported):
+        line(httpserver).ask("DELETE", path)
+    assert httpserver.log == []
+
+
+@pytest.mark.parametrize("path", ["/", "/a/", "/api2/local:backup/vzdump-qemu-100.vma.zst", "/t/UPID:pve:0:r@pam!t:"])
+def test_a_path_is_sent_as_it_is(httpserver: HTTPServer, path: str) -> None:
+    httpserver.expect_request(path).respond_with_json({"data": 1})
+    there = line(httpserver)
+    assert there.json(there.ask("GET", path)) == {"data": 1}
+    there.close()
+
+
+def test_a_status_that_somebody_waits_for_is_an_answer(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/a").respond_with_data("no", status=500)
+    assert line(httpserver).ask("GET", "/a", takes=(500,)).text == "no"
+    with pytest.raises(StoreUnreachable, match="status 500"):
+        line(httpserver).ask("GET", "/a")
+
+
+def test_a_reply_that_is_too_large_is_no_answer(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_REPLY_BYTES", 10)
+    httpserver.expect_request("/a").respond_with_data("x" * 11)
+    with pytest.raises(ViewIncomplete, match="too large"):
+        line(httpserver).ask("GET", "/a")
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Sun, 31 May 2026"])
+def test_a_clock_that_cannot_be_read_says_nothing(date: str) -> None:
+    reply = Response()
+    reply.headers["Date"] = date
+    assert clock_skew(reply) is None
+
+
+def test_the_other_side_s_clock_is_read_where_it_tells() -> None:
+    reply = Response()
+    reply.headers["Date"] = "Sun, 31 May 2015 04:10:00 GMT"
+    skew = clock_skew(reply)
+    assert skew is not None
+    assert skew < -timedelta(days=1)
+
+
+def test_what_another_side_says_is_one_line() -> None:
+    assert short("a\nb\x1b[0m") == "a?b?[0m"
+    assert len(short("x" * 999)) == 200

@@ -1,0 +1,101 @@
+"""One checked HTTPS line to a panel or store: certificates verified, no redirect followed, no path rewritten.
+
+HTTP libraries turn `/a/../b` into `/b` and cut at `#` (facts sheet on backup stores, finding 6), so that a deletion
+could name something else than was meant: odd paths are refused, and what was sent is compared with what was meant.
+"""
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreUnreachable, StoreUnsupported, ViewIncomplete
+
+if TYPE_CHECKING:
+    from requests import Response
+
+MAX_REPLY_BYTES: Final = 64 * 2**20
+PATH: Final = re.compile(r"(/[A-Za-z0-9._:@=+!-]+)+/?|/", re.ASCII)
+
+
+class HttpLine:
+    """Requests to one address; failures are told in the name of `what`, such as "store pve1", without secrets."""
+
+    def __init__(self, what: str, url: str, *, timeout: float, ca_file: Path | None = None) -> None:
+        """`timeout` is in seconds; `ca_file` holds the certificates to trust instead of the system's."""
+        self._what, self._url, self._timeout, self._ca_file = what, url, timeout, ca_file
+        self._session: Any = None
+
+    def ask(self, method: str, path: str, *, takes: Collection[int] = (), **words: Any) -> "Response":
+        """Return the reply to one request; statuses from 300 on are errors unless `takes` has them.
+
+        Raises StoreAuthFailed, StoreRateLimited, StoreUnreachable (where something may have been done all the same),
+        ViewIncomplete for a reply that is too large, StoreUnsupported for a path that is never sent.
+        """
+        import requests
+
+        if not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            raise StoreUnsupported(f"{self._what}: an odd name, which something on the way could rewrite; not sent")
+        if self._session is None:
+            self._session = requests.Session()
+            self._session.trust_env = False  # no proxy and no .netrc of the environment
+            self._session.verify = str(self._ca_file) if self._ca_file else True
+        prepared = self._session.prepare_request(requests.Request(method, self._url + path, **words))
+        if urlsplit(prepared.url).path != urlsplit(self._url).path + path:
+            raise StoreUnsupported(f"{self._what}: a name that would be rewritten on the way; not sent")
+        try:
+            reply: Response = self._session.send(
+                prepared, timeout=self._timeout, allow_redirects=False, verify=self._session.verify
+            )
+        except requests.exceptions.SSLError:
+            raise StoreAuthFailed(f"{self._what}: no certificate that we trust; see ca_file") from None
+        except requests.RequestException as error:
+            raise StoreUnreachable(f"{self._what}: {type(error).__name__}") from None
+        self._check(reply, takes)
+        return reply
+
+    def _check(self, reply: "Response", takes: Collection[int]) -> None:
+        status = reply.status_code
+        if len(reply.content) > MAX_REPLY_BYTES:
+            raise self.gap("a reply that is too large")
+        if status < 300 or status in takes:
+            return
+        if status in (401, 403):
+            raise StoreAuthFailed(f"{self._what}: it does not let us in ({status})")
+        if status == 429:
+            raise StoreRateLimited(f"{self._what}: too many requests")
+        raise StoreUnreachable(f"{self._what}: it answers with status {status}")
+
+    def json(self, reply: "Response") -> Any:
+        """Return what a reply holds; raises ViewIncomplete where that is no JSON."""
+        try:
+            return reply.json()
+        except ValueError:
+            raise self.gap("no JSON: perhaps a login page") from None
+
+    def gap(self, what: str) -> ViewIncomplete:
+        """Return the error of an answer that nothing may be concluded from."""
+        return ViewIncomplete(f"{self._what}: it answers with {what}")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def clock_skew(reply: "Response") -> timedelta | None:
+    """Return the other side's clock minus ours, by the Date header, to the second; None where it does not tell."""
+    try:
+        theirs = parsedate_to_datetime(reply.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return None if theirs.tzinfo is None else theirs - datetime.now(UTC).replace(microsecond=0)
+
+
+def short(value: object) -> str:
+    """Return what another side said, in one line and cut, to be shown."""
+    return "".join(c if c.isprintable() else "?" for c in str(value))[:200]
