@@ -650,6 +650,10 @@ class InboxDepth:
     """Arrival of the oldest that waits."""
 
 
+EvidenceLink = tuple[ServiceId, str, datetime, str, Mapping[str, Any]]
+"""A record for the chain of evidence: service, hash of the plan, when, kind, what."""
+
+
 class Deletions(Protocol):
     """The part of the journal that is about backups: whose accounts there were, what goes, and the evidence of it.
 
@@ -668,12 +672,13 @@ class Deletions(Protocol):
         """Add or replace, by service, server and name."""
         ...
 
-    def add_plan(self, plan: DeletionPlan) -> DeletionPlan:
-        """Freeze a plan; return it with its number. It replaces every earlier one of its service."""
+    def add_plan(self, plan: DeletionPlan, links: Iterable[EvidenceLink] = ()) -> DeletionPlan:
+        """Freeze a plan and append to the chain; return it with its number. It replaces every earlier one of its
+        service."""
         ...
 
-    def save_plan(self, plan: DeletionPlan) -> None:
-        """Replace what is known of a plan, its items left as they are."""
+    def save_plan(self, plan: DeletionPlan, links: Iterable[EvidenceLink] = ()) -> None:
+        """Replace what is known of a plan, its items left as they are, and append to the chain, in one transaction."""
         ...
 
     def save_items(self, plan: int, items: Mapping[int, PlannedItem]) -> None:
@@ -707,8 +712,8 @@ class Deletions(Protocol):
         """Services with a plan that was not replaced."""
         ...
 
-    def add_links(self, links: Iterable[tuple[ServiceId, str, datetime, str, Mapping[str, Any]]]) -> str:
-        """Append records (service, hash of the plan, when, kind, what) to the chain; return the last digest."""
+    def add_links(self, links: Iterable[EvidenceLink]) -> str:
+        """Append records to the chain; return the last digest."""
         ...
 
     def links(self, service: ServiceId | None = None) -> Iterator[ChainLink]:

@@ -28,7 +28,6 @@ from whmcs_bridge.jobs.backup_look import (
     serving,
 )
 from whmcs_bridge.jobs.backup_plan import (
-    Link,
     fits,
     freeze_plan,
     item_json,
@@ -39,7 +38,7 @@ from whmcs_bridge.jobs.backup_waits import HALTS, SHORT, halted
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
 from whmcs_bridge.policy.ownership import BackupRules, collateral, listing_digest, unchanged
-from whmcs_bridge.ports import BackupStore
+from whmcs_bridge.ports import BackupStore, EvidenceLink
 
 MayGo = Callable[[], bool]
 FAILURES_IN_A_ROW = 5
@@ -107,7 +106,7 @@ class _Worker:
         self.rows = {n: p for n, p in enumerate(plan.items) if p.item.store == look.store.name}
         self.before = list(look.items)
         self.keys = look.keys
-        self.links: list[Link] = []
+        self.links: list[EvidenceLink] = []
         self.unsaved: dict[int, PlannedItem] = {}
         self.sent = 0
         self.held = False
@@ -423,9 +422,9 @@ class _Worker:
             untouched=(*untouched, *(self.found.untouched if seen else ())),
         )
         deletions = self.ports.journal.deletions
-        deletions.save_plan(plan)
         if (old.state, old.why, old.digest) != (verdict.state, verdict.why, verdict.digest) or self.links:
-            deletions.add_links([*self.links, store_link(plan, verdict, self.before, self.look, now)])
+            self.links.append(store_link(plan, verdict, self.before, self.look, now))
+        deletions.save_plan(plan, self.links)
         self.links = []
         return plan
 
@@ -467,7 +466,9 @@ def _same_content(planned: BackupItem, moved: BackupItem) -> bool:
     return planned.etag == moved.etag or (planned.at is not None and planned.at == moved.at)
 
 
-def store_link(plan: DeletionPlan, verdict: StoreVerdict, before: list[BackupItem], look: Look, now: datetime) -> Link:
+def store_link(
+    plan: DeletionPlan, verdict: StoreVerdict, before: list[BackupItem], look: Look, now: datetime
+) -> EvidenceLink:
     """The record of what a store has come to."""
     rows = [p for p in plan.items if p.item.store == verdict.store]
     body = {
@@ -547,10 +548,9 @@ def conclude(ports: Ports, plan: DeletionPlan) -> DeletionPlan:
     now, deletions = ports.now(), ports.journal.deletions
     done = replace(plan, state=PlanState.DONE)
     body = {"verdict": "complete", "stores": {s.store: s.state.value for s in plan.stores}, "items": len(plan.items)}
-    deletions.add_links([(plan.service, plan.digest, now, "verdict", body)])
     hashes = tuple(hash_of(a) for a in plan.accounts if a.username)
     deletions.save_tombstone(Tombstone(plan.service, plan.client, ports.today(), hashes))
-    deletions.save_plan(done)
+    deletions.save_plan(done, [(plan.service, plan.digest, now, "verdict", body)])
     return done
 
 
@@ -580,6 +580,5 @@ def freeze(ports: Ports, plan: DeletionPlan, why: str) -> None:
     """Stop a plan for good: the service lives again, or its name does. Another end makes another plan."""
     if plan.state is not PlanState.OPEN:
         return
-    deletions = ports.journal.deletions
-    deletions.save_plan(replace(plan, state=PlanState.FROZEN, why=why))
-    deletions.add_links([(plan.service, plan.digest, ports.now(), "frozen", {"why": why})])
+    link = (plan.service, plan.digest, ports.now(), "frozen", {"why": why})
+    ports.journal.deletions.save_plan(replace(plan, state=PlanState.FROZEN, why=why), [link])

@@ -216,9 +216,8 @@ def approve_plan(ports: Ports, digest: str) -> DeletionPlan:
         return plan
     now = ports.now()
     approved = replace(plan, approved_by=ports.actor, approved_at=now)
-    ports.journal.deletions.save_plan(approved)
     body = {"by": ports.actor, "needs": list(plan.needs), "items": len(plan.items), "bytes": plan.size}
-    ports.journal.deletions.add_links([(plan.service, plan.digest, now, "approved", body)])
+    ports.journal.deletions.save_plan(approved, [(plan.service, plan.digest, now, "approved", body)])
     return approved
 
 
@@ -236,10 +235,9 @@ def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
         "because": because,
         "stores": {s.store: {"state": s.state.value, "why": s.why} for s in plan.stores},
     }
-    deletions.add_links([(plan.service, plan.digest, now, "verdict", body)])
     hashes = tuple(hash_of(a) for a in plan.accounts if a.username)
     deletions.save_tombstone(Tombstone(plan.service, plan.client, ports.today(), hashes))
-    deletions.save_plan(closed)
+    deletions.save_plan(closed, [(plan.service, plan.digest, now, "verdict", body)])
     _remember_erased(ports, plan.service)
     return closed
 

@@ -14,13 +14,11 @@ from whmcs_bridge.domain.deletions import (
     Untouched,
     key_of,
 )
-from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.jobs.backup_look import Found, Look, Subject
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.ownership import digest_of, listing_digest, over_caps, unchanged
 from whmcs_bridge.policy.rules import Policy
-
-Link = tuple[ServiceId, str, datetime, str, Mapping[str, Any]]
+from whmcs_bridge.ports import EvidenceLink
 
 
 def freeze_plan(
@@ -49,9 +47,7 @@ def freeze_plan(
         untouched=untouched,
         needs=tuple(needs),
     )
-    kept = ports.journal.deletions.add_plan(plan)
-    ports.journal.deletions.add_links([_plan_link(ports, kept)])
-    return kept
+    return ports.journal.deletions.add_plan(plan, [_plan_link(ports, plan)])
 
 
 def _first_verdict(look: Look, now: datetime) -> StoreVerdict:
@@ -101,7 +97,7 @@ def untouched_json(one: Untouched) -> dict[str, Any]:
     return {**item_json(one.item), "verdict": one.verdict, "why": one.why}
 
 
-def _plan_link(ports: Ports, plan: DeletionPlan) -> Link:
+def _plan_link(ports: Ports, plan: DeletionPlan) -> EvidenceLink:
     from whmcs_bridge import __version__
 
     policy: Policy = ports.settings.policy

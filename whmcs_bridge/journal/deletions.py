@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from whmcs_bridge.domain.deletions import (
     Tombstone,
 )
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.ports import EvidenceLink
 from whmcs_bridge.storage import Store
 
 FIRST_LINK: Final = "0" * 64
@@ -76,7 +77,7 @@ class SqliteDeletions:
 
     # --- plans
 
-    def add_plan(self, plan: DeletionPlan) -> DeletionPlan:
+    def add_plan(self, plan: DeletionPlan, links: Iterable[EvidenceLink] = ()) -> DeletionPlan:
         with self._store.writing as conn:
             conn.execute(
                 "UPDATE deletion_plans SET state=?, body=json_set(body, '$.state', ?1) WHERE service_id=? AND state<>?",
@@ -101,10 +102,12 @@ class SqliteDeletions:
                 "INSERT INTO deletion_items(plan, position, state, body) VALUES(?,?,?,?)",
                 [(kept.number, n, p.state, _encode(p).decode()) for n, p in enumerate(kept.items)],
             )
+            _append(conn, links)
         return kept
 
-    def save_plan(self, plan: DeletionPlan) -> None:
+    def save_plan(self, plan: DeletionPlan, links: Iterable[EvidenceLink] = ()) -> None:
         with self._store.writing as conn:
+            _append(conn, links)
             conn.execute(
                 "UPDATE deletion_plans SET state=?, next_check_at=?, body=? WHERE number=?",
                 (plan.state, _next_check(plan), _head(plan), plan.number),
@@ -171,19 +174,9 @@ class SqliteDeletions:
 
     # --- evidence
 
-    def add_links(self, links: Iterable[tuple[ServiceId, str, datetime, str, Mapping[str, Any]]]) -> str:
-        """Append records (service, plan's digest, when, kind, what); return the digest of the last."""
+    def add_links(self, links: Iterable[EvidenceLink]) -> str:
         with self._store.writing as conn:
-            row = conn.execute("SELECT number, digest FROM evidence_chain ORDER BY number DESC LIMIT 1").fetchone()
-            number, digest = row if row is not None else (0, FIRST_LINK)
-            rows = []
-            for service, plan, at, kind, what in links:
-                number += 1
-                link = ChainLink(number, service, plan, at.isoformat(), kind, _canonical(what).decode(), digest, "")
-                digest = digest_of(link)
-                rows.append((number, int(service), plan, link.at, kind, link.body, link.previous, digest))
-            conn.executemany("INSERT INTO evidence_chain VALUES(?,?,?,?,?,?,?,?)", rows)
-        return str(digest)
+            return _append(conn, links)
 
     def links(self, service: ServiceId | None = None) -> Iterator[ChainLink]:
         where, given = ("1", ()) if service is None else ("service_id=?", (int(service),))
@@ -262,6 +255,20 @@ class SqliteDeletions:
                 else conn.execute("SELECT body FROM gone_records WHERE service_id=?", (int(service),))
             )
             return [_gone(body) for (body,) in rows]
+
+
+def _append(conn: sqlite3.Connection, links: Iterable[EvidenceLink]) -> str:
+    """Append records to the chain; return the digest of the newest."""
+    row = conn.execute("SELECT number, digest FROM evidence_chain ORDER BY number DESC LIMIT 1").fetchone()
+    number, digest = row if row is not None else (0, FIRST_LINK)
+    rows = []
+    for service, plan, at, kind, what in links:
+        number += 1
+        link = ChainLink(number, service, plan, at.isoformat(), kind, _canonical(what).decode(), digest, "")
+        digest = digest_of(link)
+        rows.append((number, int(service), plan, link.at, kind, link.body, link.previous, digest))
+    conn.executemany("INSERT INTO evidence_chain VALUES(?,?,?,?,?,?,?,?)", rows)
+    return str(digest)
 
 
 def digest_of(link: ChainLink) -> str:
