@@ -1,6 +1,8 @@
 """What staff asks for by hand: the same checks as a run's, and nothing done by halves."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -267,6 +269,16 @@ def test_whmcs_is_told_of_the_override_at_once() -> None:
         assert "the bank is down" in note.text
         house.next_day()
         assert len(house.world.notes) == 1
+
+
+def test_the_gate_file_knows_what_was_done_before_the_next_sync(tmp_path: Path) -> None:
+    with House.of(ENDS, folder=tmp_path) as house:
+        _, service, _ = down(house)
+        file = tmp_path / "gate.json"
+        assert str(service.id) in json.loads(file.read_text("utf-8"))["unsuspend_refused"]
+        act(house, Kind.UNSUSPEND, service, override=True, until=house.day(2))
+        gate = json.loads(file.read_text("utf-8"))
+        assert str(service.id) not in {*gate["unsuspend_refused"], *gate["suspend"]}
 
 
 def test_what_cannot_be_recorded_does_not_come_up(house: House) -> None:

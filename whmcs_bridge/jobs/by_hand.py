@@ -21,6 +21,7 @@ from whmcs_bridge.jobs import approvals, records
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.gate import refresh_gate
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.pause import ACT_HOURS, held_up, house_stops
 from whmcs_bridge.jobs.plan import Judged, limit_stops
@@ -401,6 +402,7 @@ def _carry_out(hand: Hand, report: RunReport, steps: Iterable[Step], against: Ma
         hand.notes += tell_whmcs(ports, hand.memory.scope, client)
     for note in hand.notes:
         ports.journal.add_task(note, ports.today(), by_hand=False)
+    refresh_gate(ports, dict.fromkeys(result.step.client for result in report.results))
 
 
 def _act(hand: Hand, step: Step, against: Mapping[str, bool]) -> StepResult:
