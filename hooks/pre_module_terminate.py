@@ -22,7 +22,8 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
         answered = persons_answer(event, bridge, verdict)
     else:
         answered = answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
-    if not answered.abort:
+    # In shadow mode, where nothing is ever deleted, what the syncs keep of accounts has to do.
+    if not answered.abort and (verdict.allowed or event.by_person):
         keep_account(bridge, service, told=event.told)
     return answered
 

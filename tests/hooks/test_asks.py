@@ -148,18 +148,17 @@ def test_a_person_may_end_a_service_and_whose_account_it_was_is_kept() -> None:
         assert kinds >= {"person", "identity"}
 
 
-@pytest.mark.parametrize("mode", ["enforce", "shadow"])
-def test_whose_account_it_was_is_kept_as_whmcs_says_whoever_ends_it(mode: str) -> None:
-    """In shadow mode nothing is refused: WHMCS's cron ends it, and its module blanks the name."""
-    with house(DAY_4, mode) as stage:
+@pytest.mark.parametrize("actor", [Actor.ADMIN, Actor.CRON])
+def test_whose_account_it_was_is_kept_as_whmcs_says_where_it_ends(actor: Actor) -> None:
+    """The cron is refused, so nothing is kept; a person is not, and the module will blank the name."""
+    with house(DAY_4) as stage:
         book = stage.bridge.mirror.book(BOB)
         assert book is not None
         renamed = replace(book.services[0], username="renamed")
         told = Told(BOB, (renamed,), (), book.client.group_id)
-        asked = telling(module_event(stage, "PreModuleTerminate", SHOP), told)
-        assert ask(stage, asked).abort is (mode == "enforce")
+        answer = ask(stage, telling(module_event(stage, "PreModuleTerminate", SHOP, actor), told))
         kept = [entry["username"] for entry in stage.bridge.journal.evidence(SHOP) if entry.get("kind") == "identity"]
-        assert kept == ([] if mode == "enforce" else ["renamed"])
+        assert (answer.abort, kept) == ((False, ["renamed"]) if actor is Actor.ADMIN else (True, []))
 
 
 def test_an_overdue_invoice_is_not_cancelled_by_a_request_and_one_not_due_is() -> None:
