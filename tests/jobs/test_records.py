@@ -14,6 +14,8 @@ from tests.house import HOSTING, NEVER_SLEEP, House, WorldClock, a_world, client
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, LineId, ServiceId
 from whmcs_bridge.domain.records import Instalment, Record, RecordKind, RecordState
 from whmcs_bridge.errors import BridgeError, RecordRefused, UnknownId
+from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.records import settle_records
 from whmcs_bridge.simulator import automation
 from whmcs_bridge.simulator.adapter import SimulatorAdapter
 from whmcs_bridge.simulator.records import Client, Invoice, Service
@@ -353,3 +355,34 @@ def test_two_operators_at_once_do_not_both_get_the_only_one(tmp_path: Path) -> N
         process.join(30)
     assert answers[1] == "recorded 1"
     assert answers[0].startswith("another promise is still running (1 until")
+
+
+def test_what_a_person_ends_while_a_run_judges_it_stays_as_the_person_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with House.of() as house:
+        made = house.bridge.record(of_kind(house, RecordKind.PROMISE, *suspended(house)))
+        house.pass_days(5)
+        journal, seen = house.bridge.journal, list[ClientId]()
+
+        def ended_meanwhile(client: ClientId) -> Any:
+            if not seen:
+                seen.append(client)
+                house.bridge.end_record(made.id, RecordKind.PROMISE, RecordState.CANCELLED, author="bob", reason="typo")
+            return found(client)
+
+        found = house.bridge.mirror.book
+        monkeypatch.setattr(house.bridge.ports, "mirror", _Watched(house.bridge.mirror, ended_meanwhile))
+        with journal.writer():
+            settle_records(house.bridge.ports, Memory(journal, house.today))
+        assert seen == [made.client_id]
+        (record,) = journal.records()
+        assert (record.state, record.closed_by, record.closed_why) == (RecordState.CANCELLED, "bob", "typo")
+
+
+class _Watched:
+    """A mirror whose reading of one client is looked at."""
+
+    def __init__(self, mirror: Any, book: Any) -> None:
+        self._mirror, self.book = mirror, book
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mirror, name)

@@ -186,3 +186,13 @@ def test_everything_that_is_set_to_never_is_listed() -> None:
         Never('[group."Gold"]', "terminate_after_days", "never suspended"),
         Never("[service.5]", "delete_backups_after_days", "set"),
     )
+
+
+@pytest.mark.parametrize("way", ["link = true", 'ticket_phrases = ["please unlock"]'])
+def test_a_way_to_ask_for_nothing_is_named(way: str) -> None:
+    asking = f"{HOSTING}{STAGES}[requests]\n{way}\n"
+    [line] = [line for line in warnings_of(asking) if "[requests]" in line]
+    assert line.endswith("clients may ask for nothing: that takes on_request = true in [trust_release] or [promises]")
+    for table in ("trust_release", "promises"):
+        allowed = warnings_of(f"{asking}[{table}]\non_request = true\n")
+        assert not [line for line in allowed if "[requests]" in line]

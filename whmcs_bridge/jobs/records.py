@@ -232,9 +232,21 @@ def _settle(ports: Ports, records: Iterable[Record], *, kept_only: bool) -> bool
             continue
         over = record.until is not None and record.until < today and record.kind is not RecordKind.ARRANGEMENT
         closed = record.until + timedelta(days=1) if over and record.until is not None else today
-        journal.close_record(record.id, state, closed, why, "bridge")
-        changed = True
+        changed = _close_if_open(journal, record, state, closed, why) or changed
     return changed
+
+
+def _close_if_open(journal: Journal, record: Record, state: RecordState, on: date, why: str) -> bool:
+    """Close what is still open: a person may have ended it since it was read, and what a person says stands."""
+    with journal.recording():
+        still = journal.records(client=record.client_id, kind=record.kind, open_only=True)
+        if all(one.id != record.id for one in still):
+            return False
+        journal.close_record(record.id, state, on, why, BY_THE_BRIDGE)
+    return True
+
+
+BY_THE_BRIDGE = "bridge"
 
 
 def _verdict(ports: Ports, record: Record, subject: _Subject | None) -> tuple[RecordState | None, str]:
@@ -315,7 +327,7 @@ def end_promises(ports: Ports, service: ServiceId, why: str) -> None:
     for record in ports.journal.records(client=book.client.id, open_only=True):
         about = record.service_id in (None, service)
         if about and record.kind in GIVEN_ON_WORD and _stands(record, ports.today()):
-            ports.journal.close_record(record.id, RecordState.BROKEN, ports.today(), why, "bridge")
+            _close_if_open(ports.journal, record, RecordState.BROKEN, ports.today(), why)
 
 
 def _stands(record: Record, today: date) -> bool:

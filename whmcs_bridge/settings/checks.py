@@ -30,6 +30,7 @@ def cross_check(policy: Policy, report: Report, prefix: str = "") -> None:
         _layer(policy, over, report)
     _vip(policy, report, prefix)
     _tiers(policy.trust_release.tiers, report, table_place("trust_release", prefix=prefix))
+    _requests(policy, report, prefix)
     _limits(policy, report, prefix)
     if not policy.classes and not prefix:
         report.warn(Place("[class.NAME]"), "no class is defined, so no service is ever suspended, ended or erased")
@@ -241,6 +242,14 @@ def _unbilled(policy: Policy) -> list[str]:
     return [
         name for name, r in rules.items() if r.suspend_after_days is not None and r.invoices_while_suspended == "none"
     ]
+
+
+def _requests(policy: Policy, report: Report, prefix: str) -> None:
+    """Ways to ask that lead to nothing."""
+    asked = policy.requests.link or policy.requests.ticket_phrases
+    if asked and not policy.trust_release.on_request and not policy.promises.on_request:
+        wanted = "on_request = true in [trust_release] or [promises]"
+        report.warn(table_place("requests", prefix=prefix), f"clients may ask for nothing: that takes {wanted}")
 
 
 def _tiers(tiers: tuple[ReleaseTier, ...], report: Report, at: Place) -> None:
