@@ -135,8 +135,8 @@ class Shelf(SimpleStore):
         self.tasks = {}
 
     def _remove(self, item: BackupItem) -> None:
-        self.deleted.append(item.locator)
-        del self.held[(item.locator, item.version or "")]
+        if self.held.pop((item.locator, item.version or ""), None) is not None:
+            self.deleted.append(item.locator)
 
 
 @dataclass
