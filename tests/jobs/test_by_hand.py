@@ -433,6 +433,18 @@ def test_a_plan_applied_twice_does_nothing_twice(house: House) -> None:
     assert (again.results, len(house.events("module:suspend"))) == ([], 1)
 
 
+def test_clients_are_worked_on_side_by_side_and_each_once(house: House) -> None:
+    services = [house.a_debtor(overdue=1)[1] for _ in range(9)]
+    house.sync()
+    alone = planned(house, Kind.TERMINATE, *services, early=True)
+    house.bridge.ports.workers = 4
+    plan = planned(house, Kind.TERMINATE, *services, early=True)
+    assert (plan.fingerprint, plan.steps) == (alone.fingerprint, alone.steps)
+    report = house.bridge.apply(plan.fingerprint)
+    assert results(report, Kind.TERMINATE) == [("terminate", "done")] * 9
+    assert len(house.events("module:terminate")) == 9
+
+
 def test_shadow_mode_shows_and_does_nothing(house: House) -> None:
     service = house.a_service()
     house.sync()

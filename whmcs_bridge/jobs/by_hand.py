@@ -1,10 +1,12 @@
 """Acts by hand: what a person asks for becomes a plan with a fingerprint, and is carried out as a run's steps are."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from hashlib import blake2b
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
@@ -98,6 +100,14 @@ class _Found:
     against: dict[str, bool] = field(default_factory=dict)
     """Ids of releases that the rules do not name -> the suspension is ours."""
 
+    def take(self, other: "_Found") -> None:
+        """Add what came of another client."""
+        self.steps += other.steps
+        self.waiting += other.waiting
+        self.held += other.held
+        self.problems += other.problems
+        self.against |= other.against
+
 
 def plan_by_hand(ports: Ports, job: str, wishes: Sequence[Wish], *, allow: Mapping[str, int] | None = None) -> Plan:
     """Look at each client live and plan; nothing changes in WHMCS. The plan is kept under its fingerprint for today.
@@ -137,9 +147,14 @@ def _plan(
     for wish in wishes:
         by_client.setdefault(wish.client, []).append(wish)
     with ports.progress.task("looking", len(by_client)) as bar:
-        for client, own in by_client.items():
-            _look_at(hand, client, own, found)
+
+        def look(of_client: tuple[ClientId, list[Wish]]) -> _Found:
+            seen = _look_at(hand, *of_client)
             bar.advance()
+            return seen
+
+        for seen in _side_by_side(ports, look, list(by_client.items())):
+            found.take(seen)
     plan = build(
         ports.today(),
         ports.settings.policy.version,
@@ -154,7 +169,21 @@ def _plan(
     return _without_waiting(plan, found.waiting), found
 
 
-def _look_at(hand: Hand, client: ClientId, wishes: Sequence[Wish], found: _Found) -> None:
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def _side_by_side(ports: Ports, work: Callable[[T], R], clients: Sequence[T]) -> list[R]:
+    """Work on clients side by side, as many as a run does; return what came of it in their order."""
+    workers = min(ports.workers, len(clients))
+    if workers <= 1:
+        return [work(one) for one in clients]
+    with ThreadPoolExecutor(workers, thread_name_prefix="by-hand") as pool:
+        return list(pool.map(work, clients))
+
+
+def _look_at(hand: Hand, client: ClientId, wishes: Sequence[Wish]) -> _Found:
+    found = _Found()
     credit = any(wish.kind in HARMFUL_SET or wish.service is None for wish in wishes)
     try:
         now = hand.look(client, credit=credit)
@@ -162,7 +191,7 @@ def _look_at(hand: Hand, client: ClientId, wishes: Sequence[Wish], found: _Found
         raise
     except BridgeError as error:
         found.problems.append(f"client {client}: {error}")
-        return
+        return found
     for wish in wishes:
         due, withheld = _judged(hand, now, wish)
         codes = {held.code for held in withheld}
@@ -174,6 +203,7 @@ def _look_at(hand: Hand, client: ClientId, wishes: Sequence[Wish], found: _Found
             step = _step(hand, now, wish, due)
             found.steps.append(step)
             _note_against(hand, now, step, found)
+    return found
 
 
 def _judged(hand: Hand, now: Now, wish: Wish) -> tuple[Due | None, tuple[Withheld, ...]]:
@@ -377,22 +407,30 @@ def _summary(report: RunReport, wishes: Sequence[Wish]) -> str:
 
 def _carry_out(hand: Hand, report: RunReport, steps: Iterable[Step], against: Mapping[str, bool]) -> None:
     ports = hand.ports
-    breaker = Breaker(ports.stopping)
+    breaker, one_at_a_time = Breaker(ports.stopping), Lock()
     steps = list(steps)
+    by_client: dict[ClientId, list[Step]] = {}
+    for step in steps:
+        by_client.setdefault(step.client, []).append(step)
     ports.stopping.acting = True
     try:
         with ports.progress.task("carrying out", len(steps)) as bar:
-            for step in steps:
-                if breaker.tripped(step.kind):
-                    break
-                if held_up(ports, step):
-                    hand.leave(step)
-                    continue
-                result = _act(hand, step, against)
-                breaker.saw(result)
-                if result.state is StepState.DONE:
-                    approvals.used(ports, step)
-                bar.advance()
+
+            def in_order(own: list[Step]) -> None:
+                for step in own:
+                    if breaker.tripped(step.kind):
+                        return
+                    if held_up(ports, step):
+                        hand.leave(step)
+                        continue
+                    result = _act(hand, step, against)
+                    breaker.saw(result)
+                    if result.state is StepState.DONE:
+                        with one_at_a_time:
+                            approvals.used(ports, step)
+                    bar.advance()
+
+            _side_by_side(ports, in_order, list(by_client.values()))
         report.broken_off = breaker.open
     finally:
         ports.stopping.acting = False
