@@ -223,6 +223,15 @@ def test_a_new_client_gets_one_release_only() -> None:
     assert released(a_release(), earlier, rules=rules) == ""
 
 
+@pytest.mark.parametrize(("ended", "refused"), [(0, False), (1, True)])
+def test_a_release_that_was_taken_back_on_its_day_counts_against_nobody(ended: int, refused: bool) -> None:
+    """Typed for the wrong service, and the right one is still to come."""
+    mistaken = a_record(
+        RecordKind.RELEASE, day(1), day(4), number=7, service=11, state=RecordState.CANCELLED, closed_on=day(1 + ended)
+    )
+    assert bool(released(a_release(), mistaken)) is refused
+
+
 def test_who_broke_a_promise_gets_no_release() -> None:
     """ "judged by history": `max_broken_promises` = 0."""
     broken = a_record(RecordKind.PROMISE, day(-400), day(-390), number=7, state=RecordState.BROKEN, closed_on=day(-389))

@@ -181,7 +181,8 @@ def release_refusals(wanted: Record, view: View, today: date) -> Iterator[Refusa
         yield Refusal("no release on the eve of a quiet day ([trust_release] not_on)", NEXT_DAY, rule=True)
     months = tenure_months(facts.client.since, today)
     tier = tier_for(rules.tiers, months)
-    earlier = [r for r in facts.records if r.kind is RecordKind.RELEASE and r.client_id == wanted.client_id]
+    released = [r for r in facts.records if r.kind is RecordKind.RELEASE and r.client_id == wanted.client_id]
+    earlier = [r for r in released if not _taken_back(r)]
     if tier is None:
         yield Refusal(f"no tier of [trust_release] takes a client of {months} months", rule=True)
     else:
@@ -194,6 +195,11 @@ def release_refusals(wanted: Record, view: View, today: date) -> Iterator[Refusa
         free = last + timedelta(days=rules.cooldown_days)
         why = f"the last release ended on {last}, less than {rules.cooldown_days} days ago"
         yield Refusal(why, f"the next may come on {free}", rule=True)
+
+
+def _taken_back(record: Record) -> bool:
+    """A person ended it on the day it was made: typed for the wrong service, say. It counts against nobody."""
+    return record.state is RecordState.CANCELLED and record.closed_on is not None and record.closed_on <= record.made_on
 
 
 def _not_to_release(view: View) -> Iterator[Refusal]:
@@ -258,7 +264,7 @@ def arrangement_refusals(wanted: Record, facts: ClientFacts, policy: Policy, tod
     if whole != owed:
         than = "more than" if whole > owed else "less than"
         yield Refusal(f"parts and discount come to {whole}, {than} the debt of {owed}", "make it exactly that")
-    earlier = [r for r in facts.records if r.kind is RecordKind.ARRANGEMENT]
+    earlier = [r for r in facts.records if r.kind is RecordKind.ARRANGEMENT and not _taken_back(r)]
     yield from _one_at_a_time([r for r in earlier if _about_same(r, wanted)], "arrangement", today)
     if len(parts) > rules.max_parts:
         yield Refusal(
