@@ -19,6 +19,7 @@ DRIVERS: Mapping[str, str] = {
     "borg": "whmcs_bridge.backups.borg:open_store",
     "ftp": "whmcs_bridge.backups.ftp:open_store",
     "local": "whmcs_bridge.backups.local:open_store",
+    "proxmox": "whmcs_bridge.backups.proxmox:open_store",
     "restic": "whmcs_bridge.backups.restic:open_store",
     "s3": "whmcs_bridge.backups.s3:open_store",
     "sftp": "whmcs_bridge.backups.sftp:open_store",

@@ -27,6 +27,7 @@ STORES: Mapping[str, str] = {
     "borg": "whmcs_bridge.settings.drivers.repositories:BORG",
     "ftp": "whmcs_bridge.settings.drivers.ftp:OPTIONS",
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
+    "proxmox": "whmcs_bridge.settings.drivers.hypervisors:PROXMOX",
     "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
     "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
     "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",
@@ -82,6 +83,8 @@ WHERE = ("host", "port", "url", "endpoint_url", "bucket", "repository")
 """Options that say which machine, service or repository a store is on."""
 INSIDE = ("root", "prefix")
 """Options that say where on it the store begins."""
+WHOLE = ("borg", "restic")
+"""Drivers whose stores are all that is there."""
 
 
 def same_place(one: tuple[str, Mapping[str, Any]], other: tuple[str, Mapping[str, Any]]) -> bool:
@@ -96,4 +99,6 @@ def same_place(one: tuple[str, Mapping[str, Any]], other: tuple[str, Mapping[str
         if key in options:
             here, there = f"{options[key]}/", f"{other_options[key]}/"
             return here.startswith(there) or there.startswith(here)
-    return "repository" in options
+    if "storages" in options:
+        return not set(options["storages"]).isdisjoint(other_options["storages"])
+    return driver in WHOLE

@@ -1,0 +1,417 @@
+"""The Proxmox VE driver against a double of its API that can lie; no real cluster."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from tests.backups.contract import BOB, DAY, MADE, Contract, Place, listing, one_of, settled
+from whmcs_bridge.backups.proxmox import ProxmoxStore, open_store
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Outcome, Receipt, Verdict
+from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble, ViewIncomplete
+from whmcs_bridge.ports import BackupStore
+from whmcs_bridge.settings.model import BackupStoreSettings
+from whmcs_bridge.settings.secret import Secret
+
+TOKEN = "11111111-pve-token-for-tests"
+UUID = "6f1f2a4e-8f5c-4f0e-9a44-000000000100"
+OTHER = "6f1f2a4e-8f5c-4f0e-9a44-000000000200"
+GENERATION = "0c0c0c0c-8f5c-4f0e-9a44-000000000100"
+ACCOUNT = replace(BOB, username="100", proofs={"uuid": UUID})
+STAMP = f"{DAY:%Y_%m_%d}-04_10_00"
+Seen = tuple[str, str, Mapping[str, str]]
+
+
+class Double:
+    """Answers as PVE 8 does, from a list of volumes, or as it must not be believed."""
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.url = server.url_for("/").rstrip("/")
+        server.expect_request(re.compile(".*")).respond_with_handler(self.answer)
+        self.volumes: dict[str, dict[str, Any]] = {}
+        self.configs: dict[str, str] = {}
+        self.nodes = {"pve1": "online"}
+        self.storage: dict[str, Any] = {"active": 1, "enabled": 1, "shared": 1, "content": "iso,backup"}
+        self.lacks: set[tuple[str, str]] = set()
+        self.active: list[dict[str, Any]] = []
+        self.seen: list[Seen] = []
+        self.running = 1
+        self.ended = "OK"
+        self.effect = True
+        self.on_delete: Callable[[], Response | None] = lambda: None
+        self.number = 0
+
+    def lay(self, name: str, *, uuid: str = UUID, **more: Any) -> None:
+        self.number += 1
+        volid = f"backups:backup/{name}"
+        self.volumes[volid] = {
+            "volid": volid,
+            "ctime": int(MADE.timestamp()),
+            "size": 1000 + self.number,
+            "format": "vma.zst",
+            "content": "backup",
+            **more,
+        }
+        self.configs[volid] = f"cores: 2\nsmbios1: uuid={uuid}\nvmgenid: {GENERATION}\n"
+
+    def answer(self, request: Request) -> Response:
+        path, words = request.path.removeprefix("/api2/json"), dict(request.args)
+        self.seen.append((request.method, path, words))
+        if request.headers.get("Authorization") != f"PVEAPIToken=bridge@pve!backups={TOKEN}":
+            return Response("", 401)
+        if request.method == "DELETE":
+            return self._delete(path.partition("/content/")[2])
+        return self._get(path, words)
+
+    def _get(self, path: str, words: Mapping[str, str]) -> Response:
+        match path.strip("/").split("/"):
+            case ["access", "permissions"]:
+                every = ("Datastore.Allocate", "Sys.Audit")
+                return data({words["path"]: {p: 1 for p in every if (words["path"], p) not in self.lacks}})
+            case ["nodes"]:
+                return data([{"node": node, "status": status} for node, status in self.nodes.items()])
+            case ["nodes", _, "storage"]:
+                return data([{"storage": "local", "active": 0}, {"storage": "backups", **self.storage}])
+            case ["nodes", _, "storage", "backups", "content"]:
+                return data(list(self.volumes.values()))
+            case ["nodes", _, "vzdump", "extractconfig"]:
+                found = self.configs.get(words["volume"])
+                return data(found) if found is not None else Response("no config", 500)
+            case ["nodes", _, "tasks"]:
+                return data(self.active)
+            case ["nodes", _, "tasks", _, "status"]:
+                self.running -= 1
+                running = self.running >= 0
+                return data({"status": "running"} if running else {"status": "stopped", "exitstatus": self.ended})
+        return Response("not implemented", 501)
+
+    def _delete(self, volid: str) -> Response:
+        answer = self.on_delete()
+        if answer is not None:
+            return answer
+        if self.effect:
+            self.volumes.pop(volid, None)  # one that is missing: OK all the same
+        return data("UPID:pve1:0003D3A2:01B2C3D4:665953E0:imgdel:100@backups:bridge@pve!backups:")
+
+
+def data(found: Any) -> Response:
+    import json
+
+    return Response(json.dumps({"data": found}), content_type="application/json")
+
+
+def store_on(url: str, *, token: str = TOKEN, **more: Any) -> ProxmoxStore:
+    options = {
+        "url": url,
+        "token_id": "bridge@pve!backups",
+        "token": Secret.given(token),
+        "timeout_seconds": 5,
+        "storages": ("backups",),
+        "bytes_kept_days": 0,
+        **more,
+    }
+    return open_store(BackupStoreSettings("pve", "proxmox", (), options))
+
+
+class ProxmoxPlace(Place):
+    """Volumes of one shared storage; users are vmids, and all machines carry bob's uuid: a vmid must not do."""
+
+    account = ACCOUNT
+    secrets = (TOKEN,)
+    many = 101  # a list has no pages; every configuration is one request
+
+    def __init__(self, server: HTTPServer) -> None:
+        self.double = Double(server)
+        self.away = lambda: store_on("http://127.0.0.1:1")
+        self.half_forbidden = self._half
+        self.cut_after_send = lambda: self._deleting(Response("", 596))
+        self.read_only = lambda: self._deleting(Response("", 403))
+
+    def store(self) -> BackupStore:
+        return store_on(self.double.url)
+
+    def _half(self) -> BackupStore:
+        self.double.lacks.add(("/storage/backups", "Datastore.Allocate"))
+        for volid in list(self.double.volumes)[::2]:
+            del self.double.volumes[volid]
+        return self.store()
+
+    def _deleting(self, answer: Response) -> BackupStore:
+        self.double.on_delete = lambda: answer
+        return self.store()
+
+    def name_of(self, user: str) -> str:
+        vmid = {"bob1": "1001"}.get(user, user.removeprefix("user"))
+        return f"vzdump-qemu-{vmid}-{STAMP}.vma.zst"
+
+    def more_of_account(self) -> tuple[str, ...]:
+        return (f"vzdump-qemu-100-{STAMP}.vma", "vm/100/2026-05-31T04:10:00Z")
+
+    def odd_names(self) -> tuple[str, ...]:
+        mine = self.name_of("100")
+        return (
+            *(f"{mine}.old", f"{mine}.log", f"x{mine}", f"{mine}/{mine}", f"../{mine}", f"a//{mine}", mine.upper()),
+            *map(self.name_of, ("10", "1000", "0100", "200", "100-old-200", "200-100", "100%", "1\u0660\u0660")),
+            *("vzdump-qemu-100-2026_02_30-04_10_00.vma.zst", "vzdump-qemu-100-2026_5_31-04_10_00.vma.zst"),
+            *("vm/1000/2026-05-31T04:10:00Z", "vm/100/2026-05-31T04:10:00", "host/100/2026-05-31T04:10:00Z"),
+        )
+
+    def make(self, names: Iterable[str]) -> set[str]:
+        made = set(names) - self.left()
+        for name in sorted(made):
+            self.double.lay(name)
+        return made
+
+    def left(self) -> set[str]:
+        return {volid.removeprefix("backups:backup/") for volid in self.double.volumes}
+
+    def replace(self, name: str) -> None:
+        self.double.lay(name)
+
+    def remove(self, name: str) -> None:
+        del self.double.volumes[self.locator_of(name)]
+
+    def locator_of(self, name: str) -> str:
+        return f"backups:backup/{name}"
+
+
+@pytest.fixture
+def place(httpserver: HTTPServer) -> ProxmoxPlace:
+    return ProxmoxPlace(httpserver)
+
+
+class TestProxmox(Contract):
+    @pytest.fixture
+    def place(self, httpserver: HTTPServer) -> Place:
+        return ProxmoxPlace(httpserver)
+
+
+# --- whose -------------------------------------------------------------------------------------------
+
+
+def claimed(place: ProxmoxPlace, account: AccountIdentity, config: str, **row: Any) -> tuple[Verdict, str]:
+    name = place.name_of("100")
+    place.double.lay(name, **row)
+    place.double.configs[place.locator_of(name)] = config
+    store = place.store()
+    claim = store.claim(one_of(place, store, name), account)
+    return claim.verdict, claim.why
+
+
+SAME = f"name: web\nsmbios1: manufacturer=x,uuid={UUID.upper()}\nvmgenid: {GENERATION}\n"
+
+
+@pytest.mark.parametrize(
+    ("proofs", "config", "verdict"),
+    [
+        ({"uuid": UUID}, SAME, Verdict.MINE),
+        ({"panel_id": UUID}, SAME, Verdict.MINE),
+        ({"vmgenid": GENERATION}, SAME, Verdict.MINE),
+        ({"uuid": UUID, "vmgenid": OTHER}, SAME, Verdict.MINE),  # a rollback gives it another
+        ({"vmgenid": OTHER}, SAME, Verdict.AMBIGUOUS),
+        ({"uuid": OTHER}, SAME, Verdict.NOT_MINE),
+        ({"uuid": OTHER, "vmgenid": GENERATION}, SAME, Verdict.NOT_MINE),
+        ({}, SAME, Verdict.AMBIGUOUS),
+        ({"uuid": ""}, "smbios1: base64=1\n", Verdict.AMBIGUOUS),
+        ({"uuid": UUID}, "name: container\n", Verdict.AMBIGUOUS),
+        ({"uuid": UUID}, f"name: x\n[before-update]\nsmbios1: uuid={UUID}\n", Verdict.AMBIGUOUS),
+    ],
+)
+def test_a_vmid_alone_is_never_enough(
+    place: ProxmoxPlace, proofs: dict[str, str], config: str, verdict: Verdict
+) -> None:
+    assert claimed(place, replace(ACCOUNT, proofs=proofs), config)[0] is verdict
+
+
+def test_a_uuid_under_another_vmid_may_be_a_copy_of_somebody_else(place: ProxmoxPlace) -> None:
+    account = replace(ACCOUNT, username="200")
+    assert claimed(place, account, SAME) == (
+        Verdict.AMBIGUOUS,
+        "its machine's id under another vmid: a copy has it too",
+    )
+
+
+def test_a_recorded_vmid_counts_where_the_account_has_another_name(place: ProxmoxPlace) -> None:
+    account = replace(ACCOUNT, username="bob", proofs={"uuid": UUID, "vmid": "100"})
+    assert claimed(place, account, SAME)[0] is Verdict.MINE
+
+
+def test_a_name_that_says_one_vmid_and_a_storage_that_says_another_prove_nothing(place: ProxmoxPlace) -> None:
+    verdict, why = claimed(place, ACCOUNT, SAME, vmid=200)
+    assert verdict is Verdict.AMBIGUOUS
+    assert "the storage 200" in why
+
+
+def test_ids_that_agree_at_another_time_prove_nothing(place: ProxmoxPlace) -> None:
+    assert claimed(place, replace(ACCOUNT, until=DAY.replace(month=3)), SAME)[0] is Verdict.AMBIGUOUS
+
+
+def test_a_configuration_that_cannot_be_read_proves_nothing(place: ProxmoxPlace) -> None:
+    name = place.name_of("100")
+    place.double.lay(name)
+    place.double.configs.clear()
+    assert [place.store().claim(item, ACCOUNT).verdict for item in place.store().items()] == [Verdict.AMBIGUOUS]
+
+
+def test_no_filter_of_the_server_s_is_asked_for(place: ProxmoxPlace) -> None:
+    place.make([place.name_of("100")])
+    store = place.store()
+    store.probe()
+    [item] = listing(store)
+    settled(store, store.delete(item))
+    assert not [words for _, _, words in place.double.seen if "vmid" in words]
+
+
+# --- the whole list, or none ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda double: double.nodes.update(pve2="offline"), "node pve2 is offline"),
+        (lambda double: double.nodes.clear(), "no node"),
+        (lambda double: double.storage.update(active=0), "not active on node pve1"),
+        (lambda double: double.storage.update(enabled=0), "not active"),
+        (lambda double: double.storage.update(content="iso"), "does not list backups"),
+        (lambda double: double.storage.update(storage="elsewhere"), "no node has the storage backups"),
+        (lambda double: double.lacks.add(("/storage/backups", "Datastore.Allocate")), "lacks Datastore.Allocate"),
+        (lambda double: double.lacks.add(("/nodes/pve1", "Sys.Audit")), "lacks Sys.Audit"),
+        (lambda double: double.volumes.update(x={"volid": "elsewhere:backup/x"}), "another storage"),
+        (lambda double: double.volumes.update(x={"volid": None}), "another shape"),
+    ],
+)
+def test_what_may_hide_something_is_no_list(place: ProxmoxPlace, spoil: Callable[[Double], object], why: str) -> None:
+    place.make([place.name_of("100")])
+    store = place.store()
+    [item] = listing(store)
+    spoil(place.double)
+    with pytest.raises(ViewIncomplete, match=why):
+        listing(store)
+    probe = store.probe()
+    assert not probe.complete
+    assert why in probe.why
+    assert store.delete(item).outcome is Outcome.FAILED
+    assert place.left() >= {place.name_of("100")}
+
+
+def test_only_nodes_that_are_named_have_to_be_there(place: ProxmoxPlace) -> None:
+    place.make([place.name_of("100")])
+    place.double.nodes["pve2"] = "offline"
+    assert len(listing(store_on(place.double.url, nodes=("pve1",)))) == 1
+
+
+def test_a_shared_storage_is_listed_once_and_a_local_one_on_every_node(place: ProxmoxPlace) -> None:
+    place.make([place.name_of("100")])
+    place.double.nodes["pve2"] = "online"
+    assert len(listing(place.store())) == 1
+    place.double.storage["shared"] = 0
+    store = place.store()
+    locators = sorted(item.locator for item in listing(store))
+    volid = place.locator_of(place.name_of("100"))
+    assert locators == [f"pve1/{volid}", f"pve2/{volid}"]
+    settled(store, store.delete(next(item for item in listing(store) if item.locator.startswith("pve2/"))))
+    assert ("DELETE", f"/nodes/pve2/storage/backups/content/{volid}", {}) in place.double.seen
+
+
+def test_a_wrong_token_is_no_empty_list(place: ProxmoxPlace) -> None:
+    with pytest.raises(StoreAuthFailed):
+        listing(store_on(place.double.url, token="another"))
+
+
+# --- deleting --------------------------------------------------------------------------------------------
+
+
+def one(place: ProxmoxPlace, **row: Any) -> tuple[BackupStore, BackupItem]:
+    place.double.lay(place.name_of("100"), **row)
+    store = place.store()
+    [item] = listing(store)
+    return store, item
+
+
+def test_what_is_protected_stays_and_is_never_unprotected(place: ProxmoxPlace) -> None:
+    store, item = one(place, protected=1)
+    assert (item.lock, store.delete(item).outcome) == ("protected", Outcome.LOCKED)
+    assert {method for method, _, _ in place.double.seen} == {"GET"}
+
+
+def test_what_was_protected_meanwhile_is_locked(place: ProxmoxPlace) -> None:
+    store, item = one(place)
+    place.double.on_delete = lambda: Response("cannot remove protected volume", 500)
+    assert store.delete(item).outcome is Outcome.LOCKED
+    place.double.on_delete = lambda: None
+    place.double.running, place.double.ended, place.double.effect = 0, "cannot remove protected volume 'x'", False
+    assert store.poll(store.delete(item)).outcome is Outcome.LOCKED
+
+
+@pytest.mark.parametrize(
+    ("ended", "outcome"),
+    [
+        ("OK", Outcome.DELETED),
+        ("WARNINGS: 1", Outcome.UNKNOWN),
+        ("unable to remove", Outcome.FAILED),
+        ("", Outcome.FAILED),
+    ],
+)
+def test_a_task_is_asked_until_it_has_ended(place: ProxmoxPlace, ended: str, outcome: Outcome) -> None:
+    store, item = one(place)
+    place.double.ended = ended
+    receipt = store.delete(item)
+    assert receipt.outcome is Outcome.ACCEPTED
+    assert store.poll(receipt) == receipt
+    assert store.poll(Receipt(Outcome.ACCEPTED, task=receipt.task)).outcome is outcome
+
+
+def test_a_task_that_says_ok_and_did_nothing_leaves_the_item_in_the_listing(place: ProxmoxPlace) -> None:
+    store, item = one(place)
+    place.double.effect = False
+    assert settled(store, store.delete(item)).outcome is Outcome.DELETED
+    assert listing(store) == [item]
+
+
+def test_a_task_s_odd_number_is_never_asked_for(place: ProxmoxPlace) -> None:
+    store, _ = one(place)
+    for task in ("", "UPID:../../x:y", "UPID:pve1:a/../b", "x"):
+        before = len(place.double.seen)
+        assert store.poll(Receipt(Outcome.ACCEPTED, task=task)).outcome is Outcome.UNKNOWN
+        assert len(place.double.seen) == before
+
+
+def test_a_task_that_cannot_be_asked_for_is_no_end(place: ProxmoxPlace) -> None:
+    store, item = one(place)
+    receipt = store.delete(item)
+    with pytest.raises(StoreTrouble):
+        store_on("http://127.0.0.1:1").poll(receipt)
+
+
+@pytest.mark.parametrize("answer", [None, "UPID", 1, {"x": 1}])
+def test_an_answer_without_a_task_is_no_task(place: ProxmoxPlace, answer: object) -> None:
+    store, item = one(place)
+    place.double.on_delete = lambda: data(answer)
+    assert store.delete(item).outcome is (Outcome.DELETED if answer is None else Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize("active", [{"upid": "UPID:x", "id": "100"}, {"upid": "UPID:x", "id": ""}])
+def test_a_backup_at_work_is_told_and_nothing_of_it_is_deleted(place: ProxmoxPlace, active: dict[str, Any]) -> None:
+    store, item = one(place)
+    place.double.active = [active]
+    assert store.probe().busy == (active["id"] or "*",)
+    assert store.delete(item).outcome is Outcome.FAILED
+    place.double.active = [{"upid": "UPID:x", "id": "1001"}]
+    assert store.delete(item).outcome is Outcome.ACCEPTED
+
+
+def test_the_machine_in_it_is_looked_at_again_before_it_goes(place: ProxmoxPlace) -> None:
+    store, item = one(place)
+    place.double.configs[item.locator] = f"smbios1: uuid={OTHER}\n"
+    assert store.delete(item).outcome is Outcome.REFUSED
+    assert place.left()
+
+
+def test_times_are_the_store_s(place: ProxmoxPlace) -> None:
+    _, item = one(place)
+    assert (item.at, item.made_on) == (datetime(2026, 5, 31, 4, 10, tzinfo=UTC), DAY)

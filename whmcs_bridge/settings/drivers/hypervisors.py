@@ -1,0 +1,86 @@
+"""Options of the drivers of Proxmox VE and Proxmox Backup Server."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from whmcs_bridge.settings.drivers import DriverOptions
+from whmcs_bridge.settings.drivers.addresses import SecureUrl
+from whmcs_bridge.settings.drivers.paths import KEPT_KEY
+from whmcs_bridge.settings.kinds import BAD, FilePath, Key, ListOf, Schema, SecretRef, Whole
+from whmcs_bridge.settings.report import Place, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A name that goes into addresses as it is."""
+
+    what: str
+    pattern: str
+
+    @property
+    def expected(self) -> str:
+        return self.what
+
+    def read(self, value: object, at: Place, report: Report) -> Any:
+        if isinstance(value, str) and re.fullmatch(self.pattern, value, re.ASCII):
+            return value
+        report.wrong(at, value, self.expected)
+        return BAD
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^{self.pattern}$"}
+
+
+NAME = Word("a name of letters, digits, dots and hyphens", "[A-Za-z0-9][A-Za-z0-9._-]*")
+TOKEN_ID = Word("a token's id as user@realm!name", r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+![A-Za-z0-9._-]+")
+
+
+def _line(url: str, token: str) -> tuple[Key, ...]:
+    return (
+        Key("url", SecureUrl(), "Its address.", otherwise="required", example=f'"{url}"', required=True),
+        Key(
+            "token_id",
+            TOKEN_ID,
+            "API token: its user and name.",
+            otherwise="required",
+            example='"bridge@pve!backups"',
+            required=True,
+        ),
+        Key("token", SecretRef(), "Its secret.", otherwise="required", example=f'"env:{token}"', required=True),
+        Key(
+            "ca_file",
+            FilePath("a file"),
+            "Certificates to trust, where its own comes from itself or the house's own authority.",
+            otherwise="the system's",
+            example='"/etc/ssl/house-ca.pem"',
+        ),
+        Key("timeout_seconds", Whole(1, 3600, "seconds"), "Wait for an answer.", "60"),
+    )
+
+
+PROXMOX = DriverOptions(
+    "Proxmox VE: backups of virtual machines in storages of a cluster. The token needs Datastore.Allocate on each "
+    "storage, Sys.Audit on each node and VM.Backup on `/vms`, all with propagate: without the first two nothing is "
+    "concluded from its lists, without the third no machine is told. A backup is an account's by its vmid (the "
+    "account's name, or recorded) and the recorded uuid of the machine in it; containers have none and stay.",
+    (
+        *_line("https://pve1.example.com:8006", "PVE_TOKEN"),
+        Key(
+            "storages",
+            ListOf(NAME, "storages"),
+            "The storages that hold backups.",
+            otherwise="required",
+            example='["backups"]',
+            required=True,
+        ),
+        Key(
+            "nodes",
+            ListOf(NAME, "nodes"),
+            "Nodes that have them; all have to be online.",
+            otherwise="every node of the cluster",
+            example='["pve1", "pve2"]',
+        ),
+        KEPT_KEY,
+    ),
+)
