@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from tests.backups.contract import BOB
+from whmcs_bridge.backups.base import PathStore
 from whmcs_bridge.backups.claim import KIND, LINKS, LINKS_HERE, NAME, TIME, claim_by_layout, proved
 from whmcs_bridge.backups.layouts import CPANEL, DIRECTADMIN, custom
 from whmcs_bridge.domain.backups import BackupItem, Verdict
@@ -105,3 +106,31 @@ def test_a_file_of_several_names_needs_all_of_them_here() -> None:
     assert claim_by_layout(CPANEL, replace(ITEM, meta=there), BOB).verdict is Verdict.MINE
     assert claim_by_layout(CPANEL, replace(ITEM, meta={**there, LINKS_HERE: "2"}), BOB).verdict is Verdict.AMBIGUOUS
     assert claim_by_layout(CPANEL, replace(ITEM, meta={LINKS: "3"}), BOB).verdict is Verdict.AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict"),
+    [
+        ("2026-05-31/accounts/bob.tar.gz.old", Verdict.AMBIGUOUS),
+        ("dumps/bob.sql.gz", Verdict.AMBIGUOUS),
+        ("2026-05-31/accounts/bob-.tar.gz", Verdict.AMBIGUOUS),
+        ("moved/bob/inbox", Verdict.AMBIGUOUS),
+        ("2026-05-31/accounts/bob1.tar.gz", Verdict.NOT_MINE),
+        ("2026-05-31/accounts/xbob.tar.gz.old", Verdict.NOT_MINE),
+        ("2026-05-31/accounts/bob_1.tar.gz.old", Verdict.NOT_MINE),
+        ("dumps/bobby-bo.sql", Verdict.NOT_MINE),
+        ("dumps/bobbob-bob.sql", Verdict.AMBIGUOUS),
+        ("2026-05-31/system/bob", Verdict.NOT_MINE),
+    ],
+)
+def test_what_mentions_the_account_and_is_nobody_s_is_told(path: str, verdict: Verdict) -> None:
+    item = PathStore("disk", "/backup", CPANEL).made(path, size=1)
+    assert claim_by_layout(CPANEL, item, BOB).verdict is verdict
+    assert claim_by_layout(CPANEL, item, replace(BOB, username="")).verdict is Verdict.NOT_MINE
+
+
+def test_an_account_whose_name_the_layout_does_not_know_is_never_taken_for_gone() -> None:
+    item = PathStore("disk", "/backup", CPANEL).made("2026-05-31/accounts/my-site.tar.gz", size=1)
+    claim = claim_by_layout(CPANEL, item, replace(BOB, username="my-site"))
+    assert claim.verdict is Verdict.AMBIGUOUS
+    assert claim.why == "it mentions the account, and is not named as cpanel names backups"

@@ -450,7 +450,7 @@ def test_a_folder_named_like_an_archive_is_no_archive(place: LocalPlace) -> None
     store = opened(place)
     [item] = listing(store)
     assert item.locator == f"{BOB_S}/inside.tar.gz"
-    assert store.claim(item, BOB).verdict is Verdict.NOT_MINE
+    assert store.claim(item, BOB).verdict is Verdict.AMBIGUOUS
     left_alone(store, replace(item, locator=BOB_S))
     assert place.left() == {f"{BOB_S}/inside.tar.gz"}
 

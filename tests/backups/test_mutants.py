@@ -180,6 +180,12 @@ MUTANTS = (
     Mutant("I1", "a path may go on", _no_end, MINE),
     Mutant("I1", "no user is a user", _by(lambda found, user: found == user), pure(_nobody)),
     Mutant("I1", "case does not count", set_(Layout, "form_of", _ignoring_case), MINE),
+    Mutant(
+        "I4",
+        "what cannot be read is nobody's",
+        set_(claim, "_mentions", lambda *_: False),
+        pure(test_claim.test_an_account_whose_name_the_layout_does_not_know_is_never_taken_for_gone),
+    ),
     Mutant("I2", "any folder is a store", set_(paths, "TOO_WIDE", frozenset()), _told('"/home"')),
     Mutant(
         "I2",

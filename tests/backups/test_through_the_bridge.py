@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.house import HOSTING, House, done, results
+from tests.house import HOSTING, House, done, results, service_id
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.local import LocalStore
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL
@@ -21,7 +21,7 @@ AT_ONCE: dict[str, dict[str, Any]] = {
     "backups": {"max_percent_of_store": 100},
 }
 AGES_AGO = datetime(2025, 3, 9, 4, tzinfo=UTC).timestamp()
-NEIGHBOURS = ("site11", "sit", "Site1", "site1.old", "xsite1")
+NEIGHBOURS = ("site11", "sit", "Site1", "xsite1", "site1_old")
 
 
 class Disk:
@@ -122,6 +122,18 @@ def test_a_name_that_was_somebody_else_s_before_keeps_what_was_made_then(disk: D
     disk.backup(service.username, date(2023, 5, 1))
     disk.until_terminated()
     assert of(disk, service.username) == {f"2023-05-01/accounts/{service.username}.tar.gz"}
+
+
+def test_an_old_copy_that_may_be_the_account_s_is_left_and_keeps_the_verdict_open(disk: Disk) -> None:
+    service = disk.a_debtor()
+    disk.backup(f"{service.username}.old", disk.house.day(-1))
+    assert "delete_backups" not in disk.until_terminated()
+    assert of(disk, service.username) == set()
+    assert len(of(disk, f"{service.username}.old")) == 1
+    plan = disk.house.bridge.journal.deletions.plan_of(service_id(service))
+    assert plan is not None
+    assert not plan.complete
+    assert "mentions the account" in plan.untouched[0].why
 
 
 def test_in_quarantine_backups_wait_aside_for_their_days_and_then_go(disk: Disk) -> None:

@@ -93,7 +93,7 @@ ONLY_THE_LOADER_KNOWS = (
     '"custom"',
     '"hestia"\ntemplate',
     '"/home"',
-    '/../',
+    "/../",
     'layout = "hestia"\n[[backup_store]]',
 )
 """Parts of the mistakes that no schema of ours describes."""

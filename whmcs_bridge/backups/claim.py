@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 
 from whmcs_bridge.backups.layouts import Layout
+from whmcs_bridge.backups.names import split_quarantine
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, Verdict
 
 SLACK = timedelta(hours=26)
@@ -31,10 +32,10 @@ def claim_by_layout(layout: Layout, item: BackupItem, account: AccountIdentity, 
     """
     tree = item.meta.get(KIND) == "tree"
     form = layout.form_of(item.locator, account.username, tree=tree)
-    if form is None and not _looks_so(layout, item, account):
-        return NOT_MINE
-    if form is None or item.meta.get(KIND, "tree") != "tree":
-        return Claim(Verdict.AMBIGUOUS, (), f"its name is the account's, but it is a {item.meta.get(KIND, 'file')}")
+    if form is None:
+        return _unnamed(layout, item, account)
+    if (kind := item.meta.get(KIND, TREE)) != TREE:
+        return Claim(Verdict.AMBIGUOUS, (), f"its name is the account's, but it is a {kind}")
     if form.shared:
         return Claim(Verdict.SHARED, (NAME,), "it holds more than this account")
     if case_blind and account.username != account.username.lower():
@@ -63,11 +64,33 @@ def proved(item: BackupItem, account: AccountIdentity, proofs: tuple[str, ...], 
     return Claim(Verdict.AMBIGUOUS, proofs)
 
 
-def _looks_so(layout: Layout, item: BackupItem, account: AccountIdentity) -> bool:
-    """A link or special file in the place of one of the account's backups."""
-    if item.meta.get(KIND) not in ("symlink", "special"):
-        return False
-    return any(layout.form_of(item.locator, account.username, tree=tree) is not None for tree in (False, True))
+def _unnamed(layout: Layout, item: BackupItem, account: AccountIdentity) -> Claim:
+    """What is not named as one of the account's backups: somebody else's, unless nobody's name can be read in it.
+
+    An old copy, a dump made by hand, an account whose name the layout does not know: it is left, and told, so that
+    nobody takes the rest for everything.
+    """
+    kind = item.meta.get(KIND)
+    if kind in ("symlink", "special") and layout.form_of(item.locator, account.username, tree=True) is not None:
+        return Claim(Verdict.AMBIGUOUS, (), f"its name is the account's, but it is a {kind}")
+    if item.account or item.shared or not _mentions(split_quarantine(item.locator)[1], account.username):
+        return NOT_MINE
+    return Claim(Verdict.AMBIGUOUS, (), f"it mentions the account, and is not named as {layout.name} names backups")
+
+
+def _mentions(path: str, user: str) -> bool:
+    """The name stands in the path as a word of its own."""
+    at = path.find(user) if user else -1
+    while at >= 0:
+        before, after = path[at - 1 : at], path[at + len(user) : at + len(user) + 1]
+        if not (_in_word(before) or _in_word(after)):
+            return True
+        at = path.find(user, at + 1)
+    return False
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
 
 
 def _links_fault(item: BackupItem, allowed: bool) -> str:
