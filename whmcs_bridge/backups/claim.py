@@ -30,7 +30,7 @@ def claim_by_layout(layout: Layout, item: BackupItem, account: AccountIdentity, 
     With the name alone it is MINE only where the form carries no time at all; the panel then has to confirm that no
     account of the name lives.
     """
-    tree = item.meta.get(KIND) == "tree"
+    tree = item.meta.get(KIND) == TREE
     form = layout.form_of(item.locator, account.username, tree=tree)
     if form is None:
         return _unnamed(layout, item, account)
