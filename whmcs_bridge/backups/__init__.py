@@ -18,6 +18,7 @@ __all__ = ["DRIVERS", "PANELS", "MemoryStore", "open_panels", "open_stores"]
 DRIVERS: Mapping[str, str] = {
     "borg": "whmcs_bridge.backups.borg:open_store",
     "ftp": "whmcs_bridge.backups.ftp:open_store",
+    "jetbackup": "whmcs_bridge.backups.jetbackup:open_store",
     "local": "whmcs_bridge.backups.local:open_store",
     "proxmox": "whmcs_bridge.backups.proxmox:open_store",
     "restic": "whmcs_bridge.backups.restic:open_store",

@@ -26,6 +26,7 @@ class DriverOptions:
 STORES: Mapping[str, str] = {
     "borg": "whmcs_bridge.settings.drivers.repositories:BORG",
     "ftp": "whmcs_bridge.settings.drivers.ftp:OPTIONS",
+    "jetbackup": "whmcs_bridge.settings.drivers.jetbackup:OPTIONS",
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
     "proxmox": "whmcs_bridge.settings.drivers.hypervisors:PROXMOX",
     "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
@@ -83,7 +84,7 @@ WHERE = ("host", "port", "url", "endpoint_url", "bucket", "repository")
 """Options that say which machine, service or repository a store is on."""
 INSIDE = ("root", "prefix")
 """Options that say where on it the store begins."""
-WHOLE = ("borg", "restic")
+WHOLE = ("borg", "jetbackup", "restic")
 """Drivers whose stores are all that is there."""
 
 
