@@ -54,9 +54,12 @@ class HookEvent:
         Module hooks hold theirs in `params` (facts sheet 11.2).
         """
         params = self.vars.get("params")
+        places = (self.vars, params) if isinstance(params, dict) else (self.vars,)
         for name in names:
-            for place in (self.vars, params if isinstance(params, Mapping) else {}):
-                text = str(place.get(name, "")).strip()
+            for place in places:
+                if name not in place:
+                    continue
+                text = str(place[name]).strip()
                 if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text):
                     return int(text)
         return 0

@@ -19,7 +19,7 @@ def told_of(facts: Mapping[str, object]) -> Told | None:
     Half of it would look like no debt. The rows are GetClientsProducts' and GetInvoice's (docs/reference/receiver.md).
     """
     services, invoices, group = facts.get("services"), facts.get("invoices"), facts.get("group")
-    if not _rows(services) or not _rows(invoices) or not isinstance(group, Mapping):
+    if not _rows(services) or not _rows(invoices) or not isinstance(group, dict):
         return None
     try:
         told = Told(
@@ -48,8 +48,8 @@ def services_told(facts: Mapping[str, object]) -> tuple[Service, ...]:
     return tuple(found)
 
 
-def _rows(value: object) -> TypeGuard[list[Mapping[str, object]]]:
-    return isinstance(value, list) and all(isinstance(row, Mapping) for row in value)
+def _rows(value: object) -> TypeGuard[list[dict[str, object]]]:
+    return isinstance(value, list) and all(type(row) is dict for row in value)  # as they come out of JSON
 
 
 def _about_one_client(told: Told) -> bool:
