@@ -31,6 +31,7 @@ from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.findings import Findings
+from whmcs_bridge.jobs.gate import refresh_gate
 from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
 from whmcs_bridge.jobs.inbox import Deliver, Worked, work_off
 from whmcs_bridge.jobs.letter import Letter
@@ -206,7 +207,9 @@ class Bridge:
             return None
         self._running = True
         try:
-            return reevaluate(self.ports, client, cause)
+            report = reevaluate(self.ports, client, cause)
+            refresh_gate(self.ports, [client])
+            return report
         finally:
             self._running = False
 

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.house import HOSTING, House, client_id, service_id
 from whmcs_bridge.domain.case import Adoption
 from whmcs_bridge.domain.ids import ClientId
+from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.jobs.gate import ALSO_DOWN
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.simulator.endings import request_cancellation
@@ -126,6 +128,18 @@ def test_who_has_paid_since_is_not_held_by_it_any_more(tmp_path: Path) -> None:
         assert set(after["suspend"]) == set(after["unsuspend_refused"]) == {str(other.id)}
         kept = ("made_at", "mode", "held", "only", "free_products")
         assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_what_staff_lifts_is_in_it_at_once(tmp_path: Path) -> None:
+    with House.of(folder=tmp_path) as house:
+        ana, service, _ = house.a_debtor(overdue=3)
+        house.world.clients[ana.id].created = house.day(-900)
+        house.sync()
+        assert str(service.id) in gate_of(house)["suspend"]
+        given = Record(0, RecordKind.RELEASE, RecordState.OPEN, "ana", "pays tomorrow", house.today, house.today, None)
+        house.bridge.record(replace(given, client_id=client_id(ana), service_id=service_id(service)))
+        assert service.status == "Active"
+        assert gate_of(house)["suspend"] == gate_of(house)["unsuspend_refused"] == {}
 
 
 def test_it_is_not_written_again_where_it_would_say_the_same(tmp_path: Path) -> None:
