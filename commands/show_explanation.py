@@ -50,7 +50,8 @@ def _membership(vip: VipLine) -> Iterator[tuple[str, str]]:
     if vip.member:
         yield "", f"member since {day_or(vip.since, 'before the bridge came')}"
     if vip.move:
-        yield "", f"{vip.move} with the next run: {vip.move_why}"
+        when = f"would be made ({vip.move_held})" if vip.move_held else "with the next run"
+        yield "", f"{vip.move} {when}: {vip.move_why}"
     changes = [text for text in vip.would_change if not (vip.move and text == "the next run")]
     if changes:
         yield "", f"what changes it: {' or '.join(changes)}"

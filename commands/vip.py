@@ -145,12 +145,15 @@ def _by_hand(line: VipLine) -> str:
 
 def _change(line: VipLine) -> str:
     """The next run's move comes first, with what it brings."""
-    coming = {"vip_add": "joins", "vip_remove": "leaves"}.get(line.move, "")
+    would = "would " if line.move_held else ""
+    plain = {"vip_add": "join", "vip_remove": "leave"}.get(line.move, "")
+    coming = f"{would}{plain}{'' if would else 's'}" if plain else ""
     change = " or ".join(text for text in line.would_change if not (coming and text == "the next run"))
     if not coming:
         return change
     brings = line.move_why.partition("; ")[2] if line.move == "vip_add" else line.move_why
-    lead = f"{coming} with the next run" + (f": {brings}" if brings else "")
+    when = f" ({line.move_held})" if line.move_held else " with the next run"
+    lead = f"{coming}{when}" + (f": {brings}" if brings else "")
     return f"{lead}; {change}" if change else lead
 
 

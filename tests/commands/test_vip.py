@@ -95,7 +95,10 @@ def test_what_a_move_brings_is_said_before_it(people: People) -> None:
     people.sync()
     listed = " ".join(people.type("vip", "list").split())
     assert "10 % discount on new invoices" in listed
-    assert "joins with the next run" in listed
+    assert "would join (shadow mode" in listed
+    (line,) = people.printed("vip", "list")["clients"]
+    assert line["next"]["held"] == "shadow mode moves nobody"
+    assert people.printed("vip", "audit")[0]["todo"] == "shadow mode moves nobody"
     (step,) = people.printed("plan", "--offline")["steps"]
     assert step["kind"] == "vip_add"
     assert "10 % discount on new invoices, an invoice for each service" in step["reason"]

@@ -15,6 +15,7 @@ from whmcs_bridge.errors import BridgeError, UnknownId, UsageProblem
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, Memory, client_facts
 from whmcs_bridge.jobs.membership import is_first_look, with_effects
+from whmcs_bridge.jobs.scope import WHY_OUTSIDE
 from whmcs_bridge.policy import Ledgers
 from whmcs_bridge.policy.admission import Refusal
 from whmcs_bridge.policy.debt import Ledger
@@ -57,6 +58,8 @@ class VipLine:
     move: str = ""
     """What the next run does: vip_add, vip_remove or nothing; `move_why` says because of what, and what it brings."""
     move_why: str = ""
+    move_held: str = ""
+    """Why the move is not made all the same: shadow mode, or a client whom the bridge does not act for yet."""
     would_change: tuple[str, ...] = ()
     pin: Record | None = None
     """The one in force."""
@@ -80,7 +83,7 @@ class VipLine:
             "why": self.why,
             "standing": self.standing.value,
             "since": _iso(self.since),
-            "next": {"step": self.move, "why": self.move_why} if self.move else None,
+            "next": {"step": self.move, "why": self.move_why, "held": self.move_held or None} if self.move else None,
             "would_change": list(self.would_change),
             "pin": pin_json(self.pin) if self.pin is not None else None,
             "by_hand_on": _iso(self.by_hand),
@@ -186,10 +189,17 @@ def _line(
         since=since,
         move=dues[0].kind.value if dues else "",
         move_why=dues[0].reason if dues else "",
+        move_held=_held_back(ports, memory, facts) if dues else "",
         would_change=would_change(facts, decision, policy, group, today),
         pin=pin,
         by_hand=membership.set_by_hand_on,
     )
+
+
+def _held_back(ports: Ports, memory: Memory, facts: ClientFacts) -> str:
+    if not ports.settings.enforcing:
+        return "shadow mode moves nobody"
+    return "" if memory.scope.takes(facts.client, facts.group) else WHY_OUTSIDE
 
 
 def _place(facts: ClientFacts, decision: ClientDecision, group: ClientGroup) -> Place:
@@ -392,7 +402,7 @@ def _about_client(
     def one(grade: Grade, code: str, text: str, todo: str) -> Difference:
         return Difference(grade, code, text, todo, client.id, client.name)
 
-    sync = "nothing: the next sync does it"
+    sync = _held_back(ports, memory, facts) or "nothing: the next sync does it"
     member, membership = client.group_id == group.id, facts.membership
     for due in decision.due:
         told = with_effects(ports.mirror, due, client, membership, group)
