@@ -28,6 +28,7 @@ STORES: Mapping[str, str] = {
     "ftp": "whmcs_bridge.settings.drivers.ftp:OPTIONS",
     "jetbackup": "whmcs_bridge.settings.drivers.jetbackup:OPTIONS",
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
+    "pbs": "whmcs_bridge.settings.drivers.hypervisors:PBS",
     "proxmox": "whmcs_bridge.settings.drivers.hypervisors:PROXMOX",
     "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
     "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
@@ -80,10 +81,12 @@ def _written(default: str) -> Any:
     return tomllib.loads(f"value = {default}")["value"]
 
 
-WHERE = ("host", "port", "url", "endpoint_url", "bucket", "repository")
+WHERE = ("host", "port", "url", "endpoint_url", "bucket", "repository", "datastore")
 """Options that say which machine, service or repository a store is on."""
 INSIDE = ("root", "prefix")
 """Options that say where on it the store begins."""
+SEVERAL = ("storages", "namespaces")
+"""Options that list the parts of it that a store is."""
 WHOLE = ("borg", "jetbackup", "restic")
 """Drivers whose stores are all that is there."""
 
@@ -100,6 +103,7 @@ def same_place(one: tuple[str, Mapping[str, Any]], other: tuple[str, Mapping[str
         if key in options:
             here, there = f"{options[key]}/", f"{other_options[key]}/"
             return here.startswith(there) or there.startswith(here)
-    if "storages" in options:
-        return not set(options["storages"]).isdisjoint(other_options["storages"])
+    for key in SEVERAL:
+        if key in options:
+            return not set(options[key]).isdisjoint(other_options[key])
     return driver in WHOLE

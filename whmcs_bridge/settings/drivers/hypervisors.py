@@ -7,7 +7,7 @@ from typing import Any
 from whmcs_bridge.settings.drivers import DriverOptions
 from whmcs_bridge.settings.drivers.addresses import SecureUrl
 from whmcs_bridge.settings.drivers.paths import KEPT_KEY
-from whmcs_bridge.settings.kinds import BAD, FilePath, Key, ListOf, Schema, SecretRef, Whole
+from whmcs_bridge.settings.kinds import BAD, FilePath, Flag, Key, ListOf, Schema, SecretRef, Whole
 from whmcs_bridge.settings.report import Place, Report
 
 
@@ -33,6 +33,10 @@ class Word:
 
 
 NAME = Word("a name of letters, digits, dots and hyphens", "[A-Za-z0-9][A-Za-z0-9._-]*")
+NAMESPACE = Word(
+    'a namespace such as "cluster1/web", or "" for the root one',
+    "([A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*)?",
+)
 TOKEN_ID = Word("a token's id as user@realm!name", r"[A-Za-z0-9._-]+@[A-Za-z0-9._-]+![A-Za-z0-9._-]+")
 
 
@@ -82,5 +86,31 @@ PROXMOX = DriverOptions(
             example='["pve1", "pve2"]',
         ),
         KEPT_KEY,
+    ),
+)
+
+PBS = DriverOptions(
+    "Proxmox Backup Server: single snapshots in namespaces of a datastore. The token needs Datastore.Audit on each of "
+    "them, with propagate; to delete, Datastore.Modify, or Datastore.Prune and the snapshots' ownership. Chunks leave "
+    "the disk with the first garbage collection a day after the deletion.",
+    (
+        *_line("https://pbs.example.com:8007", "PBS_TOKEN"),
+        Key("datastore", NAME, "The datastore.", otherwise="required", example='"backups"', required=True),
+        Key(
+            "namespaces",
+            ListOf(NAMESPACE, "namespaces"),
+            'Its namespaces that are looked at, each by itself; "" is the root one.',
+            otherwise="required",
+            example='["cluster1"]',
+            required=True,
+        ),
+        Key(
+            "exclusive_namespace",
+            Flag(),
+            "One cluster alone writes into each of these namespaces. false: an id proves nothing without the recorded "
+            "uuid in the snapshot's comment, because clusters use the same vmids.",
+            "false",
+        ),
+        Key("garbage_collected_days", Whole(1, 365, "days"), "Time between two garbage collections.", "1"),
     ),
 )
