@@ -533,7 +533,7 @@ def evidence(app: App, service: int | None, as_html: bool, verify: bool, as_json
     from commands.show import as_json
     from whmcs_bridge.domain.ids import ServiceId
     from whmcs_bridge.errors import BridgeError, UsageProblem
-    from whmcs_bridge.jobs.backup_certificate import certificate
+    from whmcs_bridge.jobs.backup_certificate import certificate, certificate_lines
 
     if service is None and not verify:
         raise UsageProblem("name a service, or check the whole chain: whmcs-bridge backups evidence --verify")
@@ -553,38 +553,6 @@ def evidence(app: App, service: int | None, as_html: bool, verify: bool, as_json
 
         click.echo(fill("certificate.html", it=found))
     else:
-        _show_certificate(found)
+        click.echo("\n".join(certificate_lines(found)))
     if broken:
         raise BridgeError(f"the chain of evidence is broken: {broken}")
-
-
-def _show_certificate(it: dict[str, Any]) -> None:
-    lines = [f"Deletion of backups, service {it['service']}" + (f", client {it['client']}" if it["client"] else "")]
-    lines += [f"issued    {it['issued_at']}", f"verdict   {it['verdict']}"]
-    if it["plan"]:
-        approved = f", approved by {it['approved_by']}" if it["approved_by"] else ""
-        lines.append(f"plan      {it['plan'][:12]}, frozen {it['planned_at']}{approved}")
-    for a in it["accounts"]:
-        under = f" (under {a['under']})" if a["under"] else ""
-        lines.append(
-            f"account   {a['username']}{under} on server {a['server']}, {a['since'] or '?'} to {a['until'] or '?'}"
-        )
-    for s in it["stores"]:
-        why = f": {s['why']}" if s["why"] else ""
-        lines += ["", f"{s['store']} ({s['kind']}, {s['root']}): {s['state']}{why}"]
-        lines.append(
-            f"  listed {s['checked_at']}, {'complete' if s['view_complete'] else 'not complete'}, {s['listed']} items"
-        )
-        lines += [f"  listed again {at}" for at in s["verified_again"]]
-        for i in s["items"]:
-            size = f", {i['size']} bytes" if i["size"] is not None else ""
-            lines.append(f"  {i['state']}  {i['locator']}{size}  ({'; '.join(i['proofs'])})")
-    if it["left"]:
-        lines += ["", "Left:"]
-        lines += [f"  {i['locator']}: {i['why']}" for i in it["left"]]
-    lines += ["", "It says:", *(f"  - {line}" for line in it["says"])]
-    lines += ["", "It does not say:", *(f"  - {line}" for line in it["says_not"])]
-    chain = it["chain"]
-    lines += ["", f"{chain['records']} records, chain {'whole' if chain['whole'] else 'broken: ' + chain['trouble']}"]
-    lines.append(f"newest record {chain['head']}")
-    click.echo("\n".join(lines))

@@ -25,6 +25,7 @@ ACTS = {
     2: "The house rules are enforced",
     3: "Second story: WHMCS asks before it acts",
     4: "Third story: what clients say, and what comes of it",
+    5: "Fourth story: a service ends, and its backups with it",
 }
 JOURNEYS = 12
 TASKS = 5
@@ -70,7 +71,8 @@ def demo(
     come back when paid, the hopeless are ended with a person's approval. A second story, in a small house, shows
     the hooks: one of two invoices paid, WHMCS's own cron that would suspend a client who paid, staff's click on a
     debtor. A third is about people: a promise kept and one broken, a release that ends by itself, a VIP lost and
-    regained. At the end WHMCS's own tables are asked whether anybody was wronged.
+    regained. A fourth ends a service, deletes its backups in two stores, and prints the proof. At the end WHMCS's
+    own tables are asked whether anybody was wronged.
 
     WHMCS is simulated in this process; client, mirror, policy, planner and executor are the real ones. --json
     prints one object a day and the summary last, one a line.

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from commands import cli
 from whmcs_bridge.demo import CLAIMS
+from whmcs_bridge.demo.fourth_story import BackupScene
 from whmcs_bridge.demo.second_story import Scene
 from whmcs_bridge.demo.third_story import PeopleScene
 
@@ -154,7 +155,7 @@ def test_machines_get_both_acts_and_the_proof() -> None:
     assert code == 0
     *days, last = [json.loads(line) for line in text.splitlines()]
     assert [day["date"] for day in days if day["act"] < 3] == [f"2025-10-{day:02d}" for day in range(18, 32)]
-    assert [day["act"] for day in days] == [1] * 9 + [2] * 5 + [3] * 11 + [4] * 9
+    assert [day["act"] for day in days] == [1] * 9 + [2] * 5 + [3] * 11 + [4] * 9 + [5] * 4
     act, proof = last["summary"]["first_act"], last["summary"]["proof"]
     assert act["shadow_days"] == 8
     assert act["would_have"]["suspend"] > 0
@@ -247,3 +248,13 @@ def test_what_is_kept_can_be_asked_without_whmcs(tmp_path: Path) -> None:
     again, said = run("demo", "--clients", "40", "--shadow-days", "0", "--days", "15", "--keep", str(kept))
     assert again == 2
     assert "would be overwritten" in said
+
+
+def test_the_fourth_story_leaves_the_neighbours_backups_and_prints_the_proof() -> None:
+    scene = BackupScene(date(2026, 3, 20))
+    days = list(scene.play())
+    story = scene.story
+    assert (story.left, story.kept, story.troubles) == (0, 4, [])
+    assert story.certificate["complete"]
+    assert {store["store"] for store in story.certificate["stores"]} == {"disk", "offsite"}
+    assert any("chain whole" in line.text for line in days[-1].lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from whmcs_bridge.demo.company import LIVING, Company, demo_settings
 from whmcs_bridge.demo.first_act import Takeover
+from whmcs_bridge.demo.fourth_story import BackupScene, FourthStory
 from whmcs_bridge.demo.proof import CLAIMS, Proof, taken_down_by_staff
 from whmcs_bridge.demo.second_story import Scene, SecondStory
 from whmcs_bridge.demo.story import Day, FirstAct, Journey, Line, Summary, Teller
@@ -44,7 +45,21 @@ def play(
         yield from scene.play()
         people = PeopleScene(last)
         yield from people.play()
-        yield teller.finish(scene.story, people.story)
+        backups = BackupScene(last)
+        yield from backups.play()
+        yield teller.finish(scene.story, people.story, backups.story)
 
 
-__all__ = ["CLAIMS", "Day", "FirstAct", "Journey", "Line", "Proof", "SecondStory", "Summary", "ThirdStory", "play"]
+__all__ = [
+    "CLAIMS",
+    "Day",
+    "FirstAct",
+    "FourthStory",
+    "Journey",
+    "Line",
+    "Proof",
+    "SecondStory",
+    "Summary",
+    "ThirdStory",
+    "play",
+]

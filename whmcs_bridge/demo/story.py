@@ -16,6 +16,7 @@ from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import Actor, JournalStep, StepState
 
 if TYPE_CHECKING:
+    from whmcs_bridge.demo.fourth_story import FourthStory
     from whmcs_bridge.demo.second_story import SecondStory
     from whmcs_bridge.demo.third_story import ThirdStory
 
@@ -40,7 +41,7 @@ class Day:
     day: dt.date
     lines: tuple[Line, ...]
     act: int = 2
-    """1 is the first act, in shadow mode; 3 and 4 the second and the third story, in small houses of their own."""
+    """1 is the first act, in shadow mode; 3 to 5 the second to the fourth story, in small houses of their own."""
 
 
 @dataclass(slots=True)
@@ -165,6 +166,7 @@ class Summary:
     first_act: FirstAct | None = None
     second_story: "SecondStory | None" = None
     third_story: "ThirdStory | None" = None
+    fourth_story: "FourthStory | None" = None
     journeys: dict[int, Journey] = field(default_factory=dict)
     steps: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind, state) -> how many."""
@@ -244,6 +246,7 @@ class Summary:
             "first_act": self.first_act.to_json() if self.first_act is not None else None,
             "second_story": self.second_story.to_json() if self.second_story is not None else None,
             "third_story": self.third_story.to_json() if self.third_story is not None else None,
+            "fourth_story": self.fourth_story.to_json() if self.fourth_story is not None else None,
             "withheld": [
                 {"kind": kind, "code": code, "services": len(found), "why": self.why[kind, code]}
                 for (kind, code), found in sorted(self.withheld.items())
@@ -287,10 +290,11 @@ class Teller:
         ]
         return Day(book.day, tuple(lines))
 
-    def finish(self, second: "SecondStory", third: "ThirdStory") -> Summary:
+    def finish(self, second: "SecondStory", third: "ThirdStory", fourth: "FourthStory") -> Summary:
         """Return the summary, with the tasks that are open now and what came of the other stories."""
         self.summary.second_story, self.summary.third_story = second, third
-        self.summary.troubles += second.troubles + third.troubles
+        self.summary.fourth_story = fourth
+        self.summary.troubles += second.troubles + third.troubles + fourth.troubles
         self.summary.tasks = [task.text for task in self.company.bridge.journal.tasks()]
         return self.summary
 

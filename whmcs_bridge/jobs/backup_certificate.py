@@ -9,11 +9,15 @@ from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.context import Ports
 
-SAYS = (
+SAYS_COMPLETE = (
     "Every store named here was listed completely after the deletion, and no listing showed an item of the accounts "
-    "named here any more, unless it is named as left.",
-    "Each item went one by one, after its name and at least one more thing had proved whose it was.",
+    "named here any more."
 )
+SAYS_PARTLY = (
+    "What is said of a store rests on the listing named with it. A store that is not gone_verified or gone_before is "
+    "not proved to be empty; what is known to be left is named."
+)
+SAYS_HOW = "Each item went one by one, after its name and at least one more thing had proved whose it was."
 SAYS_NOT = (
     "It says nothing about copies that the client, their visitors or others have made.",
     "It says nothing about places that are not among the stores named here: other servers, disks, snapshots of file "
@@ -52,7 +56,7 @@ def certificate(ports: Ports, service: ServiceId) -> dict[str, Any]:
         "earlier": [{"store": e.get("store"), "locator": e.get("locator"), "gone": e.get("gone")} for e in old],
         "events": [{"number": n.number, "at": n.at, "kind": n.kind, "digest": n.digest} for n in links],
         "chain": {"whole": not broken, "trouble": broken, "head": deletions.head(), "records": len(links)},
-        "says": list(SAYS),
+        "says": [SAYS_COMPLETE if plan is not None and plan.complete else SAYS_PARTLY, SAYS_HOW],
         "says_not": list(SAYS_NOT),
     }
 
@@ -119,3 +123,36 @@ def _item(item: Any) -> dict[str, Any]:
         "size": item.size,
         "at": item.at.isoformat() if item.at else None,
     }
+
+
+def certificate_lines(it: Mapping[str, Any]) -> list[str]:
+    """Return the certificate as text for people, a line each."""
+    lines = [f"Deletion of backups, service {it['service']}" + (f", client {it['client']}" if it["client"] else "")]
+    lines += [f"issued    {it['issued_at']}", f"verdict   {it['verdict']}"]
+    if it["plan"]:
+        approved = f", approved by {it['approved_by']}" if it["approved_by"] else ""
+        lines.append(f"plan      {it['plan'][:12]}, frozen {it['planned_at']}{approved}")
+    for a in it["accounts"]:
+        under = f" (under {a['under']})" if a["under"] else ""
+        lines.append(
+            f"account   {a['username']}{under} on server {a['server']}, {a['since'] or '?'} to {a['until'] or '?'}"
+        )
+    for s in it["stores"]:
+        why = f": {s['why']}" if s["why"] else ""
+        lines += ["", f"{s['store']} ({s['kind']}, {s['root']}): {s['state']}{why}"]
+        lines.append(
+            f"  listed {s['checked_at']}, {'complete' if s['view_complete'] else 'not complete'}, {s['listed']} items"
+        )
+        lines += [f"  listed again {at}" for at in s["verified_again"]]
+        for i in s["items"]:
+            size = f", {i['size']} bytes" if i["size"] is not None else ""
+            lines.append(f"  {i['state']}  {i['locator']}{size}  ({'; '.join(i['proofs'])})")
+    if it["left"]:
+        lines += ["", "Left:"]
+        lines += [f"  {i['locator']}: {i['why']}" for i in it["left"]]
+    lines += ["", "It says:", *(f"  - {line}" for line in it["says"])]
+    lines += ["", "It does not say:", *(f"  - {line}" for line in it["says_not"])]
+    chain = it["chain"]
+    lines += ["", f"{chain['records']} records, chain {'whole' if chain['whole'] else 'broken: ' + chain['trouble']}"]
+    lines.append(f"newest record {chain['head']}")
+    return lines
