@@ -9,7 +9,9 @@ from whmcs_bridge.domain.backups import AccountIdentity
 from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.ids import ServerId
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.jobs.backup_accounts import after_seeing
+from whmcs_bridge.jobs import erase
+from whmcs_bridge.jobs.backup_accounts import after_seeing, keep_accounts
+from whmcs_bridge.jobs.explain import facts_for
 
 DAY, LATER = date(2025, 3, 1), date(2025, 4, 1)
 
@@ -77,7 +79,16 @@ def test_what_did_not_change_is_not_written_again() -> None:
         house.a_service(username="bob")
         house.next_day(2)
         before = house.bridge.journal.version()
-        from whmcs_bridge.jobs.backup_accounts import keep_accounts
-
         assert keep_accounts(house.bridge.ports) == []
         assert house.bridge.journal.version() == before
+
+
+def test_ids_that_a_hook_knows_are_kept_with_the_account() -> None:
+    with House.of() as house:
+        service = house.a_service(username="bob")
+        house.sync()
+        ports = house.bridge.ports
+        erase.remember(ports, facts_for(ports, service_id(service)), {"vmid": "104"})
+        house.next_day()
+        [account] = ports.journal.deletions.accounts([service_id(service)])
+        assert account.proofs["vmid"] == "104"

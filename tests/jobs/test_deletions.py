@@ -1,10 +1,12 @@
 """Deletions of backups: whose, how much unasked, through which states, and what a store's word is worth."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +14,17 @@ import pytest
 from hooks import service_delete
 from tests.house import HOSTING, House, done, results, service_id, the_result
 from tests.jobs.shelves import HOUR, Lie, Names, Shelf
+from whmcs_bridge.backups.local import open_store
+from whmcs_bridge.backups.manual import ManualStore
 from whmcs_bridge.domain.backups import Probe
 from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import StoreUnreachable
 from whmcs_bridge.hookpoints import HookEvent
-from whmcs_bridge.jobs import backup_carry
+from whmcs_bridge.jobs import backup_carry, backup_desk
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.ports import StepState
+from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.simulator.records import Actor, Service
 
 MADE = date(2025, 1, 10)
@@ -382,6 +387,39 @@ def test_bytes_that_stay_after_a_deletion_are_residual_until_their_day() -> None
         assert plan_of(house, service).complete
 
 
+def test_a_product_that_only_people_look_into_waits_for_one_and_fails_no_run() -> None:
+    shelf, tape = Shelf(), ManualStore("tape", "the tape robot", "take it off the tapes")
+    with House.of({"class": {"hosting": HOSTING}}, stores=[shelf, tape]) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        assert the_result(house.next_day(), Kind.DELETE_BACKUPS).state is StepState.SKIPPED
+        assert states(plan_of(house, service)) == {"shelf": "gone_verified", "tape": "unverifiable"}
+        assert house.withheld(house.next_day(), service) == {"backups-unverifiable": "delete_backups"}
+        ports = house.bridge.ports
+        backup_desk.close_plan(ports, plan_of(house, service).digest, "taken off by hand")
+        assert house.case(service).erased_on == house.today
+        assert not plan_of(house, service).complete
+
+
+def test_a_store_that_cannot_be_opened_keeps_no_other_from_its_work() -> None:
+    class Shut(Shelf):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("caps", "probe", "items", "root") and object.__getattribute__(self, "__dict__").get("shut"):
+                raise StoreUnreachable("its secret is not there")
+            return object.__getattribute__(self, name)
+
+    shut, shelf = Shut("shut"), Shelf("open")
+    with a_house(shut, shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        shut.__dict__["shut"] = True
+        house.next_day()
+        assert shelf.names() == []
+        assert states(plan_of(house, service)) == {"shut": "unverifiable", "open": "gone_verified"}
+
+
 # --- panels ---------------------------------------------------------------------------------------
 
 
@@ -689,3 +727,31 @@ def test_a_record_that_was_not_deleted_after_all_is_no_end() -> None:
         house.next_day(5)
         assert shelf.names() == ["site1/full"]
         assert house.bridge.journal.deletions.gone() == []
+
+
+# --- with a real folder -----------------------------------------------------------------------------
+
+
+def test_a_folder_of_this_machine_loses_exactly_the_accounts_files(tmp_path: Path) -> None:
+    """The whole way through a real driver: moved aside, looked at again, deleted, listed anew."""
+    root = tmp_path / "backup"
+    root.mkdir()
+    (root / ".whmcs-bridge-store").touch()
+    for day in ("2025-01-10", "2025-02-10"):
+        accounts = root / day / "accounts"
+        accounts.mkdir(parents=True)
+        for name in ("site1", "site11", "site2"):
+            path = accounts / f"{name}.tar.gz"
+            path.write_bytes(b"x" * 100)
+            os.utime(path, (1_739_000_000, 1_739_000_000))
+    options = {"root": str(root), "layout": "cpanel", "leave_out": (), "busy_files": (), "bytes_kept_days": 0}
+    store = open_store(BackupStoreSettings("disk", "local", (), options))
+    with House.of({"class": {"hosting": HOSTING}}, stores=[store]) as house:
+        house.bridge.ports.account_panels = (Names(),)
+        service = house.a_service()
+        end(house, service)
+        assert done(house.next_day()) == ["delete_backups"]
+        assert plan_of(house, service).complete
+        assert kinds(house, service) == ["plan", "quarantined", "quarantined", "deleted", "deleted", "store", "verdict"]
+    left = sorted(path.name for path in root.rglob("*.tar.gz"))
+    assert left == ["site11.tar.gz", "site11.tar.gz", "site2.tar.gz", "site2.tar.gz"]

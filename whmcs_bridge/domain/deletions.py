@@ -90,6 +90,8 @@ class StoreVerdict:
     """Items in the store's whole listing."""
     digest: str = ""
     """sha256 over the listing's sorted locators, sizes and times."""
+    by_hand: bool = False
+    """Nothing is deleted in it by us: a person does, and answers for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,11 +152,15 @@ def _keep_ids(ports: Ports, panel: AccountPanel, living: Mapping[str, LivingAcco
     deletions.save_accounts(changed)
 
 
-def remember_accounts(ports: Ports, facts: ServiceFacts) -> None:
-    """Keep whose accounts these are, as WHMCS has it this moment."""
-    deletions = ports.journal.deletions
-    known = list(deletions.accounts([facts.service.id]))
-    deletions.save_accounts(after_seeing(facts.service, known, ports.today()))
+def remember_accounts(ports: Ports, facts: ServiceFacts, proofs: Mapping[str, str]) -> None:
+    """Keep whose accounts these are, as WHMCS has it this moment, with what else proves it of the present one."""
+    deletions, service = ports.journal.deletions, facts.service
+    deletions.save_accounts(after_seeing(service, list(deletions.accounts([service.id])), ports.today()))
+    if not proofs:
+        return
+    here = (int(service.server_id), service.username)
+    known = [a for a in deletions.accounts([service.id]) if (a.server, a.username) == here]
+    deletions.save_accounts([replace(a, proofs={**a.proofs, **proofs}) for a in known])
 
 
 def accounts_of(

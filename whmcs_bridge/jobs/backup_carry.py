@@ -413,6 +413,7 @@ class _Worker:
             next_check_at=next_check(state, checks, until, now, self.rules),
             listed=len(self.look.items) if seen else old.listed,
             digest=listing_digest(self.look.items) if seen else old.digest,
+            by_hand=self.look.by_hand,
         )
         untouched = [u for u in self.plan.untouched if u.item.store != self.store.name]
         plan = replace(

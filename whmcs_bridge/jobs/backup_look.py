@@ -30,6 +30,14 @@ class Look:
     keeps_for: timedelta | None = None
 
     @property
+    def by_hand(self) -> bool:
+        """Nothing is deleted in it by us. A store that cannot even be opened is none of these."""
+        try:
+            return not self.store.caps.deletes
+        except StoreTrouble:
+            return False
+
+    @property
     def keys(self) -> dict[ItemKey, BackupItem]:
         return {key_of(item): item for item in self.items}
 

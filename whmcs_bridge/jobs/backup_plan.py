@@ -54,7 +54,14 @@ def _first_verdict(look: Look, now: datetime) -> StoreVerdict:
     state = ItemState.UNVERIFIABLE if look.trouble else ItemState.PLANNED
     kind, root = look.store.kind, "" if look.trouble else look.store.root
     return StoreVerdict(
-        look.store.name, state, look.trouble, kind=kind, root=root, checked_at=now, listed=len(look.items)
+        look.store.name,
+        state,
+        look.trouble,
+        kind=kind,
+        root=root,
+        checked_at=now,
+        listed=len(look.items),
+        by_hand=look.by_hand,
     )
 
 

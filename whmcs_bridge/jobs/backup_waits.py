@@ -33,7 +33,7 @@ def waiting_of(plan: DeletionPlan, halts: Mapping[str, str]) -> Waiting | None:
     undone = [s for s in plan.stores if not (s.state.gone and s.complete)]
     if not undone:
         return None
-    stuck = [s for s in undone if s.state in WAITS or s.store in halts]
+    stuck = [s for s in undone if s.state in WAITS or s.by_hand or s.store in halts]
     if len(stuck) < len(undone):
         return None
     first = stuck[0]

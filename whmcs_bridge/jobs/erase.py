@@ -1,6 +1,6 @@
 """Delete an ended service's backups: exact identity, a frozen plan, one item at a time, verified by listing again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -20,12 +20,13 @@ from whmcs_bridge.plan.model import Step
 IDENTITY = "identity"
 
 
-def remember(ports: Ports, facts: ServiceFacts) -> None:
+def remember(ports: Ports, facts: ServiceFacts, proofs: Mapping[str, str] | None = None) -> None:
     """Keep the identity in the journal before the service ends, whether or not a store is configured: modules erase it.
 
+    `proofs`: ids that are known beside WHMCS's own fields (a vmid, a uuid), by the name that a driver knows them by.
     Answers in milliseconds: no panel is asked. The caller holds the journal's writer.
     """
-    remember_accounts(ports, facts)
+    remember_accounts(ports, facts, proofs or {})
     found = identity_of(facts.service, facts.service.registered, None)
     payload: dict[str, Any] = {
         "kind": IDENTITY,
@@ -93,7 +94,7 @@ def said_of(plan: DeletionPlan) -> str:
     if not undone:
         return "no backup store is configured for this server"
     lines = "; ".join(f"store {s.store}: {s.why or s.state.value}" for s in undone)
-    if any(s.state in TRIED_AGAIN for s in undone):
+    if any(s.state in TRIED_AGAIN and not s.by_hand for s in undone):
         raise BridgeError(lines)
     raise MovedOn(lines)
 
