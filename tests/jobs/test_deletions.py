@@ -15,7 +15,6 @@ from hooks import service_delete
 from tests.house import HOSTING, House, done, results, service_id, the_result
 from tests.jobs.shelves import HOUR, Lie, Names, Shelf
 from whmcs_bridge.backups.local import open_store
-from whmcs_bridge.backups.manual import ManualStore
 from whmcs_bridge.domain.backups import Probe
 from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
 from whmcs_bridge.domain.status import ServiceStatus
@@ -388,7 +387,8 @@ def test_bytes_that_stay_after_a_deletion_are_residual_until_their_day() -> None
 
 
 def test_a_product_that_only_people_look_into_waits_for_one_and_fails_no_run() -> None:
-    shelf, tape = Shelf(), ManualStore("tape", "the tape robot", "take it off the tapes")
+    shelf, tape = Shelf(), Shelf("tape", deletes=False)
+    tape.state = Probe(complete=False, why="only a person can look into it")
     with House.of({"class": {"hosting": HOSTING}}, stores=[shelf, tape]) as house:
         service = house.a_service()
         shelf.put("site1", "full", MADE)
