@@ -276,7 +276,7 @@ class Policy:
     receipts: ReceiptRules = ReceiptRules()
     arrangements: ArrangementRules = ArrangementRules()
     requests: RequestRules = RequestRules()
-    backups: BackupRules = BackupRules()
+    backups: BackupRules = field(default_factory=BackupRules)
     limits: Limits = Limits()
     sanity: Sanity = Sanity()
     approval: Mapping[str, str] = field(
