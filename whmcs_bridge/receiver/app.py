@@ -1,7 +1,9 @@
 """The receiver over HTTP: a Flask application that checks, hands to the desk, and signs what it says."""
 
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,14 @@ def create_app(desk: Desk, guard: Guard, metrics: Metrics, look: Callable[[], He
     """The WSGI application: POST /hooks/POINT and /screens/POINT, GET /gate (signed), /healthz and /metrics."""
     app = Flask("whmcs_bridge.receiver", static_folder=None)
 
+    # One question at a time: side by side they take nothing but the interpreter from each other, at every look into a
+    # database, and all of them take longer. What is told waits for the disk, and is not waited for.
+    turn = threading.Lock()
+
     @app.post("/hooks/<point>")
     def hooks(point: str) -> Response:
-        reply = desk.receive(point, _admitted())
+        with turn if isinstance(desk.handlers.get(point), Ask) else nullcontext():
+            reply = desk.receive(point, _admitted())
         kind = "asks" if isinstance(desk.handlers[point], Ask) and reply.status == 200 else "tells"
         return _served(kind, point, reply)
 
