@@ -20,6 +20,7 @@ DRIVERS: Mapping[str, str] = {
     "ftp": "whmcs_bridge.backups.ftp:open_store",
     "jetbackup": "whmcs_bridge.backups.jetbackup:open_store",
     "local": "whmcs_bridge.backups.local:open_store",
+    "manual": "whmcs_bridge.backups.manual:open_store",
     "pbs": "whmcs_bridge.backups.pbs:open_store",
     "proxmox": "whmcs_bridge.backups.proxmox:open_store",
     "restic": "whmcs_bridge.backups.restic:open_store",

@@ -28,6 +28,7 @@ STORES: Mapping[str, str] = {
     "ftp": "whmcs_bridge.settings.drivers.ftp:OPTIONS",
     "jetbackup": "whmcs_bridge.settings.drivers.jetbackup:OPTIONS",
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
+    "manual": "whmcs_bridge.settings.drivers.manual:OPTIONS",
     "pbs": "whmcs_bridge.settings.drivers.hypervisors:PBS",
     "proxmox": "whmcs_bridge.settings.drivers.hypervisors:PROXMOX",
     "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
