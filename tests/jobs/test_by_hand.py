@@ -1,6 +1,7 @@
 """What staff asks for by hand: the same checks as a run's, and nothing done by halves."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.house import HOSTING, WARNED, House, results, service_id
-from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.domain.ids import InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.errors import StalePlan, UnknownId, UsageProblem
 from whmcs_bridge.jobs.report import RunReport
@@ -46,23 +47,25 @@ def why(plan: Plan) -> str:
     return "; ".join(held.withheld.why for held in plan.withheld)
 
 
-def a_hold(house: House, service: Service, kind: RecordKind = RecordKind.HOLD, days: int = 9) -> Record:
+def a_record(house: House, service: Service, kind: RecordKind, days: int = 9) -> Record:
     today = house.today
-    return house.bridge.journal.add_record(
-        Record(
-            id=0,
-            kind=kind,
-            state=RecordState.OPEN,
-            author="ana",
-            reason="a reason",
-            made_on=today,
-            since=today,
-            until=today + timedelta(days=days),
-            client_id=house.bridge.mirror.book_of_service(service_id(service)).client.id,  # type: ignore[union-attr]
-            service_id=service_id(service),
-            sort="legal",
-        )
+    return Record(
+        id=0,
+        kind=kind,
+        state=RecordState.OPEN,
+        author="ana",
+        reason="a reason",
+        made_on=today,
+        since=today,
+        until=today + timedelta(days=days),
+        client_id=house.bridge.mirror.book_of_service(service_id(service)).client.id,  # type: ignore[union-attr]
+        service_id=service_id(service),
+        sort="legal",
     )
+
+
+def a_hold(house: House, service: Service, kind: RecordKind = RecordKind.HOLD, days: int = 9) -> Record:
+    return house.bridge.journal.add_record(a_record(house, service, kind, days))
 
 
 # --- down for abuse -------------------------------------------------------------------------------
@@ -368,6 +371,38 @@ def test_a_hold_keeps_every_end_away(house: House) -> None:
     a_hold(house, paid)
     assert codes(planned(house, Kind.TERMINATE, debtor, early=True)) == ["hold"]
     assert codes(planned(house, Kind.TERMINATE, paid, paid_up=True)) == ["hold"]
+
+
+def test_haste_ends_nothing_whose_payment_may_not_be_booked_yet() -> None:
+    with House.of({**ENDS, "calendar": {"clearing_bank_days": {"boleto": 5}}}) as house:
+        service = house.a_service()
+        house.an_invoice(service, due=-4, gateway="boleto")
+        house.sync()
+        assert codes(planned(house, Kind.TERMINATE, service, early=True)) == ["clearing"]
+        house.pass_days(9)
+        assert len(planned(house, Kind.TERMINATE, service, early=True).steps) == 1
+
+
+def test_what_is_disputed_is_not_ended_as_paid_up(house: House) -> None:
+    client, service, invoice = house.a_debtor(overdue=2)
+    other = house.a_service(client)
+    house.sync()
+    dispute = replace(a_record(house, service, RecordKind.DISPUTE), service_id=None, invoice_id=InvoiceId(invoice.id))
+    dispute = house.bridge.journal.add_record(dispute)
+    assert codes(planned(house, Kind.TERMINATE, service, paid_up=True)) == ["dispute"]
+    assert len(planned(house, Kind.TERMINATE, other, paid_up=True).steps) == 1
+    house.bridge.journal.close_record(dispute.id, RecordState.UPHELD, house.today, "for the client", "ana")
+    assert len(planned(house, Kind.TERMINATE, service, paid_up=True).steps) == 1
+
+
+def test_a_freeze_and_a_quiet_day_keep_what_is_paid_up_too() -> None:
+    with House.of({**ENDS, "calendar": {"quiet_days": ["monday"]}}) as house:
+        service = house.a_service()
+        house.sync()
+        assert codes(planned(house, Kind.TERMINATE, service, paid_up=True)) == ["quiet-day"]
+        house.next_day()
+        a_hold(house, service, RecordKind.FREEZE)
+        assert codes(planned(house, Kind.TERMINATE, service, paid_up=True)) == ["freeze"]
 
 
 # --- lists and fingerprints -----------------------------------------------------------------------

@@ -6,12 +6,21 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from whmcs_bridge.domain.money import ZERO, Money
+from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.policy.debt import Counted
+from whmcs_bridge.policy.debt import Counted, billed_by
 from whmcs_bridge.policy.decision import Debt, Decision, Due, Kind, Withheld
-from whmcs_bridge.policy.protections import approval, hold, incomplete, missing, once_a_day, sift
+from whmcs_bridge.policy.protections import approval, freeze, hold, incomplete, missing, once_a_day, quiet_day, sift
 from whmcs_bridge.policy.rules import FINAL_WARNING
-from whmcs_bridge.policy.stages import View, clears_on, dropped_by_request, is_ours, on_suspension_is_final, owes
+from whmcs_bridge.policy.stages import (
+    ONE_DAY,
+    View,
+    clears_on,
+    dropped_by_request,
+    is_ours,
+    on_suspension_is_final,
+    owes,
+)
 
 BY_HAND = ":by-hand"
 """Ends the kind of an approval that is for a step by hand."""
@@ -117,9 +126,8 @@ def _suspend(asked: ByHand, view: View, decision: Decision, target: int) -> Foun
     withheld = _but_approved(come, view, kind)
     if withheld:
         return None, withheld
-    booked = min(clears_on(view, debt) for debt in debts)
-    if view.today < booked:
-        return _no(kind, "clearing", "a payment made in time may not be booked yet", booked - timedelta(days=1))
+    if found := _clearing(kind, view, debts):
+        return None, found
     if not come and not asked.early:
         return _no(kind, "early", _not_yet(decision.clocks.suspend_on))
     message = FINAL_WARNING if on_suspension_is_final(view.rules) else view.rules.on_suspend_message
@@ -140,15 +148,38 @@ def _terminate(asked: ByHand, view: View, decision: Decision, target: int) -> Fo
         if not asked.paid_up:
             return _no(kind, "paid-up", "nothing is owed for it; --paid-up ends it all the same")
         due = Due(kind, said(asked))
-        return due, _against(view, due, (incomplete, hold, once_a_day, approval))
+        return due, _against(view, due, (incomplete, hold, _disputed, freeze, quiet_day, once_a_day, approval))
     come = _withheld_now(kind, decision, {"final-warning"})
     withheld = _but_approved(come, view, kind)
     if withheld:
         return None, withheld
+    if found := _clearing(kind, view, debts):
+        return None, found
     if not come and not asked.early:
         return _no(kind, "early", _not_yet(decision.clocks.terminate_on))
     due = of_debts(kind, asked, debts, view.rules.on_end_message)
     return due, _sifted(view, due)
+
+
+def _clearing(kind: Kind, view: View, debts: tuple[Debt, ...]) -> list[Withheld]:
+    """Who paid in time by a slow gateway is not taken down before the bank could have booked it, haste or not."""
+    booked = min(clears_on(view, debt) for debt in debts)
+    if view.today >= booked:
+        return []
+    return [Withheld(kind, "clearing", "a payment made in time may not be booked yet", booked - ONE_DAY)]
+
+
+def _disputed(view: View, step: Due) -> Withheld | None:
+    """What is disputed is no debt, so a service may owe nothing for that alone: it is not ended as one paid up."""
+    client, service = view.facts.client, view.service.id
+    invoices = {invoice.id: invoice for invoice in client.invoices}
+    for record in view.of_service(RecordKind.DISPUTE):
+        invoice = invoices.get(record.invoice_id) if record.invoice_id is not None else None
+        of_another = record.service_id is None and invoice is not None and service not in billed_by(invoice, client)
+        if record.protects_on(view.today) and not of_another:
+            why = f"dispute {record.id} about it is open since {record.since}: resolve it first"
+            return Withheld(step.kind, "dispute", why, record.until)
+    return None
 
 
 def _nothing_owed(counted: Counted) -> str:
