@@ -104,8 +104,8 @@ def _check(
 
 
 def _number(text: str, wanted: str) -> int:
-    if not text.isascii() or not text.isdecimal() or not int(text):
-        raise UsageProblem(f"found {text!r}, expected {wanted}")
+    if not text.isascii() or not text.isdecimal() or len(text) > 15 or not int(text):
+        raise UsageProblem(f"found {text[:40]!r}, expected {wanted}")
     return int(text)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.app import App, Command, login_name, pass_app
-from commands.options import json_option
+from commands.options import ID, json_option
 from whmcs_bridge.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("services", nargs=-1, type=click.IntRange(min=1), metavar="[SERVICE]...")
+@click.argument("services", nargs=-1, type=ID, metavar="[SERVICE]...")
 @click.option(
     "--kind",
     type=click.Choice(["suspend", "terminate", "delete_backups"]),
     help="Only this kind of step: suspend, terminate or delete_backups. By default what waits.",
 )
-@click.option("--run", type=click.IntRange(min=1), metavar="N", help="Everything that run N found waiting.")
+@click.option("--run", type=ID, metavar="N", help="Everything that run N found waiting.")
 @click.option("--by", metavar="NAME", help="Who approves; by default your login name.")
 @json_option
 @pass_app

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.app import App, Command, Options, pass_app
-from commands.options import all_option, json_option
+from commands.options import ID, all_option, json_option
 
 if TYPE_CHECKING:
     from whmcs_bridge.domain.deletions import DeletionPlan
     from whmcs_bridge.jobs.backup_audit import StoreAudit
     from whmcs_bridge.jobs.backup_desk import Listing
 
-service_argument = click.argument("service", type=click.IntRange(min=1), metavar="SERVICE")
+service_argument = click.argument("service", type=ID, metavar="SERVICE")
 because_option = click.option("--because", required=True, metavar="TEXT", help="Why; kept in the evidence.")
 SHOWN = 40
 
@@ -513,7 +513,7 @@ def _show_plan(plan: DeletionPlan, limit: int | None) -> None:
 
 
 @backups.command("evidence", cls=Command)
-@click.argument("service", type=click.IntRange(min=1), metavar="[SERVICE]", required=False)
+@click.argument("service", type=ID, metavar="[SERVICE]", required=False)
 @click.option("--html", "as_html", is_flag=True, help="Print one page of HTML that needs nothing else.")
 @click.option("--verify", is_flag=True, help="Check the chain of all evidence; exits 1 where it is broken.")
 @json_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.app import App, Command, Options, pass_app
-from commands.options import json_option
+from commands.options import ID, json_option
 from commands.people import AMOUNT, DAY, INVOICE, by_option, list_options, number_argument, reason_option, why_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def dispute() -> None:
 
 @dispute.command("open", cls=Command)
 @click.argument("invoice", type=INVOICE, metavar="INVOICE")
-@click.option("--line", type=click.IntRange(min=1), metavar="N", help="Only this line: 1 is the invoice's first.")
+@click.option("--line", type=ID, metavar="N", help="Only this line: 1 is the invoice's first.")
 @click.option("--amount", type=AMOUNT, metavar="AMOUNT", help="Only so much of it; by default all.")
 @click.option("--until", type=DAY, required=True, metavar="DATE", help="The day by which it has to be resolved.")
 @reason_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.app import App, Command, pass_app
-from commands.options import all_option, json_option
+from commands.options import ID, all_option, json_option
 from whmcs_bridge.errors import UnknownId, UsageProblem
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("what", required=False, metavar="[CLIENT|SERVICE]")
-@click.option("--client", type=click.IntRange(min=1), metavar="ID", help="Explain this client and all its services.")
-@click.option("--service", type=click.IntRange(min=1), metavar="ID", help="Explain this service.")
+@click.option("--client", type=ID, metavar="ID", help="Explain this client and all its services.")
+@click.option("--service", type=ID, metavar="ID", help="Explain this service.")
 @all_option
 @json_option
 @pass_app
@@ -59,8 +59,11 @@ def _asked(what: str | None, client: int | None, service: int | None) -> tuple[s
     given = [(kind, number) for kind, number in (("client", client), ("service", service)) if number is not None]
     if what is not None:
         kind, colon, digits = what.rpartition(":")
-        if kind not in (("client", "service") if colon else ("",)) or not (digits.isascii() and digits.isdigit()):
-            raise UsageProblem(f"{what!r} is neither a client nor a service: write client:12, service:34 or a number")
+        is_number = digits.isascii() and digits.isdigit() and len(digits) < 16
+        if kind not in (("client", "service") if colon else ("",)) or not is_number:
+            raise UsageProblem(
+                f"{what[:40]!r} is neither a client nor a service: write client:12, service:34 or a number"
+            )
         given.append((kind, int(digits)))
     if len(given) != 1:
         raise UsageProblem("explain one client or one service: client:12, service:34 or a number")

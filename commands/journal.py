@@ -10,7 +10,7 @@ import click
 
 from commands.app import App, Command, Options, pass_app
 from commands.journal_inbox import inbox
-from commands.options import json_option
+from commands.options import ID, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,16 +62,16 @@ class Asked:
 
 
 @click.group(cls=JournalGroup, invoke_without_command=True)
-@click.option("--client", type=click.IntRange(min=1), metavar="ID", help="All about this client.")
-@click.option("--service", type=click.IntRange(min=1), metavar="ID", help="All about this service.")
-@click.option("--run", type=click.IntRange(min=1), metavar="N", help="Steps of this run.")
+@click.option("--client", type=ID, metavar="ID", help="All about this client.")
+@click.option("--service", type=ID, metavar="ID", help="All about this service.")
+@click.option("--run", type=ID, metavar="N", help="Steps of this run.")
 @click.option("--kind", metavar="KIND", help="Steps of this kind: suspend, unsuspend, terminate, notice, ...")
 @click.option("--date", type=_day, metavar="DATE", help="Of this house day.")
 @click.option("--since", type=_day, metavar="DATE", help="From this house day on.")
 @click.option("--until", type=_day, metavar="DATE", help="Up to this house day, that day included.")
 @click.option("--state", metavar="STATE", help="Steps that ended so: done, failed, skipped, unknown, begun.")
 @click.option("--actor", metavar="NAME", help="Steps that this person's command took, or bridge.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", type=ID, default=50, show_default=True, help="The newest so many.")
 @click.option("--runs", "show_runs", is_flag=True, help="List the runs instead of their steps.")
 @json_option
 @click.pass_context

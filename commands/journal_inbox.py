@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.app import App, Command, pass_app
-from commands.options import json_option
+from commands.options import ID, json_option
 
 if TYPE_CHECKING:
     from whmcs_bridge.ports import InboxDepth, InboxEvent
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option("--state", metavar="STATE", help="Only these: waiting, handled, set-aside.")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
-@click.option("--retry", type=click.IntRange(min=1), multiple=True, metavar="N", help="Try event N again. Repeatable.")
+@click.option("--limit", type=ID, default=50, show_default=True, help="The newest so many.")
+@click.option("--retry", type=ID, multiple=True, metavar="N", help="Try event N again. Repeatable.")
 @json_option
 @pass_app
 def inbox(app: App, state: str | None, limit: int, retry: tuple[int, ...], as_json_: bool) -> None:

@@ -9,6 +9,26 @@ from whmcs_bridge.errors import UsageProblem
 
 Decorated = Callable[..., Any]
 
+HIGHEST = 2**63 - 1
+"""The journal and the mirror hold whole numbers up to this one (SQLite: 64 bits, signed)."""
+
+
+class Number(click.IntRange):
+    """A number from 1 that the databases can be asked for: an id, the number of a run, a count of lines."""
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; what is too large to be anything's is a usage error of one line."""
+        found = super().convert(value, param, ctx)
+        if found > HIGHEST:
+            self.fail(f"{str(value)[:24]} is too large: nothing has such a number.", param, ctx)
+        return found
+
+
+ID = Number()
+
 json_option = click.option("--json", "as_json_", is_flag=True, help="Print JSON for machines.")
 all_option = click.option("--all", "everything", is_flag=True, help="Show every line, shorten nothing.")
 allow_option = click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.app import login_name
-from commands.options import json_option
+from commands.options import ID, json_option
 
 if TYPE_CHECKING:
     from whmcs_bridge.bridge import Bridge
@@ -99,7 +99,7 @@ def _number(text: str) -> int | None:
 SUBJECT, DAY, AMOUNT, REASON = subject_of, day_of, amount_of, reason_of
 SERVICE, CLIENT, INVOICE = number_of("service"), number_of("client"), number_of("invoice")
 subject_argument = click.argument("subject", type=SUBJECT, metavar="CLIENT|SERVICE")
-number_argument = click.argument("number", type=click.IntRange(min=1), metavar="N")
+number_argument = click.argument("number", type=ID, metavar="N")
 reason_option = click.option(
     "--reason", type=REASON, required=True, metavar="TEXT", help="Why, or what the client said."
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.app import App, Command, Options, login_name, pass_app
-from commands.options import accept_option, all_option, allow_option, codes_of, counts_of, json_option
+from commands.options import ID, accept_option, all_option, allow_option, codes_of, counts_of, json_option
 from whmcs_bridge.errors import BridgeError, UsageProblem
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _shared(command: Decorated) -> Decorated:
     """The options that all three commands take."""
     for option in reversed(
         (
-            click.argument("number", required=False, type=click.IntRange(min=1), metavar="[SERVICE]"),
+            click.argument("number", required=False, type=ID, metavar="[SERVICE]"),
             click.option("--from", "source", metavar="FILE", help="A list: one service a line; - is standard input."),
             click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the journal with your name."),
             click.option("--by", metavar="NAME", help="Who asks for it; by default your login name."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.app import App, Command, Options, login_name, pass_app
-from commands.options import all_option, json_option
+from commands.options import ID, all_option, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,11 +25,11 @@ class TasksGroup(Options, click.Group):
     """Lists the tasks by itself; its commands are about single ones."""
 
 
-client_option = click.option("--client", type=click.IntRange(min=1), metavar="ID", help="About this client.")
-service_option = click.option("--service", type=click.IntRange(min=1), metavar="ID", help="About this service.")
+client_option = click.option("--client", type=ID, metavar="ID", help="About this client.")
+service_option = click.option("--service", type=ID, metavar="ID", help="About this service.")
 code_option = click.option("--code", metavar="CODE", help="Of this kind: blank-suspension, approval, ...")
 comment_option = click.option("--comment", default="", metavar="TEXT", help="Kept with the task, under your name.")
-numbers_argument = click.argument("numbers", nargs=-1, type=click.IntRange(min=1), metavar="N...")
+numbers_argument = click.argument("numbers", nargs=-1, type=ID, metavar="N...")
 
 
 @click.group(cls=TasksGroup, invoke_without_command=True)
@@ -89,7 +89,7 @@ def _chosen(found: Sequence[Task], client: int | None, service: int | None, code
 
 
 @tasks.command("show", cls=Command)
-@click.argument("number", type=click.IntRange(min=1), metavar="N")
+@click.argument("number", type=ID, metavar="N")
 @all_option
 @json_option
 @pass_app
@@ -231,7 +231,7 @@ def ack(app: App, numbers: tuple[int, ...], code: str | None, comment: str) -> N
 
 
 @tasks.command("comment", cls=Command)
-@click.argument("number", type=click.IntRange(min=1), metavar="N")
+@click.argument("number", type=ID, metavar="N")
 @click.argument("text")
 @pass_app
 def comment(app: App, number: int, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.app import App, Command, login_name, pass_app
-from commands.options import all_option, allow_option, counts_of, json_option
+from commands.options import ID, all_option, allow_option, counts_of, json_option
 from whmcs_bridge.errors import BridgeError, UsageProblem
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FAILED = 1
 
 
 @click.command(cls=Command)
-@click.argument("run", type=click.IntRange(min=1), metavar="RUN")
+@click.argument("run", type=ID, metavar="RUN")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the journal with your name.")
 @click.option(
     "--days",

@@ -362,3 +362,34 @@ def test_two_operators_and_a_running_sync_do_nothing_twice(town: Town, house: An
     assert [service.suspend_reason for service in spam] == ["spam"] * 3
     steps = town.json("journal", "--kind", "suspend")
     assert sorted(line["step"]["service"] for line in steps) == down
+
+
+HUGE = "9" * 20
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["approve", HUGE],
+        ["approve", "--run", HUGE],
+        ["undo", HUGE, "--reason", "x"],
+        ["service", "suspend", HUGE, "--abuse", "--reason", "x", "--yes"],
+        ["client", "show", HUGE],
+        ["explain", HUGE],
+        ["explain", f"service:{HUGE}"],
+        ["adopt", "--confirm", HUGE],
+        ["hold", "lift", HUGE, "--reason", "x"],
+        ["hold", "list", "--client", HUGE],
+        ["dispute", "open", HUGE, "--until", "2099-01-01", "--reason", "x"],
+        ["journal", "--limit", HUGE],
+        ["tasks", "done", HUGE],
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_thing_has_is_one_line(town: Town, house: Any, args: list[str]) -> None:
+    synced(town)
+    result = town.run(*args)
+    assert result.exit_code == 2, result.output
+    assert error_of(result)
+    assert "unexpected" not in result.output
+    assert "Traceback" not in result.output

@@ -75,3 +75,21 @@ def test_help_is_h_as_well() -> None:
         result = CliRunner().invoke(cli, args)
         assert result.exit_code == 0
         assert result.output.startswith("Usage: ")
+
+
+PLAYED = "whmcs-bridge simulator"
+"""Its numbers are sizes of a book that is made up."""
+NUMBERS = [
+    pytest.param(param, id=f"{path} {param.name}")
+    for path, command in every_command()
+    for param in command.params
+    if isinstance(param.type, click.IntRange) and param.type.max is None and not path.startswith(PLAYED)
+]
+
+
+@pytest.mark.parametrize("param", NUMBERS)
+def test_a_number_beyond_what_a_database_holds_is_one_line(param: click.Parameter) -> None:
+    ctx = click.Context(click.Command("some"))
+    assert param.type.convert(str(2**63 - 1), param, ctx) == 2**63 - 1
+    with pytest.raises(click.BadParameter, match="9223372036854775808 is too large: nothing has such a number"):
+        param.type.convert(str(2**63), param, ctx)
