@@ -191,7 +191,7 @@ class Hindsight:
         if bank_days is not None:
             first = max(first, calendar.add_bank_days(calendar.next_bank_day(due), bank_days))
         if courtesy is not None:
-            first = max(first, due + timedelta(days=courtesy.exempt_max_days))
+            first = max(first, add_days(due, courtesy.exempt_max_days, frozen))
         down = calendar.next_active(first)
         waiting = rules.waiting_days
         if rules.terminate_after_days is None or waiting is None:

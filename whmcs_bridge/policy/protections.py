@@ -10,6 +10,7 @@ from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.arrangements import ends_on
+from whmcs_bridge.policy.calendar import add_days
 from whmcs_bridge.policy.decision import Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING
 from whmcs_bridge.policy.stages import (
@@ -127,7 +128,7 @@ def vip_courtesy(view: View, step: Due) -> Withheld | None:
     joined_in_time = joined is None or joined <= clock
     if not was_member or not joined_in_time:
         return None
-    first = clock + timedelta(days=vip.exempt_max_days)
+    first = add_days(clock, vip.exempt_max_days, view.frozen_for(debts[0]))
     owed = sum((d.amount.amount for d in debts), ZERO)
     if view.today >= first or (vip.exempt_max_debt is not None and owed > vip.exempt_max_debt):
         return None
@@ -406,13 +407,18 @@ RUNS_OUT = timedelta(days=FINAL_WARNING_VALID_DAYS) + ONE_DAY
 """From a final warning to the first day on which it does not count any more."""
 
 
+def _day_after(day: date) -> date:
+    """The next day; a record without a real end may be written down until the last day that there is."""
+    return day + ONE_DAY if day < date.max else day
+
+
 def changes_on(view: View, stage: Stage) -> set[date]:
     """Days after today on which a protection ends or a clock strikes: where `next` has to ask again."""
     days: set[date] = set()
     for record in view.facts.client.records:
         if record.until is not None:
-            days.add(record.until + ONE_DAY)
-        days.update(part.on + ONE_DAY for part in record.parts)
+            days.add(_day_after(record.until))
+        days.update(_day_after(part.on) for part in record.parts)
         if record.closed_on is not None:
             days.add(record.closed_on)
     if view.rules.recent_contact_days:
@@ -424,7 +430,8 @@ def changes_on(view: View, stage: Stage) -> set[date]:
         days.add(view.service.next_due)
     vip = view.policy.vip
     if vip is not None and view.counted.concerning:
-        days.add(view.counted.concerning[0].clock + timedelta(days=vip.exempt_max_days))
+        debt = view.counted.concerning[0]
+        days.add(add_days(debt.clock, vip.exempt_max_days, view.frozen_for(debt)))
     if stage is Stage.SUSPENDED:
         days.update(d for d in end_dates(view) if d is not None)
         days.update(n.on + RUNS_OUT for n in view.case.notices if n.message == FINAL_WARNING)

@@ -1,6 +1,6 @@
 """VIP: in by tenure, punctuality and revenue (or a pin), a member only while paid up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,8 +11,8 @@ from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import ClientStatus
 from whmcs_bridge.policy import Ledgers
-from whmcs_bridge.policy.calendar import Calendar
-from whmcs_bridge.policy.debt import EMPTY_LEDGER, Ledger
+from whmcs_bridge.policy.calendar import Calendar, add_days
+from whmcs_bridge.policy.debt import EMPTY_LEDGER, Ledger, frozen_days, with_gateway
 from whmcs_bridge.policy.decision import ClientDecision, Due, Kind, Note, Standing
 from whmcs_bridge.policy.rules import Policy, Rules, VipRules
 
@@ -90,12 +90,22 @@ def due_day(paid: PaidInvoice, calendar: Calendar) -> date | None:
     return calendar.next_bank_day(paid.due)
 
 
-def is_late(paid: PaidInvoice, late_means_days: int, calendar: Calendar) -> bool:
-    """Paid more than `late_means_days` after its (bank-day) due date, or taken back; a refund of ours is not that."""
+def is_late(paid: PaidInvoice, late_means_days: int, calendar: Calendar, frozen: Collection[date] = ()) -> bool:
+    """Paid more than `late_means_days` after its (bank-day) due date, or taken back; a refund of ours is not that.
+
+    Days in `frozen`, on which clients could not pay, do not count: the ladder's clock stands still on them as well.
+    """
     if paid.reversed and not paid.refunded:
         return True
     due = due_day(paid, calendar)
-    return due is not None and paid.paid_on > due + timedelta(days=late_means_days)
+    return due is not None and paid.paid_on > add_days(due, late_means_days, frozen)
+
+
+def frozen_for(paid: PaidInvoice, facts: ClientFacts, today: date) -> frozenset[date]:
+    """Return the days on which this invoice could not be paid: frozen for everyone, or for its gateway."""
+    if not facts.records:
+        return frozenset()
+    return with_gateway(frozen_days(facts.records, today), facts.records, paid.gateway, today)
 
 
 def pin_of(facts: ClientFacts, today: date) -> Record | None:
@@ -156,7 +166,7 @@ def late_payments(facts: ClientFacts, vip: VipRules, calendar: Calendar, today: 
         for paid in facts.history
         if paid.paid_on >= window
         and (paid.reversed or paid.due is None or paid.paid_on > paid.due)  # nearly all are in time: asked first
-        and is_late(paid, vip.late_means_days, calendar)
+        and is_late(paid, vip.late_means_days, calendar, frozen_for(paid, facts, today))
     ]
 
 
@@ -273,13 +283,13 @@ def _held_out(facts: ClientFacts, policy: Policy, vip: VipRules, today: date) ->
     name = facts.group.name if facts.group else ""
     if name not in vip.managed_groups:
         return f"group {name} is not managed" if name else "clients without a group are not managed"
-    ends = probation_ends(facts, policy, vip)
+    ends = probation_ends(facts, policy, vip, today)
     if ends is not None and ends > today:
         return f"on probation until {ends}"
     return ""
 
 
-def probation_ends(facts: ClientFacts, policy: Policy, vip: VipRules) -> date | None:
+def probation_ends(facts: ClientFacts, policy: Policy, vip: VipRules, today: date) -> date | None:
     """Return the first day on which a client whom we took out may be a member again; None where nothing is waited for.
 
     Counted from the day on which the last overdue invoice was settled; what was paid in time changes nothing.
@@ -290,7 +300,9 @@ def probation_ends(facts: ClientFacts, policy: Policy, vip: VipRules) -> date | 
     clean = removed
     for paid in facts.history:
         due = due_day(paid, policy.calendar)
-        if due is not None and paid.paid_on > max(due, clean):
+        if due is None or paid.paid_on <= max(due, clean):
+            continue
+        if paid.paid_on > add_days(due, 0, frozen_for(paid, facts, today)):
             clean = paid.paid_on
     return clean + timedelta(days=vip.probation_days)
 
@@ -347,7 +359,7 @@ def _brings_in(
     if held.startswith("taken out by hand"):
         yield "a pin, or putting the client in by hand"
     elif held.startswith("on probation"):
-        yield f"the end of probation on {probation_ends(facts, policy, vip)}"
+        yield f"the end of probation on {probation_ends(facts, policy, vip, today)}"
     elif held:
         yield "another group, by hand, or adding this one to [vip] managed_groups"
     if not decision.eligible:
