@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ from tests.policy.life import Life
 from whmcs_bridge.domain.book import Invoice
 from whmcs_bridge.domain.case import Adoption, SentNotice, Stage
 from whmcs_bridge.domain.facts import ServiceFacts
+from whmcs_bridge.domain.ids import InvoiceId
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import CancelType, InvoiceStatus, ServiceStatus
 from whmcs_bridge.policy.decision import Kind
@@ -807,7 +809,8 @@ def test_a_broken_promise_leads_to_what_the_house_says(on_broken: str, ended: in
     life = Life(policy=policy)
     life.told(a_record(RecordKind.PROMISE, day(1), day(11)))
     life.until(day(11))
-    life.told(a_record(RecordKind.PROMISE, day(1), day(11), state=RecordState.BROKEN, closed_on=day(12)))
+    broken = a_record(RecordKind.PROMISE, day(1), day(11), state=RecordState.BROKEN, closed_on=day(12))
+    life.told(replace(broken, owed=((InvoiceId(100), Decimal("40.00")),)))
     life.until(day(40), start=day(12))
     assert life.days_of("suspend") == [12]
     assert life.days_of("terminate") == [ended]

@@ -241,11 +241,14 @@ def _broken_on(view: View) -> date | None:
     """Day on which a promise of this case broke, where that hastens the end; the final warning comes on top."""
     if view.policy.promises.on_broken != "terminate":
         return None
+    still = {debt.invoice for debt in view.counted.ending}
     broken = [
         r.closed_on
         for kind in (RecordKind.PROMISE, RecordKind.ARRANGEMENT)
         for r in view.of_service(kind)
         if r.state is RecordState.BROKEN and r.closed_on is not None and r.closed_on >= view.fresh_from
+        # what was paid late hastens nothing: other debt has days of its own
+        if any(invoice in still for invoice, _ in r.owed)
     ]
     return max(max(broken), down_since(view)) if broken else None
 
