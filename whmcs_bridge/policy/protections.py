@@ -407,18 +407,18 @@ RUNS_OUT = timedelta(days=FINAL_WARNING_VALID_DAYS) + ONE_DAY
 """From a final warning to the first day on which it does not count any more."""
 
 
-def _day_after(day: date) -> date:
-    """The next day; a record without a real end may be written down until the last day that there is."""
-    return day + ONE_DAY if day < date.max else day
+def _days_after(day: date | None) -> set[date]:
+    """The next day; none for a record that was written down until the last year that there is: it has no end."""
+    return {day + ONE_DAY} if day is not None and day.year < date.max.year else set()
 
 
 def changes_on(view: View, stage: Stage) -> set[date]:
     """Days after today on which a protection ends or a clock strikes: where `next` has to ask again."""
     days: set[date] = set()
     for record in view.facts.client.records:
-        if record.until is not None:
-            days.add(_day_after(record.until))
-        days.update(_day_after(part.on) for part in record.parts)
+        days |= _days_after(record.until)
+        for part in record.parts:
+            days |= _days_after(part.on)
         if record.closed_on is not None:
             days.add(record.closed_on)
     if view.rules.recent_contact_days:
