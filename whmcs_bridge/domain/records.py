@@ -81,6 +81,8 @@ class Record:
     """A freeze of one gateway only; "" is everyone."""
     owed: tuple[tuple[InvoiceId, Decimal], ...] = ()
     """promise, arrangement: what each invoice it is about still owed on the day it was made."""
+    beside: tuple[InvoiceId, ...] = ()
+    """arrangement: what was overdue when it was made and is no part of it; the house knew, and it ends nothing."""
     parts: tuple[Instalment, ...] = ()
     """arrangement: in the order of their days."""
     discount: Decimal | None = None

@@ -126,7 +126,9 @@ def _with_defaults(ports: Ports, wanted: Record, subject: _Subject) -> Record:
             return replace(wanted, owed=tuple(_promised(ports, wanted, subject).items()))
         case RecordKind.ARRANGEMENT:
             until = wanted.parts[-1].on if wanted.parts else None
-            return replace(wanted, until=until, owed=tuple(_to_pay_in_parts(wanted, subject).items()))
+            owed = _to_pay_in_parts(wanted, subject)
+            beside = tuple(i for i in in_parts.overdue_now(subject.ledger) if i not in owed)
+            return replace(wanted, until=until, owed=tuple(owed.items()), beside=beside)
         case _:
             return wanted
 

@@ -26,7 +26,7 @@ class Progress:
     missed: Instalment | None
     """The oldest part whose day has gone by without the money."""
     new_debt: InvoiceId | None
-    """An invoice that became overdue and is no part of it: that ends it."""
+    """An invoice that became overdue since and is no part of it: that ends it."""
     discount_left: Decimal
     """All parts are booked, and the discount is not: staff has to."""
 
@@ -74,7 +74,7 @@ def progress(
         begun=bool(record.parts) and paid >= record.parts[0].amount,
         next=following,
         missed=missed,
-        new_debt=next((invoice for invoice in overdue if invoice not in known), None),
+        new_debt=next((i for i in overdue if i not in known and i not in record.beside), None),
         discount_left=min(rest, record.discount or ZERO) if settled else ZERO,
     )
 
