@@ -262,7 +262,7 @@ def _verdict(ports: Ports, record: Record, subject: _Subject | None) -> tuple[Re
         state, why = _of_arrangement(record, subject, today)
     elif record.until is not None and record.until < today:
         return RecordState.RESOLVED, f"ran out on {record.until}"
-    if state is None and record.kind in GIVEN_ON_WORD and subject is not None and _leaves(subject.book, record):
+    if state is None and record.kind in GIVEN_ON_WORD and subject is not None and _leaves(subject, record):
         return RecordState.BROKEN, LEAVING
     return state, why
 
@@ -301,12 +301,16 @@ def _of_arrangement(record: Record, subject: _Subject | None, today: date) -> tu
     return state, f"invoice {at.new_debt} became overdue" if at.new_debt is not None else ""
 
 
-def _leaves(book: ClientBook, record: Record) -> bool:
-    """The client asked to cancel since: a hook tells at once, and a lost hook is caught up with here."""
-    return not record.leaving and any(
+def _leaves(subject: _Subject, record: Record) -> bool:
+    """The client asked to cancel since: a hook tells at once, and a lost hook is caught up with here.
+
+    What is about all services is broken when the last one that lives is to go: the others are not to blame for one.
+    """
+    asked = any(
         record.service_id in (None, service) and request.at is not None and request.at.date() >= record.made_on
-        for service, request in book.cancel_requests.items()
+        for service, request in subject.book.cancel_requests.items()
     )
+    return asked and not record.leaving and (record.service_id is not None or subject.leaving(None))
 
 
 def _still_owes(ports: Ports, subject: _Subject, promise: Record) -> bool:
@@ -326,8 +330,9 @@ def end_promises(ports: Ports, service: ServiceId, why: str) -> None:
     book = ports.mirror.book_of_service(service)
     if book is None:
         return
+    all_leave = _subject(ports, book).leaving(None)
     for record in ports.journal.records(client=book.client.id, open_only=True):
-        about = record.service_id in (None, service)
+        about = record.service_id == service or (record.service_id is None and all_leave)
         if about and record.kind in GIVEN_ON_WORD and _stands(record, ports.today()):
             _close_if_open(ports.journal, record, RecordState.BROKEN, ports.today(), why)
 
