@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from whmcs_bridge.jobs.report import RunReport
 
 LONGEST_REASON = 300
+MOST_YEARS = 10
+"""No promise, hold or freeze begins or ends further away than that: who types such a day has mistyped it."""
 HIGHEST_AMOUNT = Decimal(10**12)
 MAY_OVERRIDE = ("promise", "release", "arrangement", "receipt")
 """Kinds whose command has --override."""
@@ -146,13 +148,24 @@ class Kept:
 
 
 def new_record(bridge: Bridge, kind: RecordKind, by: str | None, reason: str, **fields: Any) -> Record:
-    """Return a record of today that has not been judged yet."""
+    """Return a record of today that has not been judged yet; raises UsageProblem for a day out of all proportion."""
     from whmcs_bridge.domain.records import Record, RecordState
 
     today = bridge.today()
     fields.setdefault("since", today)
     fields.setdefault("until", None)
-    return Record(0, kind, RecordState.OPEN, _author(by), reason, today, **fields)
+    record = Record(0, kind, RecordState.OPEN, _author(by), reason, today, **fields)
+    for day in (record.since, record.until, *(part.on for part in record.parts)):
+        if day is not None:
+            _within_reach(day, today)
+    return record
+
+
+def _within_reach(day: date, today: date) -> None:
+    from whmcs_bridge.errors import UsageProblem
+
+    if abs(day - today) > timedelta(days=MOST_YEARS * 366):
+        raise UsageProblem(f"{day} is more than {MOST_YEARS} years from today, {today}: write the day that is meant")
 
 
 def _author(by: str | None) -> str:

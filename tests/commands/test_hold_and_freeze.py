@@ -76,3 +76,22 @@ def test_a_freeze_that_is_wrong_is_one_line(people: People) -> None:
     ):
         assert line in people.refused("freeze", "add", *args), args
     assert people.printed("freeze", "list", "--all") == []
+
+
+def test_a_day_that_is_years_away_is_one_line_whatever_is_recorded(people: People) -> None:
+    people.a_debtor(overdue=1)
+    why = ("--reason", "x")
+    for args in (
+        ("freeze", "add", "--from", people.day(0), "--until", "9999-12-31", *why),
+        ("freeze", "add", "--from", "0001-01-01", "--until", people.day(0), *why),
+        ("hold", "set", "client:1", "--kind", "legal", "--until", "9999-12-31", *why),
+        ("dispute", "open", "1", "--until", "9999-12-31", *why),
+        ("promise", "add", "client:1", "--until", "9999-12-31", *why, "--override"),
+        ("receipt", "add", "1", "--via", "bank", "--until", "9999-12-31", "--override", *why),
+        ("arrangement", "add", "client:1", "--part", "5@9999-12-31", "--part", "5@9999-12-31", *why, "--override"),
+        ("vip", "pin", "1", "--until", "9999-12-31", *why),
+    ):
+        line = people.refused(*args)
+        assert "is more than 10 years from today, 2025-03-10: write the day that is meant" in line, args
+    assert people.printed("hold", "list", "--all") == people.printed("freeze", "list", "--all") == []
+    assert people.type("hold", "set", "client:1", "--kind", "legal", "--until", people.day(3650), *why)
