@@ -94,8 +94,10 @@ def promise_refusals(
     if rules.not_on_eve and policy.calendar.is_eve_of_quiet(today):
         yield Refusal("no promise on the eve of a quiet day ([promises] not_on)", NEXT_DAY, rule=True)
     yield from _broken_lately(word, rules.cooldown_days, today)
-    left = rules.max_days - _days_used(wanted, earlier, facts, book, opened or {})
-    if (until - today).days > left:
+    used = _days_used(wanted, earlier, facts, book, opened or {})
+    left = rules.max_days - used
+    # a promise for today alone asks for no further day: where the days are used up it is refused like any other
+    if (until - today).days > left or (used and left <= 0):
         last = f"the last day is {today + timedelta(days=left)}" if left > 0 else "they are used up"
         why = f"{until} is beyond the {rules.max_days} days that promises of one case may defer"
         yield Refusal(why, last, rule=True)
@@ -141,10 +143,13 @@ def _days_used(
 
 
 def _days(record: Record) -> int:
+    """Days it deferred after its first; one for its first day alone costs one, one taken back at once none."""
+    if _taken_back(record):
+        return 0
     end = record.until or record.since
     if record.closed_on is not None:
         end = min(end, record.closed_on)
-    return max((end - record.since).days, 0)
+    return max((end - record.since).days, 1)
 
 
 def _in_this_case(record: Record, book: Ledger, opened: date | None) -> bool:
