@@ -314,7 +314,9 @@ def _leaves(subject: _Subject, record: Record) -> bool:
 
 
 def _still_owes(ports: Ports, subject: _Subject, promise: Record) -> bool:
-    """Something that is overdue, or will be by its last day, is still open."""
+    """Something that is overdue, or will be by its last day, is still open; of one invoice: that one."""
+    if promise.invoice_id is not None:
+        return _owed(ports, subject, promise).get(promise.invoice_id, ZERO) > 0
     last = promise.until or ports.today()
     for facts in subject.services:
         if promise.service_id is not None and facts.service.id != promise.service_id:

@@ -155,11 +155,17 @@ def hold(view: View, step: Due) -> Withheld | None:
 
 
 def promise(view: View, step: Due) -> Withheld | None:
-    """A promised date defers what `defers` names, through its last day. Warnings still go out."""
+    """A promised date defers what `defers` names, through its last day. Warnings still go out.
+
+    A promise of one invoice concerns that debt alone: what rests on another one as well is not deferred.
+    """
     kind = Kind.SUSPEND if step.kind is Kind.SUSPEND_ADDON else effect_of(step)
     if kind not in view.policy.promises.defers or _is_suspension_warning(step):
         return None
-    for record in _in_force(view, RecordKind.PROMISE):
+    running = list(_in_force(view, RecordKind.PROMISE))
+    named = {r.invoice_id for r in running}
+    if running and (None in named or all(d.invoice in named for d in behind(view, step))):
+        record = next((r for r in running if r.invoice_id is None), running[0])
         return _hold(step, "promise", f"promised by {record.author} to be paid by {record.until}", record.until)
     return None
 
