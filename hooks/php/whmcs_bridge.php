@@ -120,22 +120,34 @@ if (!defined('WHMCS')) {
         return is_array($given) && isset($given[$name]) && is_scalar($given[$name]) ? (int) $given[$name] : 0;
     };
     // A module's error message may repeat what it was called with, as it was or as it went over the line: passwords,
-    // access hashes, and whatever the host keeps in fields of its own, which may be called anything.
-    $withoutSecrets = static function (string $text, array $vars): string {
+    // access hashes, the module's own settings, and whatever the host keeps in fields of its own, which may be called
+    // anything. What every message has in it, and everybody knows of the service, may stay.
+    $everyday = ['true', 'false', 'none', 'null', 'default', 'enabled', 'disabled', 'unlimited'];
+    $withoutSecrets = static function (string $text, array $vars) use ($everyday): string {
+        $given = isset($vars['params']) && is_array($vars['params']) ? $vars['params'] : [];
+        $known = $everyday;
+        foreach (['domain', 'username'] as $name) {
+            $known[] = isset($given[$name]) && is_scalar($given[$name]) ? strtolower((string) $given[$name]) : '';
+        }
         $found = [];
         array_walk_recursive($vars, static function ($value, $key) use (&$found): void {
             if (is_string($value) && preg_match('/pass|hash|secret|token|key/i', (string) $key)) {
                 $found[] = $value;
             }
         });
-        foreach (['customfields', 'configoptions'] as $own) {
-            $given = isset($vars['params'][$own]) ? (array) $vars['params'][$own] : [];
-            array_walk_recursive($given, static function ($value) use (&$found): void {
-                if (is_string($value)) {
-                    $found[] = $value;
+        $own = [];
+        foreach ([$given, isset($given['clientsdetails']) ? (array) $given['clientsdetails'] : []] as $fields) {
+            foreach ($fields as $name => $value) {
+                if (preg_match('/^(custom_?fields?|config_?options?)\d*$/i', (string) $name)) {
+                    $own[] = is_object($value) ? (array) $value : $value;
                 }
-            });
+            }
         }
+        array_walk_recursive($own, static function ($value) use (&$found, $known): void {
+            if ((is_string($value) || is_int($value)) && !in_array(strtolower(trim((string) $value)), $known, true)) {
+                $found[] = (string) $value;
+            }
+        });
         $secrets = [];
         foreach ($found as $value) {
             foreach (array_unique([$value, html_entity_decode($value, ENT_QUOTES)]) as $one) {

@@ -134,3 +134,38 @@ def test_a_module_may_repeat_a_secret_in_any_dress(whmcs: Whmcs, receiver: Recei
     whmcs.page(("AfterModuleSuspendFailed", given))
     (event,) = receiver.events()
     assert event["vars"]["failureResponseMessage"].rstrip("=") == "refused: ***"
+
+
+@pytest.mark.parametrize("repeated", ["api-Key-0042", "Mul%26ti+word", "nested-0042", "third-0042", "12345678", "8877"])
+def test_a_module_may_repeat_its_settings_and_what_a_client_filled_in(
+    whmcs: Whmcs, receiver: Receiver, repeated: str
+) -> None:
+    """Modules keep API keys in their settings, hosts passwords in clients' fields: no name of these tells."""
+    params = {
+        "serviceid": 34,
+        "configoption1": "api-Key-0042",
+        "configoption24": "Mul&ti word",
+        "configoptions": {"Licence": "8877"},
+        "clientsdetails": {
+            "customfields": [{"id": 1, "value": {"deep": "nested-0042"}}],
+            "customfields3": "third-0042",
+            "customfields4": 12345678,
+        },
+    }
+    whmcs.page(("AfterModuleSuspendFailed", {"params": params, "failureResponseMessage": f"refused: {repeated}!"}))
+    (event,) = receiver.events()
+    assert event["vars"]["failureResponseMessage"] == "refused: ***!"
+
+
+def test_a_modules_message_keeps_its_words_and_the_name_of_the_service(whmcs: Whmcs, receiver: Receiver) -> None:
+    said = "user jo42 of jo.example.com is not enabled: on, off, yes, no, default"
+    words = ["on", "off", "yes", "no", "default", "Enabled", "jo42", "JO.example.com"]
+    params = {
+        "serviceid": 34,
+        "domain": "jo.example.com",
+        "username": "jo42",
+        **{f"configoption{place}": word for place, word in enumerate(words, 1)},
+    }
+    whmcs.page(("AfterModuleSuspendFailed", {"params": params, "failureResponseMessage": said}))
+    (event,) = receiver.events()
+    assert event["vars"]["failureResponseMessage"] == said
