@@ -300,7 +300,7 @@ class Mirror(Protocol):
         ...
 
     def changed_services(self, after: int) -> tuple[int, Iterator[Service]]:
-        """Return the newest snapshot's number, and the services written since the one of number `after`, it included."""
+        """Return the newest snapshot's number, and the services written since number `after`, it included."""
         ...
 
     def save_book_live(
@@ -873,6 +873,10 @@ class Journal(Protocol):
         ...
 
     def save_membership(self, client: ClientId, membership: Membership) -> None: ...
+    def save_memberships(self, changed: Mapping[ClientId, Membership]) -> None:
+        """Add or replace many, all or none."""
+        ...
+
     def membership_moves(self, client: ClientId | None = None) -> list[MembershipMove]:
         """Who joined or left the VIP group, in order: one client's moves, or all."""
         ...
@@ -890,10 +894,6 @@ class Journal(Protocol):
 
     def tasks(self, *, open_only: bool = True, today: date | None = None) -> list[Task]:
         """Tasks by number; with `today` those count as open whose snooze is over by then."""
-        ...
-
-    def save_memberships(self, changed: Mapping[ClientId, Membership]) -> None:
-        """Add or replace many, all or none."""
         ...
 
     def raised_tasks(self, codes: Collection[str]) -> list[Task]:
