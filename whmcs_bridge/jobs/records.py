@@ -71,7 +71,7 @@ def add_record(ports: Ports, wanted: Record, *, override: bool = False) -> Recor
         if wanted.kind is RecordKind.FREEZE and wanted.client_id is None:
             known = ports.journal.records(kind=RecordKind.FREEZE)
             return _store(ports, wanted, admitting.freeze_refusals(wanted, known, ports.today()), override=override)
-        subject = _subject(ports, _book_for(ports, wanted))
+        subject = _judged(ports, _subject(ports, _book_for(ports, wanted)))
         leaving = subject.leaving(wanted.service_id)
         wanted = _with_defaults(ports, replace(wanted, client_id=subject.book.client.id, leaving=leaving), subject)
         return _store(ports, wanted, _refusals(ports, wanted, subject), override=override)
@@ -107,6 +107,23 @@ def _subject(ports: Ports, book: ClientBook) -> _Subject:
     policy, today = ports.settings.policy, ports.today()
     client, services = facts_of(book, ClientMemory(ports.journal, today, book.client.id), complete=True)
     return _Subject(book, client, services, Ledgers(client, policy, today).under(Rules(**policy.defaults)))
+
+
+def _judged(ports: Ports, subject: _Subject) -> _Subject:
+    """Take for broken, though nothing is recorded yet, what ran out and is unpaid as far as we know.
+
+    The next run settles it after it has read what was paid; until then nothing more is given on the same word.
+    """
+    today = ports.today()
+    word = (r for r in subject.client.records if r.kind in GIVEN_ON_WORD and r.state is RecordState.OPEN)
+    broken = {r.id: r for r in word if _verdict(ports, r, subject)[0] is RecordState.BROKEN}
+    if not broken:
+        return subject
+    records = tuple(
+        replace(r, state=RecordState.BROKEN, closed_on=today) if r.id in broken else r for r in subject.client.records
+    )
+    client = replace(subject.client, records=records)
+    return replace(subject, client=client, services=[replace(f, client=client) for f in subject.services])
 
 
 def _with_defaults(ports: Ports, wanted: Record, subject: _Subject) -> Record:
