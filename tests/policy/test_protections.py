@@ -314,6 +314,17 @@ def test_a_receipt_for_one_of_two_invoices_holds_nothing() -> None:
     assert due_kinds(up(invoices=[an_invoice(100), an_invoice(101)], records=said), today=day(3)) == ["suspend"]
 
 
+def test_a_receipt_of_too_little_holds_nothing_and_staff_is_told() -> None:
+    short = a_record(RecordKind.RECEIPT, DUE, day(9), invoice=100, amount="1.00")
+    decision = judged(up(records=[short]), a_policy(), day(3))
+    assert [d.kind.value for d in decision.due] == ["suspend"]
+    assert [n.text for n in decision.notes if n.code == "receipt-short"] == [
+        "receipt 1 says 1.00 of invoice 100 and holds nothing: 39.00 would be owed still"
+    ]
+    whole = a_record(RecordKind.RECEIPT, DUE, day(9), invoice=100, amount="40.00")
+    assert due_kinds(up(records=[whole]), today=day(3)) == []
+
+
 def test_a_gateway_may_refuse_receipts() -> None:
     said = [a_year_of(RecordKind.RECEIPT, invoice=100)]
     policy = a_policy(receipts=ReceiptRules(accept={"banktransfer": "no"}))

@@ -11,7 +11,7 @@ from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.cases import delivered_by_tomorrow
 from whmcs_bridge.policy.debt import EMPTY_LEDGER, NOTHING, SPECIAL, Counted, Ledger, count, ledger
 from whmcs_bridge.policy.decision import Clocks, Decision, Due, Kind, Note, Standing, Withheld
-from whmcs_bridge.policy.protections import changes_on, exempt_today, sift
+from whmcs_bridge.policy.protections import changes_on, exempt_today, short_receipts, sift
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING, Category, Policy, Resolved, Rules, resolve
 from whmcs_bridge.policy.stages import (
     View,
@@ -188,6 +188,10 @@ def _about_the_client(view: View) -> Iterator[Note]:
         if e.overdue and all(p.category is Category.NOTHING_KNOWN for p in e.parts)
     )
     client = view.service.client_id
+    for receipt, beside in short_receipts(view):
+        text = f"receipt {receipt.id} says {receipt.amount} of invoice {receipt.invoice_id} and holds nothing: "
+        text += f"{beside} would be owed still"
+        yield Note("receipt-short", text, "ask for the rest, then verify or reject the receipt", client)
     if special:
         numbers = ", ".join(str(i) for i in sorted(special))
         text = f"invoice {numbers} is an order, has no due date, or bills nothing that can be suspended"

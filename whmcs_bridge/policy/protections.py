@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from whmcs_bridge.domain.case import Stage
-from whmcs_bridge.domain.ids import AddonId
+from whmcs_bridge.domain.ids import AddonId, InvoiceId
 from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import ServiceStatus
@@ -201,9 +201,12 @@ def receipt(view: View, step: Due) -> Withheld | None:
         return None
     rules = view.policy.receipts
     debts = behind(view, step)
-    said: dict[int, Record] = {}
+    said: dict[InvoiceId, Record] = {}
+    least = view.rules.min_debt.of(view.facts.client.currency)
     for record in view.facts.client.records:
-        if record.kind is RecordKind.RECEIPT and record.invoice_id is not None and _believed(record, view.today):
+        if record.kind is not RecordKind.RECEIPT or record.invoice_id is None or not _believed(record, view.today):
+            continue
+        if _owed_beside(record, view) <= least:
             said[record.invoice_id] = record
     if not said or not debts:
         return None
@@ -214,6 +217,24 @@ def receipt(view: View, step: Due) -> Withheld | None:
         return None
     until = min((r.until for r in said.values() if r.until is not None), default=None)
     return _hold(step, "receipt", f"a receipt waits to be checked until {until}", until, to_staff=True)
+
+
+def _owed_beside(receipt: Record, view: View) -> Decimal:
+    """What its invoice would owe still if the amount on it came; 0 for one that says all."""
+    if receipt.amount is None:
+        return ZERO
+    owed = sum((e.owed for e in view.ledger.entries if e.invoice.id == receipt.invoice_id), ZERO)
+    return max(owed - receipt.amount, ZERO)
+
+
+def short_receipts(view: View) -> Iterable[tuple[Record, Decimal]]:
+    """Yield the receipts that wait to be checked and are of too little to hold anything, with what is owed beside."""
+    least = view.rules.min_debt.of(view.facts.client.currency)
+    for record in view.facts.client.records:
+        if record.kind is RecordKind.RECEIPT and record.protects_on(view.today):
+            beside = _owed_beside(record, view)
+            if beside > least:
+                yield record, beside
 
 
 def _believed(receipt: Record, today: date) -> bool:
