@@ -928,6 +928,30 @@ if (!defined('WHMCS')) {
     $words = static function (array $reply, string $name): string {
         return isset($reply[$name]) && is_scalar($reply[$name]) ? (string) $reply[$name] : '';
     };
+    // The client area prints what it is given as it is. What the bridge has escaped already stays as it is.
+    $escaped = static function (string $text): string {
+        return htmlspecialchars($text, ENT_QUOTES | ENT_SUBSTITUTE, 'UTF-8', false);
+    };
+    // A page of WHMCS or of another site; '' for what could be a script.
+    $address = static function (string $escapedUri): string {
+        $uri = html_entity_decode($escapedUri, ENT_QUOTES | ENT_HTML5, 'UTF-8');
+        return preg_match('~^(?:https?://[\w.-]+(?::\d+)?/)?[\w./?=&;%#+-]*$~D', $uri) ? $uri : '';
+    };
+    // Links and plain structure stay; any other tag or attribute becomes text.
+    $tame = static function (string $html) use ($escaped, $address): string {
+        $plain = '~^<(?:/?(?:div|p|ul|ol|li|a|strong|em|b|i|span|small|h[1-6]|br|hr)'
+            . '(?:\s+(?:(?:class|lang|title|href)="[^"<>]*"|style="[\w:;,.% -]*"))*\s*/?)>$~D';
+        return (string) preg_replace_callback('~<(?:"[^"]*"|[^">]++)*+>?~', static function ($tag) use (
+            $plain, $escaped, $address
+        ) {
+            $good = preg_match($plain, $tag[0]);
+            preg_match_all('~\shref="([^"]*)"~', $tag[0], $links);
+            foreach ($links[1] as $link) {
+                $good = $good && $address($link) !== '';
+            }
+            return $good ? $tag[0] : $escaped($tag[0]);
+        }, $html);
+    };
 
     add_hook('AdminAreaClientSummaryPage', 1, $guarded(static function ($vars) use (
         $screen, $words, $number, $takeNote
@@ -1001,7 +1025,9 @@ if (!defined('WHMCS')) {
         }
         return new WhmcsBridgeWidget($words($reply, 'title') ?: 'whmcs-bridge', $words($reply, 'html'));
     }));
-    add_hook('ClientAreaHomepagePanels', 1, $guarded(static function ($panels) use ($screen, $words, $local) {
+    add_hook('ClientAreaHomepagePanels', 1, $guarded(static function ($panels) use (
+        $screen, $words, $local, $escaped, $tame, $address
+    ) {
         $client = empty($_SESSION['uid']) ? 0 : (int) $_SESSION['uid'];
         if (!$client || !is_object($panels) || !method_exists($panels, 'addChild')) {
             return null;
@@ -1023,17 +1049,17 @@ if (!defined('WHMCS')) {
         if ($words($reply, 'html') === '' && !$children) {
             return null;
         }
-        $panel = $panels->addChild($words($reply, 'name') ?: 'whmcs-bridge', [
-            'label' => $words($reply, 'label'),
-            'icon' => $words($reply, 'icon') ?: 'fa-info-circle',
+        $panel = $panels->addChild($escaped($words($reply, 'name')) ?: 'whmcs-bridge', [
+            'label' => $escaped($words($reply, 'label')),
+            'icon' => preg_replace('/[^\w -]/', '', $words($reply, 'icon')) ?: 'fa-info-circle',
             'order' => (int) $words($reply, 'order'),
-            'bodyHtml' => $words($reply, 'html'),
-            'footerHtml' => $words($reply, 'footer'),
+            'bodyHtml' => $tame($words($reply, 'html')),
+            'footerHtml' => $tame($words($reply, 'footer')),
         ]);
         foreach (array_values($children) as $place => $child) {
-            $panel->addChild($words($child, 'name') ?: 'whmcs-bridge-' . $place, [
-                'label' => $words($child, 'label'),
-                'uri' => $words($child, 'uri'),
+            $panel->addChild($escaped($words($child, 'name')) ?: 'whmcs-bridge-' . $place, [
+                'label' => $escaped($words($child, 'label')),
+                'uri' => htmlspecialchars($address($words($child, 'uri')), ENT_QUOTES, 'UTF-8'),
                 'order' => $place,
             ]);
         }

@@ -161,6 +161,15 @@ def test_the_client_area_offers_the_link_and_says_what_became_of_it() -> None:
         assert len(house.bridge.journal.records()) == 1
 
 
+def test_the_name_of_a_service_is_no_markup_in_the_link_that_the_client_area_prints() -> None:
+    with a_house() as house:
+        client, service = a_debtor(house)
+        service.domain = "<img src=x onerror=alert(1)>"
+        house.sync()
+        (child,) = panel(house, client.id)["children"]
+        assert child["label"].startswith("Switch &lt;img src=x onerror=alert(1)&gt; on again")
+
+
 def test_what_is_up_is_offered_a_promise() -> None:
     with a_house() as house:
         client, service = a_debtor(house, overdue=1)

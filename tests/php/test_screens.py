@@ -1,5 +1,8 @@
 """What the bridge shows on WHMCS's pages, and nothing while it is away."""
 
+import re
+from html import escape
+
 from tests.needs import needs
 from tests.php.calls import OWING, UNSUSPEND
 from tests.php.receiver import Receiver
@@ -47,6 +50,56 @@ def test_the_clients_page_gets_a_panel_in_its_language(whmcs: Whmcs, receiver: R
     assert panel["children"][0]["options"] == {"label": "Pay invoice 99", "uri": "viewinvoice.php?id=99", "order": 0}
     assert whmcs.page(call, script=CLIENT_PAGE).seen["panels"] == [[]]
     assert len(receiver.heard) == 1
+
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def test_nothing_in_the_clients_panel_is_markup_that_it_should_not_be(whmcs: Whmcs, receiver: Receiver) -> None:
+    """WHMCS prints all of it as it is. What the bridge has escaped is not escaped again."""
+    children = [
+        {
+            "name": EVIL,
+            "label": f"{EVIL} &lt;b&gt; &amp; &#x27;",
+            "uri": "clientarea.php?whmcs_bridge_ask=a.b-c_1&amp;x=2",
+        },
+        {"name": "script", "label": "x", "uri": "javascript:alert(1)"},
+        {"name": "twice", "label": "x", "uri": "javascript&colon;alert%281%29"},
+        {"name": "quote", "label": "x", "uri": 'a.php" onclick="alert(1)'},
+    ]
+    kept = '<div class="panel-body" style="margin:0"><p>5 &lt; 7</p><br><a href="viewinvoice.php?id=9">9</a></div>'
+    gone = [
+        EVIL,
+        "<script>alert(1)</script>",
+        '<a href="javascript:alert(1)">',
+        '<a href=" data:text/html,x">',
+        '<a href="java&#115;cript&colon;alert(1)">',
+        '<p style="background:url(//example.com/x)">',
+        '<p onclick="alert(1)">',
+        '<p title="a>b" onclick="alert(1)">',
+        '<a href="x"onclick="alert(1)">',
+        "<svg/onload=alert(1)>",
+        "<p\nonclick=alert(1)>",
+        "<img src=x onerror=alert(1) ",
+    ]
+    reply = {"name": EVIL, "label": EVIL, "icon": 'fa-x"><script>', "html": kept + "".join(gone), "children": children}
+    receiver.answers["ClientAreaHomepagePanels"] = (200, reply | {"footer": f'<a href="x.php">x</a>{EVIL}'})
+    page = whmcs.page(("ClientAreaHomepagePanels", {}), session={"uid": "3", "Language": "dutch"}, script=CLIENT_PAGE)
+    ((panel,),) = page.seen["panels"]
+    body, footer = panel["options"]["bodyHtml"], panel["options"]["footerHtml"]
+    assert body.startswith(kept)
+    ends = {"</script>", "</a>"}
+    left = set(re.findall("<[^>]*>?", body.removeprefix(kept))) - ends
+    assert left == set()
+    assert footer == f'<a href="x.php">x</a>{escape(EVIL)}'
+    assert panel["name"] == panel["options"]["label"] == escape(EVIL)
+    assert panel["options"]["icon"] == "fa-xscript"
+    names, labels, uris = zip(
+        *((c["name"], c["options"]["label"], c["options"]["uri"]) for c in panel["children"]), strict=True
+    )
+    assert names == (escape(EVIL), "script", "twice", "quote")
+    assert labels[0] == f"{escape(EVIL)} &lt;b&gt; &amp; &#x27;"
+    assert uris == ("clientarea.php?whmcs_bridge_ask=a.b-c_1&amp;x=2", "", "", "")
 
 
 def test_what_a_clients_link_asks_for_is_forwarded_and_nothing_else_of_the_address(

@@ -1,6 +1,7 @@
 """What a client may ask for on the home page of the client area, and what became of it: links that work once."""
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Any, Final
 
 from whmcs_bridge.bridge import Bridge
@@ -42,7 +43,10 @@ def answer(bridge: Bridge, event: HookEvent, client: ClientId, voice: Speaker) -
 
 
 def links(bridge: Bridge, client: ClientId, services: Sequence[ServiceFacts], voice: Speaker) -> list[dict[str, Any]]:
-    """Return the links under the panel: a release for what is down, else a promise, where the rules admit it."""
+    """Return the links under the panel: a release for what is down, else a promise, where the rules admit it.
+
+    WHMCS's menus print name, label and address as they are, so all three are HTML here.
+    """
     if not bridge.settings.policy.requests.link:
         return []
     return [link for facts in services[:OFFERED_AT_MOST] for link in _links(bridge, client, facts, voice)]
@@ -57,5 +61,6 @@ def _links(bridge: Bridge, client: ClientId, facts: ServiceFacts, voice: Speaker
         if token:
             until = min(offer.until, promised_until(policy, today)) if offer.kind is RecordKind.PROMISE else offer.until
             text = voice.say(f"ask_{offer.kind.value}", service=service.domain or service.name, date=voice.day(until))
-            yield {"name": f"whmcs-bridge-{service.id}", "label": text, "uri": f"clientarea.php?{ASKED}={token}"}
+            made = {"name": f"whmcs-bridge-{service.id}", "label": text, "uri": f"clientarea.php?{ASKED}={token}"}
+            yield {key: escape(value) for key, value in made.items()}
             return
