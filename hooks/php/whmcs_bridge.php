@@ -576,7 +576,25 @@ if (!defined('WHMCS')) {
         $names = $settings['spool'] !== '' && is_dir($settings['spool']) ? scandir($settings['spool']) : [];
         return array_values(preg_grep('/^\d+-[0-9a-f]+\.' . $ending . '$/', $names ?: []));
     };
-    $spool = static function (array $event, string $body) use ($settings, $spooled, $log, &$state): string {
+    // Once a day: which is what the date of a file beside the events remembers.
+    $logFull = static function () use ($settings, $log): void {
+        $mark = $settings['spool'] . '/.full';
+        clearstatcache(true, $mark);
+        $said = is_file($mark) ? filemtime($mark) : false;
+        if ($said === false || time() - $said > 86400) {
+            @touch($mark);
+            $log('the spool ' . $settings['spool'] . ' is full: what is told is lost until the next sync, and the rest '
+                . 'of the room is for persons\' acts and payments; whmcs-bridge hooks check, then hooks drain');
+        }
+    };
+    // What WHMCS's books do not show later, or only after a sync: a person's act, a payment, whose account it was.
+    $precious = static function (array $event): bool {
+        $told = ['InvoicePaid', 'AfterClientMerge', 'ClientClose', 'PreDeleteClient', 'ServiceDelete'];
+        return in_array($event['point'], $told, true) || (isset($event['answered']) && $event['actor'] === 'admin');
+    };
+    $spool = static function (array $event, string $body) use (
+        $settings, $spooled, $log, $logFull, $precious, &$state
+    ): string {
         if ($settings['spool'] === '' || strlen($body) > $settings['max_bytes']) {
             return ''; // the next sync makes up for it
         }
@@ -587,8 +605,10 @@ if (!defined('WHMCS')) {
         if ($state['waiting'] === null) {
             $state['waiting'] = count($spooled());
         }
-        if ($state['waiting'] >= $settings['spool_max_files']) {
-            return ''; // a full spool must not fill the disk
+        $room = (int) $settings['spool_max_files'];
+        if ($state['waiting'] >= ($precious($event) ? $room : $room - intdiv($room, 10))) {
+            $logFull(); // a full spool must not fill the disk
+            return '';
         }
         // The order of names is the order of time, also within one millisecond.
         $state['last_name'] = max($state['last_name'] + 1, (int) (microtime(true) * 1000));
@@ -849,6 +869,8 @@ if (!defined('WHMCS')) {
             $status = $point === 'PreCronJob' ? $settleFirst($told) : $call('hooks', $point, $body)[0];
             if ($taken($status)) {
                 $deliver(5, 1.0, true);
+            } elseif ($point === 'PreCronJob') {
+                return null; // a request for work, no news: later it would be about nothing
             } elseif ($refused($status)) {
                 $name = $spool($told, $body);
                 if ($name === '') {

@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from tests.needs import needs
 from tests.php.calls import OWING, SUSPEND
 from tests.php.receiver import Heard, Receiver
-from tests.php.whmcs import Whmcs
+from tests.php.whmcs import ADMIN, ADMIN_PAGE, Whmcs
 
 pytestmark = needs("php")
 
@@ -158,6 +160,31 @@ def test_the_spool_has_an_end(alone: Whmcs) -> None:
     alone.page(*[("InvoicePaid", {"invoiceid": number}) for number in range(1, 6)])
     alone.page(("InvoicePaid", {"invoiceid": 6}))
     assert [event["vars"]["invoiceid"] for event in alone.spool] == ["1", "2", "3"]
+
+
+def test_a_full_spool_says_so_once_a_day(alone: Whmcs) -> None:
+    alone.set(spool_max_files=3)
+    told = [("InvoicePaid", {"invoiceid": number}) for number in range(1, 6)]
+    assert alone.page(*told[:3]).log == ""
+    assert alone.page(*told[3:]).log.count("is full") == 1
+    assert alone.page(*told[3:]).log == ""
+    mark = Path(alone.settings["spool"], ".full")
+    then = time.time() - 90_000
+    os.utime(mark, (then, then))
+    assert alone.page(*told[3:]).log.count("is full") == 1
+    assert len(alone.spool) == 3
+
+
+def test_the_last_room_is_for_persons_and_payments(alone: Whmcs) -> None:
+    """A cron's refusals come again tomorrow; a click, a payment and whose account it was do not."""
+    alone.set(spool_max_files=20)
+    alone.page(*[("InvoiceCreated", {"invoiceid": number}) for number in range(1, 21)], SUSPEND)
+    assert len(alone.spool) == 18
+    alone.page(SUSPEND, session=ADMIN, script=ADMIN_PAGE)
+    alone.page(("InvoicePaid", {"invoiceid": 1}), ("InvoicePaid", {"invoiceid": 2}))
+    kept = {(event["point"], event["actor"]) for event in alone.spool if event["point"] != "InvoiceCreated"}
+    assert kept == {("PreModuleSuspend", "admin"), ("InvoicePaid", "cron")}
+    assert len(alone.spool) == 20
 
 
 def test_what_waits_is_nobody_elses_to_read(alone: Whmcs) -> None:
