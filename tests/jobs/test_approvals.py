@@ -8,7 +8,7 @@ import pytest
 from tests.house import HOSTING, House, results, service_id
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import UnknownId, UsageProblem
-from whmcs_bridge.jobs.approvals import VALID_DAYS
+from whmcs_bridge.jobs.proposals import VALID_DAYS
 from whmcs_bridge.plan.model import Plan
 from whmcs_bridge.policy.by_hand import ByHand
 from whmcs_bridge.policy.decision import Kind
@@ -29,7 +29,8 @@ def house() -> Any:
 
 def end(house: House, *services: Service, by: str = "bo", **more: Any) -> Plan:
     house.bridge.ports.actor = by
-    asked = ByHand(by, "left without a word", **({"early": True} | more))
+    given: dict[str, Any] = {"reason": "left without a word", "early": True} | more
+    asked = ByHand(by, **given)
     return house.bridge.plan_by_hand(Kind.TERMINATE, [service_id(s) for s in services], asked)
 
 
@@ -202,6 +203,65 @@ def test_a_proposal_that_nobody_approves_leaves_the_desk(house: House) -> None:
     assert "approval" in house.task_codes()
     house.next_day()
     assert "approval" not in house.task_codes()
+
+
+# --- what an approval is for -----------------------------------------------------------------------
+
+
+def approved(house: House, **more: Any) -> tuple[Service, Any]:
+    """A debtor whose end by hand was proposed by bo and approved by ana."""
+    _, service, invoice = house.a_debtor(overdue=1)
+    house.sync()
+    end(house, service, **more)
+    house.bridge.approve_waiting(house.bridge.waiting(), "ana")
+    return service, invoice
+
+
+def test_an_approval_lets_nobody_else_and_nothing_else_past(house: House) -> None:
+    service, invoice = approved(house)
+    house.pay(invoice)
+    plan = end(house, service, by="carl", early=False, paid_up=True, reason="asked for by phone")
+    assert (plan.steps, len(plan.refused)) == ((), 1)
+    assert house.bridge.apply(plan.fingerprint).results == []
+    assert service.status != "Terminated"
+    (waits,) = house.bridge.waiting()
+    assert (waits.proposed_by, waits.reason) == (("carl",), "asked for by phone")
+
+
+@pytest.mark.parametrize("other", [{"by": "carl"}, {"reason": "fraud"}, {"paid_up": True}], ids=str)
+def test_another_person_reason_or_flag_waits_for_a_word_of_its_own(house: House, other: dict[str, Any]) -> None:
+    service, _ = approved(house)
+    assert len(end(house, service).steps) == 1
+    assert len(end(house, service, **other).refused) == 1
+    assert len(end(house, service).refused) == 1, "the last wish stands, and what was approved before it does not"
+
+
+def test_an_approval_goes_with_the_debt_it_rested_on(house: House) -> None:
+    service, invoice = approved(house)
+    house.pay(invoice)
+    house.sync()
+    assert house.bridge.journal.approvals().get(service_id(service), frozenset()) == frozenset()
+    house.an_invoice(service, due=-3)
+    assert len(end(house, service).refused) == 1
+
+
+def test_a_part_paid_needs_a_new_approval_and_more_debt_does_not(house: House) -> None:
+    service, invoice = approved(house)
+    house.an_invoice(service, due=-1)
+    assert len(end(house, service).steps) == 1
+    house.pay(invoice, 400)
+    assert len(end(house, service).refused) == 1
+
+
+def test_what_is_proposed_otherwise_since_it_was_read_is_not_approved(house: House) -> None:
+    _, service, _ = house.a_debtor(overdue=1)
+    house.sync()
+    end(house, service)
+    seen = house.bridge.waiting()
+    end(house, service, by="carl", reason="another reason")
+    with pytest.raises(UsageProblem, match="is proposed otherwise by now"):
+        house.bridge.approve_waiting(seen, "ana")
+    assert len(end(house, service).refused) == 1
 
 
 # --- one's own ------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
@@ -10,17 +10,14 @@ from whmcs_bridge.errors import UnknownId, UsageProblem
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import Explanation, explain_service
 from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.proposals import PROPOSED, mark_of, proposals
 from whmcs_bridge.plan.model import Plan, Step
 from whmcs_bridge.policy.by_hand import WAITS, approval_by_hand
 from whmcs_bridge.policy.decision import HARMFUL, Debt, Kind, Note
 from whmcs_bridge.ports import Approval, RunInfo
 
-PROPOSED = "by-hand:proposed"
-"""Journal key: what was asked for by hand and waits for approval."""
 WAITING = "approval:waiting"
 """Journal key: which steps runs have found waiting, since which run and day, and until which run."""
-VALID_DAYS = 7
-"""So long a proposal by hand stands, and with it its approval."""
 OWN = "own_proposals"
 """Setting of [approval]: whether who proposed a step by hand may approve it."""
 MANY = 1_000_000
@@ -43,6 +40,8 @@ class Waiting:
     """House day on which it was proposed or first found waiting; None: since the last run."""
     runs: tuple[int, int] | None = None
     """First and last run that found it waiting; None for a step by hand, and before a run has seen it."""
+    wish: str = ""
+    """By hand: what exactly was asked for, as a mark."""
 
     @property
     def by_hand(self) -> bool:
@@ -102,20 +101,51 @@ def note_waiting(ports: Ports, run: int, plan: Plan) -> None:
 
 
 def propose(ports: Ports, steps: Iterable[Step]) -> None:
-    """Remember what was asked for by hand and waits; who asks for the same again is a proposer, too."""
-    kept = _proposals(ports)
+    """Remember what was asked for by hand and waits; who asks for the same again is a proposer, too.
+
+    Of one service and kind the last wish stands; with another one before it, that one's approval goes.
+    """
+    with ports.journal.recording():
+        _propose(ports, steps)
+
+
+def forget_paid(ports: Ports) -> None:
+    """Drop what was proposed for a debt of which an invoice is open no more: it came of that debt."""
+    kept = proposals(ports)
+    for key, proposal in tuple(kept.items()):
+        number, _, kind = key.partition(":")
+        book = ports.mirror.book_of_service(ServiceId(int(number)))
+        if book is None or set(proposal.get("invoices", ())) <= {invoice.id for invoice in book.invoices}:
+            continue
+        del kept[key]
+        with ports.journal.recording():
+            ports.journal.drop_approval(ServiceId(int(number)), approval_by_hand(Kind(kind)))
+            ports.journal.put(PROPOSED, kept)
+
+
+def _propose(ports: Ports, steps: Iterable[Step]) -> None:
+    kept = proposals(ports)
     before = dict(kept)
     for step in steps:
         asked = step.by_hand
         if asked is None or step.service is None:
             continue
         key = f"{step.service}:{step.kind.value}"
+        wish = mark_of(step.kind, asked)
         known = kept.get(key, {})
+        name = approval_by_hand(step.kind)
+        given = name in ports.journal.approvals().get(step.service, ())
+        if given or known.get("wish") != wish:  # another wish, author or debt than what was approved
+            ports.journal.drop_approval(step.service, name)
+            known = {}
         kept[key] = {
             "client": step.client,
             "by": list(dict.fromkeys([*known.get("by", []), asked.by, ports.actor])),
             "reason": asked.reason,
             "on": known.get("on") or ports.today().isoformat(),
+            "wish": wish,
+            "invoices": list(step.invoices),
+            "amount": str(step.amount.amount) if step.amount is not None else "0",
         }
     if kept != before:
         ports.journal.put(PROPOSED, kept)
@@ -125,8 +155,9 @@ def propose(ports: Ports, steps: Iterable[Step]) -> None:
 
 def notes(ports: Ports) -> Iterator[Note]:
     """Yield a note for each proposal by hand that nobody has approved: a task until then, or until it is too old."""
+    forget_paid(ports)
     approved = ports.journal.approvals()
-    for key, proposal in _proposals(ports).items():
+    for key, proposal in proposals(ports).items():
         number, _, kind = key.partition(":")
         service = ServiceId(int(number))
         if approval_by_hand(Kind(kind)) not in approved.get(service, ()):
@@ -134,16 +165,9 @@ def notes(ports: Ports) -> Iterator[Note]:
             yield Note(WAITS, text, "approve it, or let it run out", ClientId(proposal["client"]), service)
 
 
-def _proposals(ports: Ports) -> dict[str, dict[str, Any]]:
-    """Return what stands: neither used nor too old."""
-    oldest = (ports.today() - timedelta(days=VALID_DAYS)).isoformat()
-    kept: Mapping[str, dict[str, Any]] = ports.journal.get(PROPOSED) or {}
-    return {key: proposal for key, proposal in kept.items() if proposal["on"] >= oldest}
-
-
 def used(ports: Ports, step: Step) -> None:
     """The step was done: its approval is for no other."""
-    kept = _proposals(ports)
+    kept = proposals(ports)
     if step.service is not None and kept.pop(f"{step.service}:{step.kind.value}", None) is not None:
         ports.journal.drop_approval(step.service, approval_by_hand(step.kind))
         ports.journal.put(PROPOSED, kept)
@@ -151,7 +175,7 @@ def used(ports: Ports, step: Step) -> None:
 
 def forget_old(ports: Ports, memory: Memory) -> None:
     """Drop approvals by hand whose proposal does not stand any more."""
-    stands = set(_proposals(ports))
+    stands = set(proposals(ports))
     left = dict(memory.approvals)
     for service, kinds in memory.approvals.items():
         gone = {
@@ -184,7 +208,7 @@ def waiting(ports: Ports) -> list[Waiting]:
 
 def services_noted(ports: Ports) -> dict[ServiceId, None]:
     """Return the services of which something may wait: found by a run, still a task, or proposed by hand."""
-    keys = [*(ports.journal.get(WAITING) or {}), *_proposals(ports)]
+    keys = [*(ports.journal.get(WAITING) or {}), *proposals(ports)]
     tasks = (task.service for task in ports.journal.tasks() if task.code == WAITS and task.service is not None)
     return dict.fromkeys([*(ServiceId(int(key.partition(":")[0])) for key in keys), *tasks])
 
@@ -215,12 +239,22 @@ def _by_rules(ports: Ports, found: Explanation) -> Iterator[Waiting]:
 def _by_people(ports: Ports, found: Explanation) -> Iterator[Waiting]:
     service = found.facts.service
     for kind in HARMFUL:
-        proposal = _proposals(ports).get(f"{service.id}:{kind.value}")
+        proposal = proposals(ports).get(f"{service.id}:{kind.value}")
         if proposal is None or approval_by_hand(kind) in found.facts.approved:
             continue
         since = date.fromisoformat(proposal["on"])
         by = tuple(proposal["by"])
-        yield Waiting(kind.value, service.id, service.client_id, found, by, proposal["reason"], since)
+        yield Waiting(
+            kind.value,
+            service.id,
+            service.client_id,
+            found,
+            by,
+            proposal["reason"],
+            since,
+            None,
+            proposal.get("wish", ""),
+        )
 
 
 def found_by(ports: Ports, run: int) -> list[Waiting]:
@@ -232,7 +266,8 @@ def found_by(ports: Ports, run: int) -> list[Waiting]:
 def approve(ports: Ports, chosen: Sequence[Waiting], by: str) -> None:
     """Record that `by` approves these steps: all of them, or none where one may not be approved by `by`.
 
-    Raises UsageProblem where [approval] own_proposals is "forbidden" and `by`, or who is logged in, proposed it.
+    Raises UsageProblem where [approval] own_proposals is "forbidden" and `by`, or who is logged in, proposed it, and
+    where something else was asked for since it was looked at.
     """
     if ports.settings.policy.approval.get(OWN) == "forbidden":
         for one in chosen:
@@ -240,6 +275,10 @@ def approve(ports: Ports, chosen: Sequence[Waiting], by: str) -> None:
                 text = f"{one.kind} of service {one.service} was proposed by {one.proposer}: somebody else approves it"
                 raise UsageProblem(f'{text} ([approval] own_proposals = "forbidden")')
     with ports.journal.recording():  # no run is waited for: it has read what was approved when it began
+        for one in chosen:
+            if one.by_hand and proposals(ports).get(f"{one.service}:{one.kind}", {}).get("wish", "") != one.wish:
+                text = f"{one.kind} of service {one.service} is proposed otherwise by now"
+                raise UsageProblem(f"{text}; see: whmcs-bridge approve; it was not approved")
         for one in chosen:
             kind = approval_by_hand(Kind(one.kind)) if one.by_hand else one.kind
             ports.journal.approve(Approval(kind, one.service, by, ports.today()))

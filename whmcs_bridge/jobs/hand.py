@@ -10,6 +10,7 @@ from whmcs_bridge.errors import MovedOn
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import Memory, facts_of
 from whmcs_bridge.jobs.live import read_client
+from whmcs_bridge.jobs.proposals import for_this_wish
 from whmcs_bridge.jobs.report import StepResult
 from whmcs_bridge.jobs.scope import WHY_OUTSIDE
 from whmcs_bridge.plan.model import Step
@@ -106,7 +107,8 @@ class Hand:
         facts, policy, today = now.facts.get(service), self.ports.settings.policy, self.ports.today()
         if facts is None:
             return None, (Withheld(kind, "state", "WHMCS does not have the service any more"),)
-        view, decision = view_of(facts, policy, today)[0], now.decisions[service]
+        decision = now.decisions[service]
+        view = view_of(for_this_wish(self.ports, facts, decision, kind, asked), policy, today)[0]
         return judge_by_hand(kind, asked, view, decision, target)
 
     def leave(self, step: Step) -> StepResult:
