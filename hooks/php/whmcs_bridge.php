@@ -98,6 +98,7 @@ if (!defined('WHMCS')) {
         'quiet_until' => 0,  // no further call before this time
         'last_name' => 0,    // milliseconds in the name of the last spooled event
         'waiting' => null,   // files in the spool, once counted
+        'delivered' => 0.0,  // seconds that this request has spent on what waits, beside its own calls
     ];
 
     // --- small tools ------------------------------------------------------------------------------------------------
@@ -436,7 +437,7 @@ if (!defined('WHMCS')) {
             CURLOPT_FOLLOWLOCATION => false,
             CURLOPT_NOSIGNAL => true,
             CURLOPT_PROXY => '',
-            CURLOPT_CONNECTTIMEOUT_MS => (int) $settings['connect_timeout_ms'],
+            CURLOPT_CONNECTTIMEOUT_MS => min((int) $settings['connect_timeout_ms'], $timeout),
             CURLOPT_TIMEOUT_MS => $timeout,
             CURLOPT_HEADERFUNCTION => static function ($call, string $line) use (&$mark): int {
                 if (preg_match('/^X-Whmcs-Bridge-Signature:\s*([0-9a-f]+)/i', $line, $found)) {
@@ -465,7 +466,7 @@ if (!defined('WHMCS')) {
             ($tls ? 'tls://' : 'tcp://') . $parts['host'] . ':' . $port,
             $code,
             $why,
-            $settings['connect_timeout_ms'] / 1000
+            min((int) $settings['connect_timeout_ms'], $timeout) / 1000
         );
         if (!is_resource($line)) {
             return [0, '', ''];
@@ -537,13 +538,14 @@ if (!defined('WHMCS')) {
     };
     // After three calls in a row without an answer the bridge is left alone for half a minute: a cron run over
     // hundreds of services must not wait for each of them.
-    $call = static function (string $kind, string $point, string $body, int $patience = 0) use (
+    $call = static function (string $kind, string $point, string $body, int $patience = 0, int $most = 0) use (
         $settings, $overHttp, $byCommand, $log, &$state
     ): array {
         if (time() < $state['quiet_until']) {
             return [0, '', 0];
         }
         $timeout = $patience ?: (int) $settings[$kind === 'screens' ? 'screen_timeout_ms' : 'timeout_ms'];
+        $timeout = $most ? min($most, $timeout) : $timeout;
         try {
             if ($settings['transport'] === 'command') {
                 $words = array_merge(['hook'], $kind === 'screens' ? ['--screen'] : [], $patience ? ['--wait'] : []);
@@ -641,7 +643,9 @@ if (!defined('WHMCS')) {
                 . $settings['spool'] . '; whmcs-bridge hooks check');
         }
     };
-    // Oldest first. $through: the bridge takes events right now, so one that gets no right answer is itself at fault.
+    // Oldest first, and done when the seconds are over, whatever the last call waits for: too short a call only means
+    // that the event is told again. $through: the bridge takes events right now, so one that gets no right answer is
+    // itself at fault.
     $deliver = static function (int $many, float $seconds, bool $through = false, bool $patient = false) use (
         $settings, $spooled, $setAside, $call, $taken, $refused, &$state
     ): void {
@@ -660,8 +664,9 @@ if (!defined('WHMCS')) {
         $never = [];
         $stuck = [];
         foreach (array_slice($spooled(), 0, $many) as $name) {
-            if (microtime(true) >= $until || count($stuck) >= 20) {
-                break;
+            $left = (int) (($until - microtime(true)) * 1000);
+            if ($left < 50 || count($stuck) >= 20) {
+                break; // a call in less time than that would be for nothing
             }
             $body = @file_get_contents($settings['spool'] . '/' . $name);
             if ($body === false) {
@@ -670,7 +675,7 @@ if (!defined('WHMCS')) {
             $event = json_decode($body, true);
             $point = is_array($event) && isset($event['point']) && is_string($event['point']) ? $event['point'] : '';
             $known = preg_match('/^\w+$/', $point);
-            list($status, , $said) = $known ? $call('hooks', $point, $body) : [400, '', 400];
+            list($status, , $said) = $known ? $call('hooks', $point, $body, 0, $left) : [400, '', 400];
             $old = time() - (int) $name / 1000 > 86400;
             if ($taken($status)) {
                 @unlink($settings['spool'] . '/' . $name);
@@ -851,6 +856,7 @@ if (!defined('WHMCS')) {
             $point, $event, $readServices, $encode, $call, $settleFirst, $taken, $refused, $spool, $setAside,
             $deliver, $number, $settings, $log, &$state
         ) {
+            $began = microtime(true);
             $vars = is_array($vars) ? $vars : [];
             $told = $event($point, $vars);
             if ($point === 'InvoicePaid') {
@@ -868,7 +874,11 @@ if (!defined('WHMCS')) {
             }
             $status = $point === 'PreCronJob' ? $settleFirst($told) : $call('hooks', $point, $body)[0];
             if ($taken($status)) {
-                $deliver(5, 1.0, true);
+                // What is left of the one time-out, and not a second more than one in the whole request.
+                $now = microtime(true);
+                $left = min(1.0 - $state['delivered'], $settings['timeout_ms'] / 1000 - ($now - $began));
+                $deliver(5, $left, true);
+                $state['delivered'] += microtime(true) - $now;
             } elseif ($point === 'PreCronJob') {
                 return null; // a request for work, no news: later it would be about nothing
             } elseif ($refused($status)) {

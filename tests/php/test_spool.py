@@ -3,15 +3,17 @@
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.needs import needs
 from tests.php.calls import OWING, SUSPEND
-from tests.php.receiver import Heard, Receiver
+from tests.php.receiver import Heard, Receiver, Reply
 from tests.php.whmcs import ADMIN, ADMIN_PAGE, Whmcs
 
 pytestmark = needs("php")
@@ -53,6 +55,24 @@ def test_who_waits_for_an_answer_does_not_wait_for_the_spool(whmcs: Whmcs, recei
     whmcs.page(SUSPEND, local=OWING)
     assert len(receiver.heard) == before + 1
     assert len(whmcs.spool) == 1
+
+
+def test_a_page_gives_what_waits_a_second_and_not_a_time_out_more(over_http: Whmcs, receiver: Receiver) -> None:
+    """However many events it tells, and however long the bridge takes over the last one that waited."""
+    waiting(over_http, receiver, 3)
+    answered, given_up = [], threading.Event()
+
+    def slow(event: Any) -> Reply:
+        answered.append(given_up.wait(8))
+        return 202, {}
+
+    receiver.answers["InvoicePaid"] = slow
+    before = len(receiver.events("InvoicePaid"))
+    over_http.page(*[("InvoiceCreated", {"invoiceid": number}) for number in range(7, 10)])
+    assert answered == []
+    assert len(receiver.events("InvoicePaid")) - before <= 1
+    assert len(over_http.spool) == 3
+    given_up.set()
 
 
 def test_delivery_stops_at_the_first_silence_and_loses_nothing(whmcs: Whmcs, receiver: Receiver) -> None:
