@@ -298,9 +298,22 @@ def _of_promise(ports: Ports, promise: Record, subject: _Subject | None) -> tupl
         # in its end it was about what was owed when it was made; until then it holds whatever else fell due
         owes = any(left.get(i, ZERO) > 0 for i, _ in promise.owed)
     state = admitting.verdict_on_promise(replace(promise, until=until), owes, today, left)
+    instead = _in_its_place(promise, subject) if state is RecordState.BROKEN else None
+    if instead is not None:
+        return RecordState.CANCELLED, f"arrangement {instead.id} was made in its place"
     paid = sum((max(then - left.get(i, ZERO), ZERO) for i, then in promise.owed), ZERO)
     whole = promise.amount or sum((then for _, then in promise.owed), ZERO)
     return state, f"{paid:.2f} of {whole:.2f} came by {promise.until}" if promise.owed else ""
+
+
+def _in_its_place(promise: Record, subject: _Subject) -> Record | None:
+    """The arrangement that was made after the promise for all that it still is about, and is not broken."""
+    unpaid = {e.invoice.id for e in subject.ledger.entries} & {invoice for invoice, _ in promise.owed}
+    for record in subject.client.records:
+        stands = record.kind is RecordKind.ARRANGEMENT and record.state in (RecordState.OPEN, RecordState.KEPT)
+        if stands and record.id > promise.id and unpaid <= {invoice for invoice, _ in record.owed}:
+            return record
+    return None
 
 
 def _of_arrangement(record: Record, subject: _Subject | None, today: date) -> tuple[RecordState | None, str]:
