@@ -1,5 +1,6 @@
 """What counts as debt, what of it concerns a service, what holds a release back (design sections 3 and 4)."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -25,7 +26,7 @@ from tests.builders import (
     view,
 )
 from whmcs_bridge.domain.book import Invoice, Service
-from whmcs_bridge.domain.ids import LineId
+from whmcs_bridge.domain.ids import InvoiceId, LineId
 from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
@@ -360,6 +361,32 @@ def test_a_disputed_amount_of_the_invoice_is_taken_off_as_a_payment_would_be() -
     invoice = an_invoice(100, DUE, a_line("service", "50.00"), a_line("domain", "20.00", 7))
     found = book(invoice, records=[dispute(amount="50.00")])
     assert [(p.category, p.owed) for p in found.entries[0].parts] == [(Category.DOMAIN, Decimal("20.00"))]
+
+
+def settled(asked: str, **more: Any) -> Record:
+    """A dispute decided for the client about an invoice that asked for so much when it was opened."""
+    closed = dispute(state=RecordState.UPHELD, closed_on=day(1), **more)
+    return replace(closed, owed=((InvoiceId(100), Decimal(asked)),))
+
+
+@pytest.mark.parametrize("open_still", [False, True])
+def test_what_staff_takes_off_for_a_disputed_amount_counts_once(open_still: bool) -> None:
+    lowered = an_invoice(100, DUE, a_line("service", "100.00"), a_line("text", "-50.00"))
+    found = settled("100.00", amount="50.00")
+    if open_still:
+        found = replace(found, state=RecordState.OPEN, closed_on=None)
+    assert book(lowered, records=[found]).debt == Decimal("50.00")
+
+
+def test_what_staff_takes_off_for_a_disputed_line_leaves_the_other_services_line_as_it_was() -> None:
+    lines = (a_line("service", "50.00"), a_line("service", "50.00", 11), a_line("text", "-50.00"))
+    found = book(an_invoice(100, DUE, *lines), records=[settled("100.00", line=1000)])
+    assert [(p.service, p.owed) for e in found.entries for p in e.parts] == [(11, Decimal("50.00"))]
+
+
+def test_a_payment_beside_what_was_decided_for_the_client_is_no_booking() -> None:
+    """Who pays all but what he was right about owes nothing, however late the books follow."""
+    assert not book(an_invoice(amount="100.00", paid="50.00"), records=[settled("100.00", amount="50.00")]).entries
 
 
 def test_a_dispute_about_a_line_that_is_gone_takes_nothing_off() -> None:

@@ -80,7 +80,8 @@ class Record:
     gateway: str = ""
     """A freeze of one gateway only; "" is everyone."""
     owed: tuple[tuple[InvoiceId, Decimal], ...] = ()
-    """promise, arrangement: what each invoice it is about still owed on the day it was made."""
+    """promise, arrangement: what each invoice it is about still owed on the day it was made; dispute: its lines and tax
+    on that day, whatever was paid of them."""
     beside: tuple[InvoiceId, ...] = ()
     """arrangement: what was overdue when it was made and is no part of it; the house knew, and it ends nothing."""
     parts: tuple[Instalment, ...] = ()

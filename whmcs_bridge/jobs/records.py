@@ -141,6 +141,9 @@ def _with_defaults(ports: Ports, wanted: Record, subject: _Subject) -> Record:
             return replace(wanted, until=max(last, today))
         case RecordKind.PROMISE:
             return replace(wanted, owed=tuple(_promised(ports, wanted, subject).items()))
+        case RecordKind.DISPUTE:
+            asked = [(i.id, i.subtotal + i.tax) for i in subject.client.invoices if i.id == wanted.invoice_id]
+            return replace(wanted, owed=tuple(asked))
         case RecordKind.ARRANGEMENT:
             until = wanted.parts[-1].on if wanted.parts else None
             owed = _to_pay_in_parts(wanted, subject)

@@ -232,7 +232,8 @@ def outstanding(
 
     Tax and general discounts are spread over the lines; a discount on a service is taken off that service; what has
     been paid covers lines in `payment_order`, lines of no known kind last. What is disputed is left out, and what has
-    been paid is not taken for it while anything else is open: who pays all but the disputed line owes nothing.
+    been paid is not taken for it while anything else is open: who pays all but the disputed line owes nothing. What
+    staff has taken off the invoice for a dispute meanwhile does not count twice.
     """
     if invoice.balance <= 0 or any(d.line_id is None and d.amount is None for d in disputes):
         return ()
@@ -255,10 +256,30 @@ def outstanding(
     if gross <= 0:
         return (Part(Category.NOTHING_KNOWN, None, None, invoice.balance),)
     whole = max(invoice.subtotal + invoice.tax, invoice.balance)
+    booked = _booked(invoice, disputes) if disputes else ZERO
+    paid = whole - invoice.balance
+    whole += booked
     shares = {key: amount * whole / gross if whole != gross else amount for key, amount in positive.items()}
     disputed = _disputed_shares(invoice, disputes, key_of, shares, whole / gross)
-    parts = _cover(shares, disputed, whole - invoice.balance, invoice.balance, payment_order)
+    parts = _cover(shares, disputed, paid, whole - paid, payment_order)
     return _less(parts, sum((d.amount for d in disputes if d.line_id is None and d.amount is not None), ZERO))
+
+
+def _booked(invoice: Invoice, disputes: Sequence[Record]) -> Decimal:
+    """What staff has taken off the invoice since it was disputed, and is disputed: payments and credit are not that.
+
+    A line that was itself lowered or taken out is disputed no more as it is; its own change is left aside.
+    """
+    now = invoice.subtotal + invoice.tax
+    asked = max((then for d in disputes for number, then in d.owed if number == invoice.id), default=now)
+    if asked <= now:
+        return ZERO
+    off = -sum((x.amount for x in invoice.lines if x.amount < 0 and category_of(x) is Category.NOTHING_KNOWN), ZERO)
+    lines = {x.id: x.amount for x in invoice.lines}
+    of_lines = sum((lines.get(d.line_id, ZERO) for d in disputes if d.line_id is not None and d.amount is None), ZERO)
+    tax = now / invoice.subtotal if invoice.subtotal > 0 else Decimal(1)
+    most = min(of_lines, off) * tax + sum((d.amount for d in disputes if d.amount is not None), ZERO)
+    return min(asked - now, most)
 
 
 def _disputed_shares(
