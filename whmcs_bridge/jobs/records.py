@@ -399,7 +399,7 @@ WAYS_TO_END: Mapping[RecordKind, frozenset[RecordState]] = {
 }
 """How a person may end a record of each kind; whether a promise was kept, the runs find out."""
 
-_LATER_FORGED = frozenset({RecordState.VERIFIED, RecordState.REJECTED, RecordState.RESOLVED})
+LATER_FORGED = frozenset({RecordState.VERIFIED, RecordState.REJECTED, RecordState.RESOLVED})
 """Receipts that are closed and may still turn out to be forged."""
 
 
@@ -420,7 +420,7 @@ def end_record(
     found = find_record(ports.journal, number, kind)
     if state not in WAYS_TO_END.get(kind, frozenset()):
         raise RecordRefused(f"a {kind} cannot be {state} by hand")
-    late = kind is RecordKind.RECEIPT and state is RecordState.FORGED and found.state in _LATER_FORGED
+    late = kind is RecordKind.RECEIPT and state is RecordState.FORGED and found.state in LATER_FORGED
     if found.state is not RecordState.OPEN and not late:
         raise RecordRefused(f"{kind} {number} is {found.state} since {found.closed_on}: there is nothing to end")
     ports.journal.close_record(number, state, ports.today(), reason, author)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, LineId, ServiceId
 from whmcs_bridge.domain.records import Instalment, Record, RecordKind, RecordState
 from whmcs_bridge.errors import BridgeError
-from whmcs_bridge.jobs import backup_desk
+from whmcs_bridge.jobs import backup_desk, records
 from whmcs_bridge.scenarios.model import Event, LineSpec
 from whmcs_bridge.scenarios.world import addon_for, cents, domain_for
 from whmcs_bridge.simulator import automation, endings, invoicing, modules
@@ -181,8 +181,13 @@ def receipt_verified(stage: "Stage", event: Event) -> None:
 
 
 def receipt_rejected(stage: "Stage", event: Event) -> None:
-    for record in _open_records(stage, event, RecordKind.RECEIPT):
-        forged = event.text("forged", "yes").casefold() not in ("no", "false")
+    """Staff says so of what waits; that it was false, also of one that ran out or was taken for true."""
+    forged = event.text("forged", "yes").casefold() not in ("no", "false")
+    wanted = _open_records(stage, event, RecordKind.RECEIPT)
+    if forged and not wanted:
+        told = _records(stage, event, RecordKind.RECEIPT)
+        wanted = [r for r in told if r.state in records.LATER_FORGED][-1:]
+    for record in wanted:
         stage.close_record(record, RecordState.FORGED if forged else RecordState.REJECTED, event.text("reason"))
 
 
@@ -288,10 +293,15 @@ def _about(stage: "Stage", event: Event, record: Record) -> Record:
 
 
 def _open_records(stage: "Stage", event: Event, kind: RecordKind) -> list[Record]:
+    return [record for record in _records(stage, event, kind) if record.state is RecordState.OPEN]
+
+
+def _records(stage: "Stage", event: Event, kind: RecordKind) -> list[Record]:
+    """All of this kind that are about what the event names, oldest first."""
     wanted = _about(stage, event, Record(0, kind, RecordState.OPEN, "", "", stage.today, stage.today, None))
     return [
         record
-        for record in stage.bridge.journal.records(client=wanted.client_id, kind=kind, open_only=True)
+        for record in stage.bridge.journal.records(client=wanted.client_id, kind=kind)
         if (wanted.service_id is None or record.service_id == wanted.service_id)
         and (wanted.invoice_id is None or record.invoice_id == wanted.invoice_id)
     ]
