@@ -10,7 +10,17 @@ import click
 
 from commands.app import App, Command, Options, pass_app
 from commands.options import ID, json_option
-from commands.people import AMOUNT, DAY, INVOICE, by_option, list_options, number_argument, reason_option, why_option
+from commands.people import (
+    AMOUNT,
+    DAY,
+    INVOICE,
+    by_option,
+    list_options,
+    number_argument,
+    override_option,
+    reason_option,
+    why_option,
+)
 
 if TYPE_CHECKING:
     from whmcs_bridge.bridge import Bridge
@@ -41,6 +51,7 @@ def dispute() -> None:
 @click.option("--until", type=DAY, required=True, metavar="DATE", help="The day by which it has to be resolved.")
 @reason_option
 @by_option
+@override_option
 @json_option
 @pass_app
 def open_(
@@ -51,11 +62,13 @@ def open_(
     until: date,
     reason: str,
     by: str | None,
+    override: bool,
     as_json_: bool,
 ) -> None:
     """Open a dispute; a service that was down only for what is disputed comes back now.
 
-    Through its last day what is disputed counts as no debt; after it, it is overdue again.
+    Through its last day what is disputed counts as no debt; after it, it is overdue again. What was decided for the
+    house is not disputed twice, unless with --override.
 
     Exits 0, 1 when the module or WHMCS failed (the next sync tries again), 2 for what cannot be disputed.
 
@@ -79,7 +92,7 @@ def open_(
             line_id=_line(bridge, invoice, line) if line is not None else None,
             amount=amount,
         )
-        code = tell(keep(bridge, wanted), as_json_=as_json_)
+        code = tell(keep(bridge, wanted, override=override), as_json_=as_json_)
     raise SystemExit(code)
 
 

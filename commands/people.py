@@ -22,7 +22,7 @@ LONGEST_REASON = 300
 MOST_YEARS = 10
 """No promise, hold or freeze begins or ends further away than that: who types such a day has mistyped it."""
 HIGHEST_AMOUNT = Decimal(10**12)
-MAY_OVERRIDE = ("promise", "release", "arrangement", "receipt")
+MAY_OVERRIDE = ("promise", "release", "arrangement", "receipt", "dispute")
 """Kinds whose command has --override."""
 
 

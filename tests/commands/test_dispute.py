@@ -80,3 +80,17 @@ def test_it_is_disputed_once(people: People) -> None:
     )
     people.type("dispute", "resolve", "1", "--outcome", "host")
     assert "1 is resolved since 2025-03-10" in people.refused("dispute", "resolve", "1", "--outcome", "client")
+
+
+def test_what_was_decided_for_the_house_is_not_disputed_again_but_by_override(people: People) -> None:
+    _, service, invoice = people.a_debtor(overdue=3)
+    again = ("dispute", "open", f"{invoice.id}", "--until", people.day(10), "--reason", "still says so")
+    people.type(*again)
+    people.type("dispute", "resolve", "1", "--outcome", "host", "--reason", "signed for")
+    people.days(1)
+    said = people.refused(*again)
+    assert "dispute 1 about it was decided for the house on 2025-03-10" in said
+    assert "--override" in said
+    assert people.status(service) == "Suspended"
+    people.type(*again, "--override")
+    assert people.status(service) == "Active"

@@ -361,6 +361,18 @@ def dispute_refusals(wanted: Record, facts: ClientFacts, today: date) -> Iterato
         if record.line_id in (None, wanted.line_id) and record.amount is None:
             yield Refusal(f"dispute {record.id} about it is open", "resolve that one first")
             return
+    lost = next((r for r in reversed(facts.records) if _lost_about(r, wanted)), None)
+    if lost is not None:
+        why = f"dispute {lost.id} about it was decided for the house on {lost.closed_on}"
+        yield Refusal(why, "take what is owed, or record a promise", rule=True)
+
+
+def _lost_about(record: Record, wanted: Record) -> bool:
+    """Decided for the house: the same line, or the invoice as a whole in one of them."""
+    if record.kind is not RecordKind.DISPUTE or record.state is not RecordState.RESOLVED:
+        return False
+    same = record.line_id == wanted.line_id or None in (record.line_id, wanted.line_id)
+    return record.invoice_id == wanted.invoice_id and same
 
 
 def hold_refusals(wanted: Record, today: date) -> Iterator[Refusal]:
