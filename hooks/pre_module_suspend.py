@@ -14,7 +14,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     service = service_of(event)
     if service is None:
         return Answer(False, "names no service")
-    verdict = bridge.may(Kind.SUSPEND, service, told=event.told)
+    verdict = bridge.may(Kind.SUSPEND, service, told=event.told, by_person=event.by_person)
     if verdict.ours:
         return Answer(False, verdict.why, ours=True)
     if event.by_person:

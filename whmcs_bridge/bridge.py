@@ -31,7 +31,7 @@ from whmcs_bridge.jobs.confirm import confirm_suspension
 from whmcs_bridge.jobs.context import Ports, Progress
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.jobs.findings import Findings
-from whmcs_bridge.jobs.gate import refresh_gate
+from whmcs_bridge.jobs.gate import refresh_gate, refresh_head
 from whmcs_bridge.jobs.hand_back import Agree, HandBack, hand_back
 from whmcs_bridge.jobs.inbox import Deliver, Worked, work_off
 from whmcs_bridge.jobs.letter import Letter
@@ -197,6 +197,7 @@ class Bridge:
         try:
             return hand_back(self.ports, by=by, dry_run=dry_run, agree=agree)
         finally:
+            refresh_head(self.ports)
             self._running = False
             self._waiting.clear()  # what hooks told meanwhile is WHMCS's to answer now
 
@@ -260,13 +261,19 @@ class Bridge:
             self.work_off()
 
     def may(
-        self, kind: Kind, service: ServiceId, *, paying: InvoiceId | None = None, told: Told | None = None
+        self,
+        kind: Kind,
+        service: ServiceId,
+        *,
+        paying: InvoiceId | None = None,
+        told: Told | None = None,
+        by_person: bool = False,
     ) -> Verdict:
         """Answer WHMCS: may this be done to the service now?
 
         `paying` is the invoice that is being paid right now, `told` what WHMCS said about the client when it asked.
         """
-        return may(self.ports, kind, service, paying=paying, told=told)
+        return may(self.ports, kind, service, paying=paying, told=told, by_person=by_person)
 
     def may_cancel(self, client: ClientId, invoice: InvoiceId, told: Told | None = None) -> Verdict:
         """Answer WHMCS: may this invoice be cancelled because its service's cancellation was requested?"""
@@ -274,11 +281,15 @@ class Bridge:
 
     def pause(self, until: datetime | None = None, reason: str = "") -> Pause:
         """Hold every harmful step from now on, also of a run that is under way; raises UsageProblem."""
-        return pause(self.ports, until, reason)
+        made = pause(self.ports, until, reason)
+        refresh_head(self.ports)
+        return made
 
     def end_pause(self) -> Pause | None:
         """End the pause in the journal; return the one that stood. A PAUSE file still holds."""
-        return end_pause(self.ports)
+        ended = end_pause(self.ports)
+        refresh_head(self.ports)
+        return ended
 
     # --- what people ask and tell -------------------------------------------------------------
 
@@ -356,6 +367,7 @@ class Bridge:
             scope = keep_scope(journal, groups, clients, self.today(), by)
             line = f"{by}: acts for {scope.said()}; before for {before}"
             journal.end_run(run, self.ports.now(), "ok", line)
+        refresh_head(self.ports)
         return scope
 
     def confirm_suspension(self, service: ServiceId, whose: Adoption, by: str) -> Case:
@@ -423,6 +435,8 @@ class Bridge:
     def _lift(self, kept: Record) -> None:
         if records.KINDS_THAT_LIFT.get(kept.kind) and kept.client_id is not None:
             self.look_again(kept.client_id, f"{kept.kind} {kept.id}")
+        elif kept.client_id is not None:
+            refresh_gate(self.ports, [kept.client_id])
 
     def end_record(self, number: int, kind: RecordKind, state: RecordState, *, author: str, reason: str = "") -> Record:
         """Close a record of this kind today, as a person says; return it closed. What it held back, the next run does;
@@ -435,4 +449,6 @@ class Bridge:
             closed = records.end_record(self.ports, number, kind, state, author=author, reason=reason)
         if closed.client_id is not None and (state is RecordState.UPHELD or kind is RecordKind.PIN):
             self.look_again(closed.client_id, f"{kind} {number} {state}")
+        elif closed.client_id is not None:
+            refresh_gate(self.ports, [closed.client_id])
         return closed

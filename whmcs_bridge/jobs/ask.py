@@ -14,6 +14,7 @@ from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.explain import as_told, facts_for
 from whmcs_bridge.jobs.facts import ClientMemory, facts_of
 from whmcs_bridge.jobs.pause import handed_back, pause_stop, standing
+from whmcs_bridge.jobs.refusals import why_refused
 from whmcs_bridge.jobs.sanity import why_not_sane
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, View, decide, judge, view_of
@@ -47,6 +48,7 @@ def may(
     *,
     paying: InvoiceId | None = None,
     told: Told | None = None,
+    by_person: bool = False,
 ) -> Verdict:
     """Judge from mirror and journal; the invoice being paid right now is not held against the client.
 
@@ -54,6 +56,8 @@ def may(
 
     A service that the mirror does not know is let through for a release and refused for harm: it returns tomorrow.
     While a pause stands, or a sanity stop of the last run, every harm is refused, also to products that no class takes.
+    What a limit or the breaker kept today's runs from, and what the act hours keep them from, is refused to everybody
+    but a person (`by_person`).
     """
     if any(
         e.step.service == service and e.step.kind is kind and _in_hand(ports, e) for e in ports.journal.open_steps()
@@ -76,6 +80,9 @@ def may(
     view, resolved = view_of(facts, policy, today, Ledgers(facts.client, policy, today))
     if not resolved.class_name:
         return Verdict(True, "no class takes the product: not ours to judge")
+    refused = "" if by_person else why_refused(ports, kind)
+    if refused:
+        return Verdict(False, refused, advisory=outside)
     verdict_on = _JUDGES.get(kind)
     if verdict_on is None:
         return Verdict(True, "not ours to judge")

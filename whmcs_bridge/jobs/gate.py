@@ -3,10 +3,11 @@
 A sync writes it; what is found out about a client between two syncs is put into it.
 """
 
+import fcntl
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.ask import held_for_all, may_suspend, may_terminate, may_unsuspend
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.facts import ClientMemory, facts_of
+from whmcs_bridge.jobs.pause import handed_back
+from whmcs_bridge.jobs.refusals import refused_kinds, why_all_refused
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.decision import ClientDecision, Decision, Kind
@@ -40,6 +43,8 @@ class Gate:
         """Services that may be ended, with why; no others may."""
         self.free: set[int] = set()
         """Products that no class takes: none of our business."""
+        self.planned: set[tuple[Kind, int]] = set()
+        """What the run does itself, whatever limits keep the cron from."""
 
     @property
     def services(self) -> Collection[ServiceId]:
@@ -87,21 +92,20 @@ class Gate:
 
     def to_json(self) -> dict[str, Any]:
         """The file's content; fields are added, never renamed (docs/reference/receiver.md)."""
-        ports, scope = self._ports, scope_of(self._ports.journal)
-        groups = [ports.mirror.group_named(name) for name in sorted(scope.groups)]
         return {
             "v": VERSION,
-            "made_at": ports.now().isoformat(),
-            "mode": ports.settings.mode,
-            "held": held_for_all(ports),
-            "only": None
-            if scope.everyone
-            else {"clients": sorted(scope.clients), "groups": [int(g.id) for g in groups if g is not None]},
+            "made_at": self._ports.now().isoformat(),
+            **_head(self._ports),
             "free_products": sorted(self.free),
         } | self.said()
 
     def said(self) -> dict[str, dict[str, str]]:
         """The part of the content that is about single services."""
+        refused = refused_kinds(self._ports)
+        if Kind.SUSPEND in refused:
+            self.suspend = {n: why for n, why in self.suspend.items() if (Kind.SUSPEND, n) in self.planned}
+        if Kind.TERMINATE in refused:
+            self.terminate = {n: why for n, why in self.terminate.items() if (Kind.TERMINATE, n) in self.planned}
         return {
             "suspend": _keyed(self.suspend),
             "unsuspend_refused": _keyed(self.refused),
@@ -110,13 +114,27 @@ class Gate:
         }
 
 
+def _head(ports: Ports) -> dict[str, Any]:
+    """The part of the content that is about the house: whether anything is refused at all, and to whom."""
+    scope = scope_of(ports.journal)
+    groups = [ports.mirror.group_named(name) for name in sorted(scope.groups)]
+    given_back = handed_back(ports)  # WHMCS's own automation acts as it will: as in shadow mode
+    only = {"clients": sorted(scope.clients), "groups": [int(g.id) for g in groups if g is not None]}
+    return {
+        "mode": "shadow" if given_back else str(ports.settings.mode),
+        "held": "" if given_back else held_for_all(ports) or why_all_refused(ports),
+        "only": None if scope.everyone else only,
+    }
+
+
 def _keyed(reasons: dict[int, str]) -> dict[str, str]:
     return {str(number): why for number, why in sorted(reasons.items())}
 
 
 def write_gate(gate: Gate, path: Path) -> None:
     """Write the file, whole or not at all, readable for its owner and group; raises BridgeError."""
-    _write(gate.to_json(), path)
+    with _alone(path):
+        _write(gate.to_json(), path)
 
 
 def refresh_gate(ports: Ports, clients: Iterable[ClientId]) -> None:
@@ -125,13 +143,23 @@ def refresh_gate(ports: Ports, clients: Iterable[ClientId]) -> None:
     Whoever has paid is not held by an old file while the bridge is away. The file stays as old as it is: it is the
     sync's, and WHMCS tells by its age whether there still is one. Where it cannot be read or written, it stays too.
     """
-    path, clients = ports.gate_file, list(clients)
-    if path is None or not clients or not path.exists():
+    _refresh(ports, list(clients))
+
+
+def refresh_head(ports: Ports) -> None:
+    """Put into the file whether anything is held and for whom the bridge acts; else like refresh_gate."""
+    _refresh(ports, [])
+
+
+def _refresh(ports: Ports, clients: Sequence[ClientId]) -> None:
+    path = ports.gate_file
+    if path is None or not path.exists():
         return
     try:
-        known = json.loads(path.read_bytes())
-        if _put_in(known, ports, clients):
-            _write(known, path)
+        with _alone(path):
+            known = json.loads(path.read_bytes())
+            if _put_in(known, ports, clients):
+                _write(known, path)
     except (DatabaseTrouble, Locked):
         raise
     except (OSError, ValueError, TypeError, AttributeError, KeyError, BridgeError):
@@ -139,13 +167,15 @@ def refresh_gate(ports: Ports, clients: Iterable[ClientId]) -> None:
 
 
 def _put_in(known: dict[str, Any], ports: Ports, clients: Iterable[ClientId]) -> bool:
-    """Replace what the file's content says of these clients' services; return whether that is anything else."""
+    """Replace what the file's content says of the house and of these clients' services; return whether it changed."""
     if known["v"] != VERSION:
         return False
     gate, services = Gate(ports), set[str]()
     for client in clients:
         services |= _judge(gate, ports, client)
-    changed = False
+    head = _head(ports)
+    changed = any(known[name] != value for name, value in head.items())
+    known.update(head)
     now = gate.said()
     for name, reasons in now.items():
         before = known[name]
@@ -167,6 +197,20 @@ def _judge(gate: Gate, ports: Ports, client: ClientId) -> set[str]:
     decisions = [decide(one, policy, today, ledgers) for one in services]
     gate.look(facts, services, decisions, ledgers, acted_for=memory.scope.takes(book.client, book.group))
     return {str(service.id) for service in book.services}
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Write after one another: a pause or a record waits for no run, and a sync's file must not be lost to it."""
+    folder = -1
+    with suppress(OSError):  # a folder that cannot be locked is no reason for an old file
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if folder >= 0:
+            os.close(folder)
 
 
 def _write(content: Mapping[str, Any], path: Path) -> None:

@@ -14,7 +14,7 @@ from whmcs_bridge.jobs.backup_tend import foresee, tend
 from whmcs_bridge.jobs.carry import carry_out
 from whmcs_bridge.jobs.context import Ports, Stopping
 from whmcs_bridge.jobs.facts import Memory
-from whmcs_bridge.jobs.gate import Gate, write_gate
+from whmcs_bridge.jobs.gate import Gate, refresh_head, write_gate
 from whmcs_bridge.jobs.hand import Hand
 from whmcs_bridge.jobs.inbox import Deliver
 from whmcs_bridge.jobs.mails import look_up_deliveries
@@ -25,6 +25,7 @@ from whmcs_bridge.jobs.notices import send_notices
 from whmcs_bridge.jobs.owed import send_owed
 from whmcs_bridge.jobs.pause import handed_back, held_up
 from whmcs_bridge.jobs.plan import Judged, Onlooker, Reviewed, judge_book, make_plan, plan_content
+from whmcs_bridge.jobs.refusals import note_broken_off, note_refused
 from whmcs_bridge.jobs.report import RunReport, StepResult
 from whmcs_bridge.jobs.settle import settle
 from whmcs_bridge.jobs.shadow import Imagining, forget
@@ -175,9 +176,13 @@ def _run(
             approvals.note_waiting(ports, run, plan)
         elif judged.cases and not doubted:
             journal.save_cases(judged.cases)  # nothing but settled suspensions that are over
+        if enforcing:
+            note_refused(ports, plan.stops, whole=reviewed is None)
         if reading.complete and not doubted:
             # before the first step: our own suspensions pass WHMCS's hooks, and perhaps nobody is there to answer them
-            report.problems += _export(gate, ports.gate_file)
+            report.problems += _export(gate, plan, ports.gate_file)
+        else:
+            refresh_head(ports)  # what stopped this run holds while nobody answers, too
         if on_planned is not None:
             on_planned(plan)
         raised: list[Note] = []
@@ -197,6 +202,9 @@ def _run(
         journal.reconcile_tasks(notes, today, complete=reading.complete)
         if reading.complete:
             sanity.remember(ports, plan.stops)
+        if enforcing and report.broken_off and report.broken_off != INTERRUPTED:
+            note_broken_off(ports, report.broken_off)
+        refresh_head(ports)
         report.calls = ports.panel.calls()
         return report
     except WhmcsError as error:
@@ -207,10 +215,11 @@ def _run(
         journal.end_run(run, ports.now(), outcome, report.summary() if report is not None else "did not finish")
 
 
-def _export(gate: Gate | None, path: Path | None) -> list[str]:
+def _export(gate: Gate | None, plan: Plan, path: Path | None) -> list[str]:
     """Write the gate file; one that cannot be written is a problem of the run: WHMCS goes on by an old one."""
     if gate is None or path is None:
         return []
+    gate.planned = {(step.kind, int(step.service)) for step in plan.steps if step.service is not None}
     try:
         write_gate(gate, path)
     except BridgeError as error:
