@@ -171,11 +171,6 @@ class TestPbs(Contract):
     def place(self, httpserver: HTTPServer) -> Place:
         return PbsPlace(httpserver)
 
-    def test_ten_thousand_and_one_items_are_listed(self, place: Place) -> None:
-        names = place.make(f"user{number}" for number in range(place.many))
-        found = {item.locator for item in place.store().items()}
-        assert found == set(map(place.locator_of, names))
-
 
 def one(place: PbsPlace, name: str = "bob", **row: Any) -> tuple[BackupStore, BackupItem]:
     place.double.lay(name, **row)

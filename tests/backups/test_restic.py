@@ -141,18 +141,10 @@ class DoublePlace(Place):
         return self._with(Answering())
 
 
-class Snapshots(Contract):
-    """What the contract says of several of the account's items by their paths does not concern snapshots."""
-
-
-class TestRestic(Snapshots):
+class TestRestic(Contract):
     @pytest.fixture
     def place(self) -> Place:
         return DoublePlace()
-
-    def test_exactly_the_account_s_own_items_are_claimed(self, place: Place) -> None:
-        place.make(["bob", "bob1", "bobby", "Bob", "user=bob"])
-        assert {item.locator for item in mine_of(place.store(), BOB)} == {place.locator_of("bob")}
 
 
 def snapshot(tags: list[str], paths: list[str]) -> tuple[ResticStore, BackupItem]:
