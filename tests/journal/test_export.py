@@ -3,14 +3,17 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.journal.values import AT, TODAY, a_note, a_record, a_step
-from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
+from whmcs_bridge.domain.records import RecordState
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.journal.export import CHUNK, KINDS
 from whmcs_bridge.policy.decision import Kind, Note
@@ -88,6 +91,14 @@ def test_a_used_approval_and_what_was_said_are_in_it(journal: SqliteJournal) -> 
     assert (found["approval"]["author"], found["approval"]["kind"]) == ("ana", "terminate")
     (task,) = [line for line in lines(journal) if line["type"] == "task" and line["code"] == "moved"]
     assert [said["text"] for said in task["comments"]] == ["called them"]
+
+
+def test_how_a_record_ended_and_what_it_was_about_is_in_it(journal: SqliteJournal) -> None:
+    kept = journal.add_record(replace(a_record(), owed=((InvoiceId(7), Decimal("10.00")),), leaving=True))
+    journal.close_record(kept.id, RecordState.BROKEN, NEXT, "nothing came", "bridge")
+    (told,) = [line for line in lines(journal) if line["type"] == "record"]
+    assert (told["closed_by"], told["closed_why"], told["leaving"]) == ("bridge", "nothing came", True)
+    assert told["owed"] == [{"invoice": 7, "amount": "10.00"}]
 
 
 def test_it_is_cut_by_days_and_keeps_what_lasts(journal: SqliteJournal) -> None:

@@ -76,6 +76,9 @@ def _record_json(row: Row) -> Json:
         "how": kept.how,
         "against": kept.against,
         "closed_by": kept.closed_by,
+        "closed_why": kept.closed_why,
+        "owed": [{"invoice": invoice, "amount": str(amount)} for invoice, amount in kept.owed],
+        "leaving": kept.leaving,
     }
 
 
