@@ -347,13 +347,16 @@ def _vip(joins: bool) -> Callable[[Hand, Step, Due, Now], str]:
 def moved_membership(
     membership: Membership, *, joins: bool, before: int, today: date, taken_back: bool = False
 ) -> Membership:
-    """Return the membership after we moved the client; one that a person took back counts as made by hand."""
+    """Return the membership after we moved the client; one that a person took back counts as made by hand.
+
+    The same again for one that is kept already: a run may have died before it wrote the step's end down.
+    """
+    began = membership.member_since or membership.last_member_since
     if taken_back and not joins:
-        return Membership(None, today, None, membership.previous_group, today, membership.member_since)
+        return Membership(None, today, None, membership.previous_group, today, began)
     if joins:
         by_hand = membership.set_by_hand_on if membership.removed_by_us_on is not None else None
         return Membership(today, today, None, before, by_hand)
-    began = membership.member_since
     return Membership(None, today, today, membership.previous_group, membership.set_by_hand_on, began)
 
 
