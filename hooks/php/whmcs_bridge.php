@@ -701,23 +701,51 @@ if (!defined('WHMCS')) {
         $made = is_array($known) && isset($known['made_at']) ? strtotime((string) $known['made_at']) : false;
         return $made === false ? null : ['known' => $known, 'age' => (time() - $made) / 3600];
     };
-    // Whether anything is overdue right now; null if not all invoices could be read.
-    $owes = static function (array $facts) use ($number) {
+    // What is open right now: number of the invoice => whether it is overdue; null if not all could be read.
+    $open = static function (array $facts) use ($number) {
         if (!isset($facts['invoices'])) {
             return null;
         }
+        $found = [];
         foreach ($facts['invoices'] as $invoice) {
             $given = $invoice + ['status' => '', 'duedate' => '', 'balance' => '0'];
             $counts = in_array($given['status'], ['Unpaid', 'Collections'], true) && (float) $given['balance'] > 0;
-            $another = $number($given, 'invoiceid') !== $number($facts, 'paying');
-            if ($counts && $another && $given['duedate'] < date('Y-m-d')) {
-                return true;
+            if ($counts && $number($given, 'invoiceid') !== $number($facts, 'paying')) {
+                $found[$number($given, 'invoiceid')] = $given['duedate'] < date('Y-m-d');
             }
         }
-        return false;
+        return $found;
+    };
+    // What a list of the gate file says of a service, and on which invoices that rests; an old file has only words.
+    $entry = static function (array $known, string $list, int $service) use ($number): array {
+        $found = isset($known[$list][$service]) ? $known[$list][$service] : '';
+        $why = is_array($found) && isset($found['why']) ? $found['why'] : $found;
+        $rests = is_array($found) && isset($found['invoices']) ? (array) $found['invoices'] : [];
+        return [is_scalar($why) ? (string) $why : '', array_map('intval', array_filter($rests, 'is_scalar'))];
+    };
+    // What the file, which may be a day old, still says of a debt: '' once what it rests on is paid, or nothing at all
+    // is overdue any more. Harm ($harms) is done only for what is overdue now.
+    $stands = static function (array $said, array $facts, bool $harms) use ($open): string {
+        list($why, $rests) = $said;
+        $now = $open($facts);
+        if ($why === '' || $now === null) {
+            return $why;
+        }
+        if (!in_array(true, $now, true)) {
+            return '';
+        }
+        if (!$rests) {
+            return $why;
+        }
+        $left = array_intersect($rests, array_keys($harms ? array_filter($now) : $now));
+        if (!$left) {
+            return '';
+        }
+        // The words may name what is paid by now.
+        return count($left) === count($rests) ? $why : 'still open: invoice ' . implode(', ', $left);
     };
     $fallback = static function (array $asked, array $facts) use (
-        $gate, $owes, $defaults, $settings, $number
+        $gate, $entry, $stands, $defaults, $settings, $number
     ): array {
         $point = $asked['point'];
         if ($asked['actor'] === 'admin') {
@@ -743,22 +771,18 @@ if (!defined('WHMCS')) {
                 return [false, 'not enforced for this client yet'];
             }
         }
-        $listed = static function (string $list) use ($known, $service): string {
-            return isset($known[$list][$service]) ? (string) $known[$list][$service] : '';
-        };
-        // The gate file may be a day old: who has paid since is not held to it.
-        $paid = $owes($facts) === false;
         if ($point === 'PreModuleUnsuspend') {
-            $why = $listed('unsuspend_never'); // not for debt: no payment changes that
-            if ($why === '' && !$paid) {
-                $why = $listed('unsuspend_refused');
+            list($why) = $entry($known, 'unsuspend_never', $service); // not for debt: no payment changes that
+            if ($why === '') {
+                $why = $stands($entry($known, 'unsuspend_refused', $service), $facts, false);
             }
             return $why === '' ? [false, 'the bridge is away; nothing open as far as is known'] : [true, $why];
         }
         if ($known['held'] !== '') {
             return [true, (string) $known['held']];
         }
-        $why = $paid ? '' : $listed($point === 'PreModuleSuspend' ? 'suspend' : 'terminate');
+        $list = $point === 'PreModuleSuspend' ? 'suspend' : 'terminate';
+        $why = $stands($entry($known, $list, $service), $facts, true);
         return $why === '' ? [true, 'the bridge is away; not due as far as is known'] : [false, $why];
     };
 

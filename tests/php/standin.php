@@ -156,8 +156,9 @@ namespace {
 
         private static function canned(array $replies, array $values)
         {
-            $status = isset($values['status']) ? $values['status'] : '';
-            $reply = isset($replies['result']) ? $replies : $replies[isset($replies[$status]) ? $status : ''];
+            $about = isset($values['invoiceid']) ? $values['invoiceid'] : '';
+            $about = isset($values['status']) ? $values['status'] : $about;
+            $reply = isset($replies['result']) ? $replies : $replies[isset($replies[$about]) ? $about : ''];
             if (!empty(self::$job['latin1'])) {
                 array_walk_recursive($reply, static function (&$value) {
                     $value = is_string($value) ? iconv('UTF-8', 'ISO-8859-1', $value) : $value;

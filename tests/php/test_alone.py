@@ -95,6 +95,76 @@ def test_who_has_paid_since_is_not_held_to_the_gate_file(
     assert stopped(alone, point, 34, local=local) is stops
 
 
+def resting_on(*invoices: int) -> dict[str, Any]:
+    """The lists of the gate file, resting on these invoices; 99 is open and overdue, the others are paid."""
+    entry = {"why": "invoice 12 is still open", "invoices": invoices}
+    return {name: {"34": entry} for name in LISTED}
+
+
+@pytest.mark.parametrize(
+    ("point", "invoices", "stops"),
+    [
+        ("PreModuleSuspend", (12, 99), False),
+        ("PreModuleSuspend", (12,), True),
+        ("PreModuleSuspend", (), False),
+        ("PreModuleUnsuspend", (12, 99), True),
+        ("PreModuleUnsuspend", (12,), False),
+        ("PreModuleUnsuspend", (), True),
+        ("PreModuleTerminate", (12, 99), False),
+        ("PreModuleTerminate", (12,), True),
+        ("PreModuleTerminate", (), False),
+    ],
+)
+def test_an_entry_of_the_gate_file_holds_while_one_of_its_invoices_is_open(
+    alone: Whmcs, point: str, invoices: tuple[int, ...], stops: bool
+) -> None:
+    """Who paid what it names is not held for a domain that is overdue; without invoices it is as in an older file."""
+    gate(alone, **resting_on(*invoices))
+    assert stopped(alone, point, 34, local=OWING) is stops
+
+
+def test_what_is_paid_by_now_is_not_named_as_open(alone: Whmcs) -> None:
+    gate(alone, **resting_on(12, 99))
+    page = alone.page(UNSUSPEND, local=OWING)
+    assert "refused - Service ID: 34 - still open: invoice 99" in page.log
+    gate(alone, **resting_on(99))
+    assert "refused - Service ID: 34 - invoice 12 is still open" in alone.page(UNSUSPEND, local=OWING).log
+
+
+@pytest.mark.parametrize(("invoice", "stops"), [(98, False), (97, True)])
+def test_nothing_harmful_is_done_for_an_invoice_that_is_not_due_any_more(
+    alone: Whmcs, invoice: int, stops: bool
+) -> None:
+    """98 is overdue; 97 was put off, and only the release still waits for it."""
+    heads = [{"id": "98"}, {"id": "97"}]
+    listed = {"result": "success", "totalresults": "2", "invoices": {"invoice": heads}}
+    overdue = {**INVOICE, "invoiceid": "98"}
+    put_off = {**INVOICE, "invoiceid": "97", "duedate": "2999-01-01"}
+    invoices = {"GetInvoices": {"": NONE, "Unpaid": listed}, "GetInvoice": {"98": overdue, "97": put_off}}
+    local = {**OWING, **invoices}
+    gate(alone, **resting_on(invoice))
+    assert stopped(alone, "PreModuleSuspend", 34, local=local) is stops
+    assert stopped(alone, "PreModuleUnsuspend", 34, local=local)
+
+
+@pytest.mark.parametrize("point", ["PreModuleSuspend", "PreModuleTerminate", "PreModuleUnsuspend"])
+def test_an_entry_holds_where_the_invoices_cannot_be_read(alone: Whmcs, point: str) -> None:
+    gate(alone, **resting_on(12))
+    assert stopped(alone, point, 34) is (point == "PreModuleUnsuspend")
+
+
+def test_an_entry_that_is_not_understood_is_none(alone: Whmcs) -> None:
+    odd: Any
+    for odd in ({"invoices": [99]}, {"why": ["x"]}, [], {"why": "", "invoices": "99"}, None):
+        gate(alone, suspend={"34": odd})
+        assert stopped(alone, "PreModuleSuspend", 34, local=OWING), odd
+
+
+def test_who_is_down_for_something_else_is_not_released_by_a_payment(alone: Whmcs) -> None:
+    gate(alone, unsuspend_never={"34": {"why": "abuse", "invoices": [12]}})
+    assert stopped(alone, "PreModuleUnsuspend", 34, local=OWING)
+
+
 def test_the_invoice_that_is_being_paid_holds_nothing_back_without_the_bridge(alone: Whmcs) -> None:
     gate(alone, **LISTED)
     paying = ("InvoicePaidPreEmail", {"invoiceid": 99})
