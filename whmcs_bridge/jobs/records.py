@@ -17,7 +17,7 @@ from whmcs_bridge.policy import Ledgers, view_of
 from whmcs_bridge.policy import admission as admitting
 from whmcs_bridge.policy import arrangements as in_parts
 from whmcs_bridge.policy.admission import GIVEN_ON_WORD, Refusal
-from whmcs_bridge.policy.debt import Ledger, frozen_days
+from whmcs_bridge.policy.debt import Ledger, frozen_for, last_day_to_pay
 from whmcs_bridge.policy.rules import Rules
 from whmcs_bridge.policy.vip import tenure_months
 from whmcs_bridge.ports import ClientBook, Journal
@@ -295,7 +295,7 @@ def _of_promise(ports: Ports, promise: Record, subject: _Subject | None) -> tupl
     if subject is None:
         return admitting.verdict_on_promise(promise, True, today, None), "the client is not in the mirror any more"
     left = _owed(ports, subject, promise)
-    until = admitting.last_day_to_pay(promise, subject.client, today)
+    until = last_day_to_pay(promise, subject.client, today)
     owes = _still_owes(ports, subject, promise)
     if promise.owed and until is not None and until < today:
         # in its end it was about what was owed when it was made; until then it holds whatever else fell due
@@ -324,7 +324,7 @@ def _of_arrangement(record: Record, subject: _Subject | None, today: date) -> tu
         return None, ""
     client = subject.client
     left = in_parts.balances(client.invoices, client.client.id)
-    frozen = frozen_days(client.records, today)
+    frozen = frozen_for(record, client, today)
     at = in_parts.progress(record, left, in_parts.overdue_now(subject.ledger), today, frozen)
     state = in_parts.verdict(record, at)
     if state is RecordState.KEPT:

@@ -12,8 +12,7 @@ from whmcs_bridge.domain.ids import InvoiceId, ServiceId
 from whmcs_bridge.domain.money import ZERO
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.policy.calendar import move_on
-from whmcs_bridge.policy.debt import Ledger, frozen_days
+from whmcs_bridge.policy.debt import Ledger
 from whmcs_bridge.policy.rules import Policy, ReleaseTier
 from whmcs_bridge.policy.stages import View, carries_our_reason, is_ours
 from whmcs_bridge.policy.vip import months_before, tenure_months
@@ -422,8 +421,3 @@ def verdict_on_promise(
         return RecordState.BROKEN
     paid = sum((max(then - left.get(invoice, ZERO), ZERO) for invoice, then in promise.owed), ZERO)
     return RecordState.KEPT if paid >= promise.amount > 0 else RecordState.BROKEN
-
-
-def last_day_to_pay(promise: Record, facts: ClientFacts, today: date) -> date | None:
-    """Return the last day of a promise; where clients could not pay on it, the first day on which they could."""
-    return promise.until and move_on(promise.until, frozen_days(facts.records, today))

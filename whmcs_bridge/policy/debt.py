@@ -11,7 +11,7 @@ from whmcs_bridge.domain.ids import AddonId, InvoiceId, LineId, ServiceId
 from whmcs_bridge.domain.money import ZERO, Money
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import InvoiceStatus, LineType
-from whmcs_bridge.policy.calendar import Calendar, add_days
+from whmcs_bridge.policy.calendar import Calendar, add_days, move_on
 from whmcs_bridge.policy.decision import Debt, Standing
 from whmcs_bridge.policy.rules import Category, Release, Rules, Scope
 
@@ -189,6 +189,20 @@ def with_gateway(frozen: frozenset[date], records: Iterable[Record], gateway: st
         if record.kind is RecordKind.FREEZE and record.gateway and record.gateway == gateway:
             days.update(days_frozen_by(record, today))
     return frozen | days if days else frozen
+
+
+def frozen_for(record: Record, facts: ClientFacts, today: date) -> frozenset[date]:
+    """Return the days on which nobody could pay what the record is about: for everyone, or by none of its gateways."""
+    frozen = frozen_days(facts.records, today)
+    about = {invoice for invoice, _ in record.owed}
+    gateways = {invoice.gateway for invoice in facts.invoices if invoice.id in about}
+    by_gateway = [with_gateway(frozen, facts.records, gateway, today) for gateway in gateways]
+    return frozenset.intersection(*by_gateway) if by_gateway else frozen
+
+
+def last_day_to_pay(promise: Record, facts: ClientFacts, today: date) -> date | None:
+    """Return the last day of a promise; where clients could not pay on it, the first day on which they could."""
+    return promise.until and move_on(promise.until, frozen_for(promise, facts, today))
 
 
 def category_of(line: InvoiceLine) -> Category:

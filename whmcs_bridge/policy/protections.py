@@ -1,6 +1,7 @@
 """Protections: each may withhold kinds of step, with its reason and its end. One function each, in PROTECTIONS."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.policy.arrangements import ends_on
 from whmcs_bridge.policy.calendar import add_days
+from whmcs_bridge.policy.debt import last_day_to_pay
 from whmcs_bridge.policy.decision import Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING
 from whmcs_bridge.policy.stages import (
@@ -145,6 +147,14 @@ def _in_force(view: View, kind: RecordKind) -> Iterable[Record]:
     return (r for r in view.of_service(kind) if r.protects_on(view.today))
 
 
+def _promises(view: View) -> Iterable[Record]:
+    """Those that run, with the last day on which each may be kept: where clients could not pay on it, a later one."""
+    for record in view.of_service(RecordKind.PROMISE):
+        moved = replace(record, until=last_day_to_pay(record, view.facts.client, view.today))
+        if moved.protects_on(view.today):
+            yield moved
+
+
 def hold(view: View, step: Due) -> Withheld | None:
     """A legal or other hold: nothing harmful, deletion included."""
     if effect_of(step) not in HARMS:
@@ -162,7 +172,7 @@ def promise(view: View, step: Due) -> Withheld | None:
     kind = Kind.SUSPEND if step.kind is Kind.SUSPEND_ADDON else effect_of(step)
     if kind not in view.policy.promises.defers or _is_suspension_warning(step):
         return None
-    running = list(_in_force(view, RecordKind.PROMISE))
+    running = list(_promises(view))
     named = {r.invoice_id for r in running}
     if running and (None in named or all(d.invoice in named for d in behind(view, step))):
         record = next((r for r in running if r.invoice_id is None), running[0])

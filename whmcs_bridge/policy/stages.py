@@ -15,7 +15,7 @@ from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import CancelType, InvoiceStatus, LineType, ServiceStatus
 from whmcs_bridge.policy.arrangements import Progress, balances, in_force, overdue_now, progress
 from whmcs_bridge.policy.calendar import Calendar, add_days
-from whmcs_bridge.policy.debt import Counted, Ledger, billed_by, with_gateway
+from whmcs_bridge.policy.debt import Counted, Ledger, billed_by, frozen_for, last_day_to_pay, with_gateway
 from whmcs_bridge.policy.decision import Clocks, Debt, Due, Kind, Withheld
 from whmcs_bridge.policy.rules import FINAL_WARNING, MARK, SUSPENSION_WARNING, Notice, Policy, Rules
 
@@ -94,7 +94,7 @@ def arrangements_of(view: View) -> Iterable[tuple[Record, Progress]]:
     client = view.facts.client
     left, overdue = balances(client.invoices, client.client.id), overdue_now(view.ledger)
     for record in found:
-        yield record, progress(record, left, overdue, view.today, view.frozen)
+        yield record, progress(record, left, overdue, view.today, frozen_for(record, client, view.today))
 
 
 def restarted_on(case: Case) -> date | None:
@@ -283,7 +283,12 @@ def protected_until(view: View) -> date:
     for record in view.facts.client.records:
         if not _withholds_the_end(record, view) or record.since > yesterday:
             continue
-        end = min(record.until or yesterday, yesterday)
+        until = (
+            last_day_to_pay(record, view.facts.client, view.today)
+            if record.kind is RecordKind.PROMISE
+            else record.until
+        )
+        end = min(until or yesterday, yesterday)
         if record.closed_on is not None and record.state is not RecordState.VERIFIED:
             end = min(end, record.closed_on - ONE_DAY)
         if end >= record.since:
