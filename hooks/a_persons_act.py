@@ -1,6 +1,6 @@
 """What a person does in WHMCS's admin area: let through or refused, as the house wants it, and kept who did what."""
 
-from hooks.about import service_of, who
+from hooks.about import addon_of, service_of, who
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import Answer, HookEvent
 from whmcs_bridge.jobs.ask import Verdict
@@ -29,9 +29,10 @@ def keep_act(event: HookEvent, bridge: Bridge, verdict: str, *, refused: bool = 
     service = service_of(event)
     if service is None:
         return
-    at = event.at.isoformat()
-    if any((row.get("act"), row.get("at")) == (event.point, at) for row in bridge.journal.evidence(service)):
+    at, addon = event.at.isoformat(), addon_of(event)
+    act = f"{event.point} of addon {addon}" if addon else event.point
+    if any((row.get("act"), row.get("at")) == (act, at) for row in bridge.journal.evidence(service)):
         return
-    payload = {"kind": "person", "act": event.point, "at": at, "by": who(event), "rules": verdict, "refused": refused}
+    payload = {"kind": "person", "act": act, "at": at, "by": who(event), "rules": verdict, "refused": refused}
     with bridge.journal.writer():
         bridge.journal.add_evidence(service, event.at, payload)

@@ -37,6 +37,11 @@ def service_of(event: HookEvent) -> ServiceId | None:
     return ServiceId(found) if found else None
 
 
+def addon_of(event: HookEvent) -> int:
+    """Return the number of the addon that a module hook is about, 0 for the service itself (facts sheet 11.2)."""
+    return event.number("addonId")
+
+
 def invoice_of(event: HookEvent) -> InvoiceId | None:
     """Return the invoice; AddTransaction spells it `invocieid` (facts sheet 11.3)."""
     found = event.number("invoiceid", "invocieid")

@@ -1,7 +1,7 @@
 """PreModuleSuspend: WHMCS's cron looks at dates, the bridge at debt."""
 
 from hooks.a_persons_act import keep_act, persons_answer
-from hooks.about import service_of
+from hooks.about import addon_of, service_of
 from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import Answer, HookEvent
@@ -14,7 +14,8 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     service = service_of(event)
     if service is None:
         return Answer(False, "names no service")
-    verdict = bridge.may(Kind.SUSPEND, service, told=event.told, by_person=event.by_person)
+    kind = Kind.SUSPEND_ADDON if addon_of(event) else Kind.SUSPEND
+    verdict = bridge.may(kind, service, told=event.told, by_person=event.by_person)
     if verdict.ours:
         return Answer(False, verdict.why, ours=True)
     if event.by_person:

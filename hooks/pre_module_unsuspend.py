@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hooks.a_persons_act import keep_act, persons_answer
-from hooks.about import paying, service_of, who
+from hooks.about import addon_of, paying, service_of, who
 from hooks.answering import answer
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ServiceId
@@ -18,7 +18,8 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
     service = service_of(event)
     if service is None:
         return Answer(False, "names no service")
-    verdict = bridge.may(Kind.UNSUSPEND, service, paying=paying(event), told=event.told)
+    kind = Kind.UNSUSPEND_ADDON if addon_of(event) else Kind.UNSUSPEND
+    verdict = bridge.may(kind, service, paying=paying(event), told=event.told)
     if verdict.ours:
         return Answer(False, verdict.why, ours=True)
     if event.by_person:
@@ -42,7 +43,7 @@ def note(event: HookEvent, bridge: Bridge) -> None:
 
 def _keep_up(event: HookEvent, bridge: Bridge, service: ServiceId) -> None:
     book = bridge.mirror.book_of_service(service)
-    if book is None:
+    if book is None or addon_of(event):  # an addon that is up leaves its service where it is
         return
     day = event.at.date()
     record = Record(

@@ -1,6 +1,7 @@
 """Whose account it was: kept before WHMCS, or a module, forgets it; its backups may have to be deleted later."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.facts import ServiceFacts
@@ -39,3 +40,17 @@ def keep_accounts(event: HookEvent, bridge: Bridge, client: ClientId, keep: Keep
     for number in services:
         keep_account(bridge, number, keep)
     return services
+
+
+def keep_told_account(event: HookEvent, bridge: Bridge, service: ServiceId) -> None:
+    """Keep the identity of an account that ended while the bridge was away, as WHMCS told it at that moment.
+
+    What has been read since may have been blanked by the module; where nothing was told, it has to do.
+    """
+    told = next((one for one in event.services if one.id == service and one.username), None)
+    if told is None:
+        keep_account(bridge, service)
+        return
+    if bridge.mirror.book_of_service(service) is None:
+        bridge.mirror.save_service_live(told)
+    keep_account(bridge, service, lambda ports, facts: remember(ports, replace(facts, service=told)))

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from hooks import pre_module_terminate, pre_module_unsuspend
 from tests.hooks.house import ANA, BOB, INVOICE, SHOP, SITE, UNKNOWN, ask, event, house, module_event, open_tasks
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
@@ -228,3 +229,37 @@ def test_in_shadow_mode_nothing_is_refused_and_it_is_said_what_would_be(point: s
         answer = ask(stage, module_event(stage, point, service))
         assert not answer.abort
         assert answer.reason.startswith("shadow mode; the rules would refuse it: ")
+
+
+@pytest.mark.parametrize("way", ["asked", "told later"])
+def test_a_click_on_an_addon_leaves_its_service_where_it_is(way: str) -> None:
+    with house(DAY_4) as stage:
+        params = {"serviceid": str(SITE), "addonId": "7"}
+        click = event(stage, "PreModuleUnsuspend", Actor.ADMIN, params=params)
+        if way == "asked":
+            assert not ask(stage, click).abort
+        else:
+            pre_module_unsuspend.note(click, stage.bridge)
+        assert stage.bridge.journal.records(kind=RecordKind.RELEASE) == []
+        (kept,) = [entry for entry in stage.bridge.journal.evidence(SITE) if entry.get("kind") == "person"]
+        assert kept["act"] == "PreModuleUnsuspend of addon 7"
+
+
+def test_the_cron_may_bring_an_addon_back_and_neither_suspend_nor_end_it() -> None:
+    with house(DAY_4) as stage:
+        for point, refused in (("PreModuleUnsuspend", False), ("PreModuleSuspend", True), ("PreModuleTerminate", True)):
+            asked = event(stage, point, params={"serviceid": str(SITE), "addonId": "7"})
+            assert ask(stage, asked).abort is refused
+
+
+def test_whose_account_a_person_ended_while_the_bridge_was_away_is_kept_as_told() -> None:
+    with house(DAY_1) as stage:
+        book = stage.bridge.mirror.book_of_service(SHOP)
+        assert book is not None
+        (shop,) = book.services
+        told = replace(shop, username="shopone")
+        stage.bridge.mirror.save_service_live(replace(shop, username=""))  # blanked by the module, read since
+        gone = replace(module_event(stage, "PreModuleTerminate", SHOP, Actor.ADMIN), services=(told,))
+        pre_module_terminate.note(gone, stage.bridge)
+        kept = [entry for entry in stage.bridge.journal.evidence(SHOP) if entry.get("kind") == "identity"]
+        assert kept[-1]["username"] == "shopone"

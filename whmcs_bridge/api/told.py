@@ -42,7 +42,8 @@ def services_told(facts: Mapping[str, object]) -> tuple[Service, ...]:
     For records only, never for a judgement: some may be missing (docs/reference/receiver.md).
     """
     rows, found = facts.get("services"), []
-    for row in rows if isinstance(rows, list) else ():
+    one = facts.get("service")
+    for row in [*(rows if isinstance(rows, list) else ()), *([one] if isinstance(one, dict) else ())]:
         with suppress(UnreadableReply, ValueError, ArithmeticError, TypeError):
             found.append(SERVICES.one(dict(row)))
     return tuple(found)

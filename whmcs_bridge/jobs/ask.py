@@ -18,7 +18,7 @@ from whmcs_bridge.jobs.refusals import why_refused
 from whmcs_bridge.jobs.sanity import why_not_sane
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, View, decide, judge, view_of
-from whmcs_bridge.policy.decision import HARMFUL_SET, Decision, Due, Kind
+from whmcs_bridge.policy.decision import HARMFUL_SET, LIFTING, Decision, Due, Kind
 from whmcs_bridge.policy.protections import hold
 from whmcs_bridge.policy.stages import is_ours, request_is_due
 from whmcs_bridge.ports import JournalStep, StepState
@@ -68,7 +68,7 @@ def may(
     try:
         facts = facts_for(ports, service, told)
     except UnknownId as unknown:
-        return Verdict(kind is Kind.UNSUSPEND, str(unknown), advisory=given_back)
+        return Verdict(kind in LIFTING, str(unknown), advisory=given_back)
     if paying is not None:
         client = replace(facts.client, invoices=tuple(i for i in facts.client.invoices if i.id != paying))
         facts = replace(facts, client=client)
@@ -167,6 +167,11 @@ def may_suspend(view: View, decision: Decision) -> Verdict:
     return Verdict(False, f"not due before {decision.clocks.suspend_on or 'ever'}")
 
 
+def may_suspend_addon(view: View, decision: Decision) -> Verdict:
+    """Only as a step of ours: which debt is the addon's own is not asked here."""
+    return Verdict(False, "an addon goes down in a sync only")
+
+
 def may_terminate(view: View, decision: Decision) -> Verdict:
     """What is due today, and what its client asked for and whose day has come, unless something holds it."""
     if request_is_due(view):
@@ -194,4 +199,6 @@ _JUDGES: Mapping[Kind, Callable[[View, Decision], Verdict]] = {
     Kind.UNSUSPEND: may_unsuspend,
     Kind.SUSPEND: may_suspend,
     Kind.TERMINATE: may_terminate,
+    Kind.SUSPEND_ADDON: may_suspend_addon,
+    Kind.CLOSE_ADDON: may_terminate,
 }
