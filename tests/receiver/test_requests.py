@@ -180,6 +180,8 @@ def test_an_unknown_point_is_refused_without_a_word_of_it_in_the_log(caplog: pyt
         ("PreModuleTerminate", {"vars": {"params": {"serviceid": "x"}}}, True),
         ("PreModuleUnsuspend", {"vars": {"params": {"serviceid": "9" * 5000}}}, False),
         ("PreModuleSuspend", {"at": "yesterday"}, True),
+        ("PreModuleSuspend", {"at": "0001-01-01T00:00:00+00:00"}, True),
+        ("PreModuleSuspend", {"at": "9999-12-31T23:59:59+00:00"}, True),
         ("PreModuleSuspend", {"actor": "nobody"}, True),
         ("PreModuleSuspend", {"vars": {}, "actor": "admin"}, False),
         ("PreModuleTerminate", {"v": 2}, True),

@@ -53,6 +53,8 @@ _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 
 _SOME_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """For a look at an event's variables only."""
+_EARLIEST, _LATEST = 2000, 2200
+"""Years in which WHMCS may have been; further off, a day more or another zone is no date any more."""
 _ACTORS: Final = tuple(actor.value for actor in Actor)
 ReadFacts = Callable[[Mapping[str, object]], Told | None]
 ReadServices = Callable[[Mapping[str, object]], tuple[Service, ...]]
@@ -176,6 +178,7 @@ def _moment(value: object) -> datetime | None:
     """Return an aware moment; None for anything else."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+        found = found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+        return found if found is not None and _EARLIEST <= found.year <= _LATEST else None
     except (ValueError, OverflowError):
         return None
