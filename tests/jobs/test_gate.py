@@ -43,7 +43,9 @@ def test_it_answers_as_the_bridge_would_this_moment(tmp_path: Path) -> None:
             refused = number in gate["unsuspend_refused"] or number in gate["unsuspend_never"]
             assert (not refused) is house.bridge.may(Kind.UNSUSPEND, asked).allowed
             assert (number in gate["terminate"]) is house.bridge.may(Kind.TERMINATE, asked).allowed
-        assert gate["unsuspend_refused"][str(down.id)] in (ALSO_DOWN, "invoice 3 is still open")
+        assert gate["unsuspend_refused"][str(down.id)]["why"] in (ALSO_DOWN, "invoice 3 is still open")
+        assert gate["unsuspend_refused"][str(down.id)]["invoices"] == [3]
+        assert gate["terminate"][str(leaving.id)]["invoices"] == []
         assert str(leaving.id) in gate["terminate"]
         assert str(paid_up.id) not in {*gate["suspend"], *gate["terminate"], *gate["unsuspend_refused"]}
         assert str(abuse.id) not in gate["terminate"]
@@ -52,11 +54,11 @@ def test_it_answers_as_the_bridge_would_this_moment(tmp_path: Path) -> None:
 def test_a_service_that_is_due_today_may_go_down_whoever_asks_first(tmp_path: Path) -> None:
     """The module broke under the bridge's own step: WHMCS's cron may do it, and nobody may lift it."""
     with House.of(folder=tmp_path) as house:
-        _, service, _ = house.a_debtor(overdue=3)
+        _, service, invoice = house.a_debtor(overdue=3)
         house.sync()
         gate = gate_of(house)
-        assert gate["suspend"] == {str(service.id): "overdue by the house's rules"}
-        assert gate["unsuspend_refused"] == {str(service.id): ALSO_DOWN}
+        assert gate["suspend"] == {str(service.id): {"why": "overdue by the house's rules", "invoices": [invoice.id]}}
+        assert gate["unsuspend_refused"] == {str(service.id): {"why": ALSO_DOWN, "invoices": [invoice.id]}}
 
 
 def test_what_no_payment_changes_is_listed_apart(tmp_path: Path) -> None:

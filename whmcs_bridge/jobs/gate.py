@@ -23,6 +23,7 @@ from whmcs_bridge.jobs.refusals import refused_kinds, why_all_refused
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.policy import Ledgers, decide, view_of
 from whmcs_bridge.policy.decision import ClientDecision, Decision, Kind
+from whmcs_bridge.policy.stages import request_is_due
 
 VERSION = 1
 ALSO_DOWN = "suspended by the bridge for debt"
@@ -43,6 +44,10 @@ class Gate:
         """Services that may be ended, with why; no others may."""
         self.free: set[int] = set()
         """Products that no class takes: none of our business."""
+        self.asked_to_end: set[int] = set()
+        """Services whose end rests on their client's request, whatever is paid."""
+        self.rests_on: dict[int, list[int]] = {}
+        """Open invoices on which what is said of a service rests; none for what no payment changes."""
         self.planned: set[tuple[Kind, int]] = set()
         """What the run does itself, whatever limits keep the cron from."""
 
@@ -78,10 +83,13 @@ class Gate:
     def _note(self, facts: ServiceFacts, decision: Decision, ledgers: Ledgers) -> None:
         number = int(facts.service.id)
         view, _ = view_of(facts, self._policy, self._today, ledgers)
+        self.rests_on[number] = sorted({int(d.invoice) for d in (*decision.debts, *decision.holding)})
         kinds = {due.kind for due in decision.due}
         if Kind.SUSPEND in kinds:
             self.suspend[number] = may_suspend(view, decision).why
             self.refused[number] = ALSO_DOWN
+        if request_is_due(view):
+            self.asked_to_end.add(number)
         ending = may_terminate(view, decision)
         if ending.allowed:
             self.terminate[number] = ending.why
@@ -99,7 +107,7 @@ class Gate:
             "free_products": sorted(self.free),
         } | self.said()
 
-    def said(self) -> dict[str, dict[str, str]]:
+    def said(self) -> dict[str, dict[str, Any]]:
         """The part of the content that is about single services."""
         refused = refused_kinds(self._ports)
         if Kind.SUSPEND in refused:
@@ -107,10 +115,16 @@ class Gate:
         if Kind.TERMINATE in refused:
             self.terminate = {n: why for n, why in self.terminate.items() if (Kind.TERMINATE, n) in self.planned}
         return {
-            "suspend": _keyed(self.suspend),
-            "unsuspend_refused": _keyed(self.refused),
+            "suspend": self._entries(self.suspend),
+            "unsuspend_refused": self._entries(self.refused),
             "unsuspend_never": _keyed(self.kept_down),
-            "terminate": _keyed(self.terminate),
+            "terminate": self._entries(self.terminate, self.asked_to_end),
+        }
+
+    def _entries(self, reasons: dict[int, str], asked: Collection[int] = ()) -> dict[str, dict[str, Any]]:
+        return {
+            str(number): {"why": why, "invoices": [] if number in asked else self.rests_on.get(number, [])}
+            for number, why in sorted(reasons.items())
         }
 
 
