@@ -801,16 +801,20 @@ def test_a_promise_defers_through_its_last_day_and_the_next_sync_does_what_is_du
     assert life.story()[9] == ["suspend"]
 
 
-@pytest.mark.parametrize(("on_broken", "ended"), [("suspend", 24), ("terminate", 16)])
-def test_a_broken_promise_leads_to_what_the_house_says(on_broken: str, ended: int) -> None:
+@pytest.mark.parametrize(
+    ("given_under", "on_broken", "ended"),
+    [("suspend", "suspend", 24), ("terminate", "terminate", 16), ("suspend", "terminate", 24)],
+)
+def test_a_broken_promise_leads_to_what_the_house_says(given_under: str, on_broken: str, ended: int) -> None:
     """ "`on_broken` = suspend, or terminate: due final_warning_days later": promised until day 11, broken on 12,
-    suspended on 12, warned on 13, ended three days after the warning."""
+    suspended on 12, warned on 13, ended three days after the warning. What hastens is for words given after it."""
     policy = a_policy(promises=PromiseRules(on_broken=on_broken))
     life = Life(policy=policy)
     life.told(a_record(RecordKind.PROMISE, day(1), day(11)))
     life.until(day(11))
     broken = a_record(RecordKind.PROMISE, day(1), day(11), state=RecordState.BROKEN, closed_on=day(12))
-    life.told(replace(broken, owed=((InvoiceId(100), Decimal("40.00")),)))
+    hastens = given_under == "terminate"
+    life.told(replace(broken, owed=((InvoiceId(100), Decimal("40.00")),), hastens=hastens))
     life.until(day(40), start=day(12))
     assert life.days_of("suspend") == [12]
     assert life.days_of("terminate") == [ended]

@@ -96,6 +96,8 @@ class Record:
     """The client had asked to cancel what it is about when it was made."""
     closed_by: str = ""
     closed_why: str = ""
+    hastens: bool = False
+    """promise, arrangement: a broken one leads to the end sooner, as it was when the word was given (`on_broken`)."""
 
     def protects_on(self, day: date) -> bool:
         """It is in force on `day`: begun, not closed before or on it, not past its last day."""

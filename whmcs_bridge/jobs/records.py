@@ -140,7 +140,8 @@ def _with_defaults(ports: Ports, wanted: Record, subject: _Subject) -> Record:
             last = admitting.receipt_until(said, policy, today)
             return replace(wanted, until=max(last, today))
         case RecordKind.PROMISE:
-            return replace(wanted, owed=tuple(_promised(ports, wanted, subject).items()))
+            hastens = policy.promises.on_broken == "terminate"
+            return replace(wanted, owed=tuple(_promised(ports, wanted, subject).items()), hastens=hastens)
         case RecordKind.DISPUTE:
             asked = [(i.id, i.subtotal + i.tax) for i in subject.client.invoices if i.id == wanted.invoice_id]
             return replace(wanted, owed=tuple(asked))
@@ -148,7 +149,8 @@ def _with_defaults(ports: Ports, wanted: Record, subject: _Subject) -> Record:
             until = wanted.parts[-1].on if wanted.parts else None
             owed = _to_pay_in_parts(wanted, subject)
             beside = tuple(i for i in in_parts.overdue_now(subject.ledger) if i not in owed)
-            return replace(wanted, until=until, owed=tuple(owed.items()), beside=beside)
+            hastens = policy.promises.on_broken == "terminate"
+            return replace(wanted, until=until, owed=tuple(owed.items()), beside=beside, hastens=hastens)
         case _:
             return wanted
 

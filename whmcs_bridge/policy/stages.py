@@ -247,6 +247,8 @@ def _broken_on(view: View) -> date | None:
         for kind in (RecordKind.PROMISE, RecordKind.ARRANGEMENT)
         for r in view.of_service(kind)
         if r.state is RecordState.BROKEN and r.closed_on is not None and r.closed_on >= view.fresh_from
+        # a rule that hastens is for what comes after it, not for words given before
+        if r.hastens
         # what was paid late hastens nothing: other debt has days of its own
         if any(invoice in still for invoice, _ in r.owed)
     ]
