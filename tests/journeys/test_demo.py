@@ -1,6 +1,7 @@
 """The demonstration: the same seed tells the same story, and what it leaves behind can be asked."""
 
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,15 @@ def test_whmcs_own_tables_say_that_nobody_was_wronged(story: str, request: pytes
 
 def test_the_same_seed_and_day_tell_the_same_story() -> None:
     short = ["demo", "--clients", "60", "--shadow-days", "3", "--days", "4", "--today", "2025-10-31"]
-    told = run(*short)[1]
-    assert run(*short)[1] == told
-    assert run(*short, "--seed", "9")[1] != told
+    told = without_the_disks_own(run(*short)[1])
+    assert without_the_disks_own(run(*short)[1]) == told
+    assert without_the_disks_own(run(*short, "--seed", "9")[1]) != told
+
+
+def without_the_disks_own(text: str) -> str:
+    """What a story says apart from its folder's name, and from hashes that cover a disk's own numbers of files."""
+    text = re.sub(r"whmcs-bridge-demo-\w{8}", "FOLDER", text)
+    return re.sub(r"\b[0-9a-f]{12}\b|\b[0-9a-f]{64}\b", "HASH", text)
 
 
 def test_machines_get_a_day_a_line_and_the_summary_last() -> None:
