@@ -1084,6 +1084,14 @@ class BackupStore(Protocol):
         """Move one item aside, if it is still the one that was listed; its receipt holds the item as it lies there."""
         ...
 
+    def put_back(self, item: BackupItem) -> Receipt:
+        """Move an item from quarantine to where it lay, if it is still the one that was listed; overwrites nothing.
+
+        PUT_BACK with the item as it lies there, also where it lies there already; REFUSED where its place is taken or
+        gone, it has changed, or it lies in no quarantine; GONE_BEFORE where it lies in neither place.
+        """
+        ...
+
     def delete(self, item: BackupItem) -> Receipt:
         """Delete exactly this one, if it is still the one that was listed."""
         ...

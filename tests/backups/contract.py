@@ -52,7 +52,7 @@ NEIGHBOURS = (
 """User names that are not bob's, and that something careless takes for his."""
 ODD_USERS = ("", ".", "..", "*", "bob*", "b.b", "bo[b]", "bob/..", "bob%", "BOB", ".*", "bob\n", "bob1", "bo")
 ODD_PATHS = ("", ".", "..", "/", "//", "../x", "a/../b", "./x", "*", "?", "%2e%2e/x", "a//b", "a/", " ", "\n", "{user}")
-GOING = (Outcome.DELETED, Outcome.ACCEPTED, Outcome.QUARANTINED)
+GOING = (Outcome.DELETED, Outcome.ACCEPTED, Outcome.QUARANTINED, Outcome.PUT_BACK)
 
 
 class Place(ABC):
@@ -160,6 +160,16 @@ def without_effect(act: Callable[[], Any]) -> None:
     except StoreTrouble:
         return
     assert receipt.outcome not in GOING, receipt
+
+
+def set_aside(place: Place, store: BackupStore) -> tuple[BackupItem, BackupItem]:
+    """Move the account's backup of DAY into quarantine; return it as it lies there, and as it was. Skips without."""
+    if not store.caps.quarantine:
+        pytest.skip("this store has no quarantine")
+    item = one_of(place, store, place.name_of(place.account.username))
+    there = store.quarantine(item, PLAN).item
+    assert there is not None
+    return there, item
 
 
 def left_alone(store: BackupStore, item: BackupItem) -> None:
@@ -356,6 +366,81 @@ class Contract:
         again = place.store().quarantine(item, PLAN)
         assert again.outcome is Outcome.QUARANTINED
         assert again.item == first.item
+
+    def test_what_was_set_aside_is_put_back_where_it_lay(self, place: Place) -> None:
+        laid, store = lay_corpus(place), place.store()
+        there, back = set_aside(place, store)
+        receipt = store.put_back(there)
+        assert receipt.outcome is Outcome.PUT_BACK
+        assert receipt.item == one_of(place, store, place.name_of(place.account.username))
+        assert receipt.item == replace(back, etag=receipt.item.etag)
+        assert place.left() == laid.mine | laid.others
+        assert not [item for item in listing(place.store()) if item.quarantine]
+
+    def test_putting_back_twice_finds_it_there(self, place: Place) -> None:
+        """A run that was killed between the move and the record of it asks again."""
+        laid, store = lay_corpus(place), place.store()
+        there, _ = set_aside(place, store)
+        first = store.put_back(there)
+        again = place.store().put_back(there)
+        assert (again.outcome, again.item) == (Outcome.PUT_BACK, first.item)
+        assert place.left() == laid.mine | laid.others
+
+    def test_nothing_is_overwritten_by_what_is_put_back(self, place: Place) -> None:
+        laid, store = lay_corpus(place), place.store()
+        there, back = set_aside(place, store)
+        place.make([place.name_of(place.account.username)])
+        taken = one_of(place, place.store(), back.locator)
+        assert store.put_back(there).outcome is Outcome.REFUSED
+        assert one_of(place, place.store(), back.locator) == taken
+        assert [item for item in listing(place.store()) if item.quarantine] == [there]
+        assert place.left() == laid.mine | laid.others
+
+    def test_what_has_changed_in_quarantine_is_not_put_back(self, place: Place) -> None:
+        laid, store = lay_corpus(place), place.store()
+        there, back = set_aside(place, store)
+        place.replace(there.locator)
+        assert store.put_back(there).outcome is Outcome.REFUSED
+        assert place.left() == (laid.mine | laid.others) - {back.locator}
+
+    def test_what_has_gone_from_quarantine_is_not_put_back(self, place: Place) -> None:
+        """Also where something else lies now where it lay: that is not it."""
+        laid, store = lay_corpus(place), place.store()
+        there, back = set_aside(place, store)
+        place.remove(there.locator)
+        assert store.put_back(there).outcome is Outcome.GONE_BEFORE
+        place.make([back.locator])
+        place.replace(back.locator)
+        assert store.put_back(there).outcome is Outcome.GONE_BEFORE
+        assert place.left() == laid.mine | laid.others
+
+    def test_what_lies_in_no_quarantine_is_not_put_back(self, place: Place) -> None:
+        laid, store = lay_corpus(place), place.store()
+        item = one_of(place, store, place.name_of(place.account.username))
+        for forged in (item, replace(item, quarantine=PLAN), replace(item, store="another")):
+            without_effect(partial(store.put_back, forged))
+        if not store.caps.quarantine:
+            assert store.put_back(item).outcome is Outcome.REFUSED
+        assert place.left() == laid.mine | laid.others
+
+    def test_a_forged_way_back_leads_nowhere(self, place: Place) -> None:
+        laid, store = lay_corpus(place), place.store()
+        there, back = set_aside(place, store)
+        folder = there.locator.removesuffix(back.locator)
+        for odd in ("../x", "a/../b", "./x", "*", "%2e%2e/x", "a//b", "", "/"):
+            without_effect(partial(store.put_back, replace(there, locator=folder + odd)))
+        other = place.name_of("bob1")
+        without_effect(partial(store.put_back, replace(there, locator=folder + other)))
+        assert place.left() == (laid.mine | laid.others) - {back.locator}
+
+    def test_a_line_that_breaks_while_something_is_put_back_leaves_it_unknown(self, place: Place) -> None:
+        if place.cut_after_send is None:
+            pytest.skip("this place has no line to cut")
+        laid = lay_corpus(place)
+        there, _ = set_aside(place, place.store())
+        assert place.cut_after_send().put_back(there).outcome is Outcome.UNKNOWN
+        assert place.store().put_back(there).outcome is Outcome.PUT_BACK
+        assert place.left() == laid.mine | laid.others
 
     def test_an_odd_plan_s_digest_moves_nothing(self, place: Place) -> None:
         laid, store = lay_corpus(place), place.store()

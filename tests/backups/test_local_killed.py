@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +60,6 @@ def delete_by_quarantine(store: LocalStore, item: BackupItem) -> None:
     assert store.delete(there).outcome is Outcome.DELETED
 
 
-def put_back(store: LocalStore, item: BackupItem) -> None:
-    there = store.quarantine(item, PLAN).item
-    assert there is not None
-    assert store.put_back(there).item == item
-
-
 def lay(folder: Path, patch: pytest.MonkeyPatch, kind: str) -> LocalPlace:
     folder.mkdir()
     place = LocalPlace(folder, patch)
@@ -108,18 +101,27 @@ def test_a_deletion_that_died_anywhere_is_finished(tmp_path: Path, kind: str, wa
     assert finished, "the last calls were not reached"
 
 
-def test_putting_back_that_died_anywhere_loses_nothing(tmp_path: Path) -> None:
-    """Between the link and the unlink a file has two names: both are told, and neither is taken for safe to delete."""
-    for number, (at, after) in enumerate(moments("file")):
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_putting_back_that_died_anywhere_loses_nothing_and_is_finished(tmp_path: Path, kind: str) -> None:
+    """Between the link and the unlink a file has two names; who puts it back again takes the one aside away."""
+    died = finished = 0
+    for number, (at, after) in enumerate(moments(kind)):
         with pytest.MonkeyPatch.context() as place_patch:
-            place = lay(tmp_path / str(number), place_patch, "file")
+            place = lay(tmp_path / str(number), place_patch, kind)
             [item] = mine_of(opened(place), BOB)
-            content = (place.root / BOB_S).read_text()
+            there = opened(place).quarantine(item, PLAN).item
+            assert there is not None
             with pytest.MonkeyPatch.context() as patch:
                 dying(patch, at, after=after)
-                with suppress(Killed):
-                    put_back(opened(place), item)
-            found = [one for one in listing(opened(place)) if one.account == "bob"]
-            assert found
-            assert all((place.root / one.locator).read_text() == content for one in found)
+                try:
+                    assert opened(place).put_back(there).item == item
+                    finished += 1
+                except Killed:
+                    died += 1
+            assert [one for one in listing(opened(place)) if one.account == "bob"]
+            receipt = opened(place).put_back(there)
+            assert (receipt.outcome, receipt.item) == (Outcome.PUT_BACK, item)
+            assert [one for one in listing(opened(place)) if one.account == "bob"] == [item]
             assert neighbours(place) == OTHERS
+    assert died >= 8
+    assert finished, "the last calls were not reached"

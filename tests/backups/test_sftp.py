@@ -58,14 +58,17 @@ class SftpPlace(LocalPlace):
         return self.store()
 
     def _cut(self) -> SftpStore:
-        sent = SFTPClient.posix_rename
-
-        def cut(line: SFTPClient, *paths: str) -> None:
-            sent(line, *paths)
-            raise EOFError
-
-        self.patch.setattr(SFTPClient, "posix_rename", cut)
+        for call in ("posix_rename", "rename"):
+            self.patch.setattr(SFTPClient, call, _cutting(getattr(SFTPClient, call)))
         return self.store()
+
+
+def _cutting(sent: Any) -> Any:
+    def cut(line: SFTPClient, *paths: str) -> None:
+        sent(line, *paths)
+        raise EOFError
+
+    return cut
 
 
 def _refusing(call: Any, ending: str) -> Any:

@@ -196,7 +196,7 @@ def test_what_was_set_aside_is_put_back(place: DavPlace) -> None:
     there = store.quarantine(item, PLAN).item
     assert there is not None
     back = store.put_back(there)
-    assert (back.item and back.item.locator, back.note) == (BOB_S, "put back")
+    assert (back.item and back.item.locator, back.outcome) == (BOB_S, Outcome.PUT_BACK)
     assert place.left() == {BOB_S}
 
 

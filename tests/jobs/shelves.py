@@ -97,6 +97,20 @@ class Shelf(SimpleStore):
         self.held[(moved.locator, "")] = moved
         return Receipt(Outcome.QUARANTINED, item=moved)
 
+    def put_back(self, item: BackupItem) -> Receipt:
+        self.asked.append(f"put back {item.locator}")
+        if not item.quarantine:
+            return Receipt(Outcome.REFUSED, "it does not lie in quarantine")
+        back = replace(item, locator=item.locator.removeprefix(f".quarantine/{item.quarantine}/"), quarantine="")
+        found, there = self.held.get((item.locator, "")), self.held.get((back.locator, ""))
+        if found is None:
+            return Receipt(Outcome.PUT_BACK, item=back) if there == back else Receipt(Outcome.GONE_BEFORE)
+        if found != item or there is not None:
+            return Receipt(Outcome.REFUSED, "not what was listed" if found != item else "its place is taken")
+        del self.held[(item.locator, "")]
+        self.held[(back.locator, "")] = back
+        return Receipt(Outcome.PUT_BACK, item=back)
+
     def delete(self, item: BackupItem) -> Receipt:
         self.asked.append(f"delete {item.locator}")
         if self.lie is Lie.NEVER_SENT:

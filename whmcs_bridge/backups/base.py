@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from whmcs_bridge.backups.claim import KIND, NOT_MINE, TREE, claim_by_layout
 from whmcs_bridge.backups.layouts import Layout
 from whmcs_bridge.backups.names import OURS, locator_fault, split_quarantine
-from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, Probe, Receipt
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, Outcome, Probe, Receipt
 from whmcs_bridge.errors import StoreUnsupported
 
 NO_META: Mapping[str, str] = {}
@@ -46,6 +46,10 @@ class SimpleStore:
     def quarantine(self, item: BackupItem, plan: str) -> Receipt:
         """Refuse: the grace period is this store's quarantine."""
         raise StoreUnsupported(f"store {self._name}: {self.kind} has no quarantine for {item.locator} of plan {plan}")
+
+    def put_back(self, item: BackupItem) -> Receipt:
+        """Refuse: nothing was ever moved aside here."""
+        return Receipt(Outcome.REFUSED, f"{self.kind} has no quarantine to put anything back from")
 
     def poll(self, receipt: Receipt) -> Receipt:
         """Nothing goes on behind an answer."""

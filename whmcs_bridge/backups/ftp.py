@@ -311,7 +311,7 @@ class FtpStore(PathStore):
         return self._guarded(item, lambda line: self._delete(line, item))
 
     def put_back(self, item: BackupItem) -> Receipt:
-        """Return an item from quarantine to where it lay, as the receipt's item; nothing is overwritten."""
+        """Move an item from quarantine to where it lay; nothing is overwritten, and one that lies there is found."""
         return self._guarded(item, lambda line: self._put_back(line, item))
 
     def _guarded(self, item: BackupItem, act: Callable[[ftplib.FTP], Receipt]) -> Receipt:
@@ -384,16 +384,28 @@ class FtpStore(PathStore):
         original = split_quarantine(item.locator)[1]
         if not item.quarantine or original == item.locator:
             return Receipt(Outcome.REFUSED, "it does not lie in quarantine")
-        self._check(line, item, begun=True)
+        back = replace(item, locator=original, quarantine="")
         try:
-            if self._found(line, original) is not None:
-                return Receipt(Outcome.REFUSED, "something else lies where it lay")
+            self._check(line, item)
         except _Gone:
+            return self._lies_back(line, back)
+        folder = original.rpartition("/")[0]
+        if folder and self._found(line, folder) is None:
             return Receipt(Outcome.REFUSED, "the folder that it lay in is gone")
+        if self._found(line, original) is not None:
+            return Receipt(Outcome.REFUSED, "something else lies where it lay")
         with self._sending():
             line.rename(f"{self._folder}/{item.locator}", f"{self._folder}/{original}")
         self._drop_empty(line, item.locator)
-        return Receipt(Outcome.ACCEPTED, "put back", item=replace(item, locator=original, quarantine=""))
+        return Receipt(Outcome.PUT_BACK, item=back)
+
+    def _lies_back(self, line: ftplib.FTP, back: BackupItem) -> Receipt:
+        """It has left quarantine: by a run that was killed before it could say so, or by another hand."""
+        try:
+            self._check(line, back)
+        except _Odd as odd:
+            return Receipt(Outcome.GONE_BEFORE, f"it lies in quarantine no more; where it lay: {odd}")
+        return Receipt(Outcome.PUT_BACK, "it lies there already", item=back)
 
     def _found(self, line: ftplib.FTP, locator: str) -> Entry | None:
         """Return what lies at a path, by the listings of the folders on its way. None where it does not."""

@@ -282,10 +282,7 @@ class LocalStore(PathStore):
         return self._guarded(item, lambda root: self._delete(root, item))
 
     def put_back(self, item: BackupItem) -> Receipt:
-        """Return an item from quarantine to where it lay, as the receipt's item; nothing is overwritten.
-
-        A receipt without an item says why it could not be.
-        """
+        """Move an item from quarantine to where it lay; nothing is overwritten, and one that lies there is found."""
         return self._guarded(item, lambda root: self._put_back(root, item))
 
     def _guarded(self, item: BackupItem, act: Callable[[int], Receipt]) -> Receipt:
@@ -369,22 +366,51 @@ class LocalStore(PathStore):
         original = split_quarantine(item.locator)[1]
         if not item.quarantine or original == item.locator:
             return Receipt(Outcome.REFUSED, "it does not lie in quarantine")
-        with self._parent_of(root, item.locator) as (aside, name):
-            self._check(aside, name, item, begun=True)
-            try:
-                with self._parent_of(root, original) as (folder, own):
-                    returned = _return(aside, name, folder, own)
-            except FileNotFoundError:
-                return Receipt(Outcome.REFUSED, "the folder that it lay in is gone")
+        back = replace(item, locator=original, quarantine="")
+        try:
+            with self._parent_of(root, original) as (folder, own):
+                returned = self._return_checked(root, item, folder, own)
+                if returned is None:
+                    return self._lies_back(folder, own, back)
+        except FileNotFoundError:
+            return self._without_place(root, item)
         if not returned:
             return Receipt(Outcome.REFUSED, "something else lies where it lay")
         _drop_empty(root, item.locator)
-        return Receipt(Outcome.ACCEPTED, "put back", item=replace(item, locator=original, quarantine=""))
+        return Receipt(Outcome.PUT_BACK, item=back)
 
-    def _check(self, folder: int, name: str, item: BackupItem, *, begun: bool = False) -> None:
+    def _return_checked(self, root: int, item: BackupItem, folder: int, own: str) -> bool | None:
+        """Move an item back that is what was listed; False where its place is taken, None where it is not aside."""
+        try:
+            with self._parent_of(root, item.locator) as (aside, name):
+                if _same_file(aside, name, folder, own):
+                    # A run was killed after the first of the two steps of `_return`.
+                    self._check(folder, own, item, more_names=1)
+                    os.unlink(name, dir_fd=aside)
+                    return True
+                self._check(aside, name, item)
+                return _return(aside, name, folder, own)
+        except FileNotFoundError:
+            return None
+
+    def _lies_back(self, folder: int, own: str, back: BackupItem) -> Receipt:
+        """It has left quarantine: by a run that was killed before it could say so, or by another hand."""
+        try:
+            self._check(folder, own, back)
+        except _Odd as odd:
+            return Receipt(Outcome.GONE_BEFORE, f"it lies in quarantine no more; where it lay: {odd}")
+        return Receipt(Outcome.PUT_BACK, "it lies there already", item=back)
+
+    def _without_place(self, root: int, item: BackupItem) -> Receipt:
+        with self._parent_of(root, item.locator) as (aside, name):
+            self._check(aside, name, item)
+        return Receipt(Outcome.REFUSED, "the folder that it lay in is gone")
+
+    def _check(self, folder: int, name: str, item: BackupItem, *, begun: bool = False, more_names: int = 0) -> None:
         """Raise _Odd where this is not what was listed.
 
         `begun`: it lies in quarantine, where nobody else writes, and a folder may have lost some of what was in it.
+        `more_names`: names of a file that we have made ourselves.
         """
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if found.st_dev != os.fstat(folder).st_dev:
@@ -399,7 +425,7 @@ class LocalStore(PathStore):
         else:
             if not stat.S_ISREG(found.st_mode):
                 raise _Odd("it is no plain file")
-            if found.st_nlink > int(item.meta.get(LINKS, 1)):
+            if found.st_nlink > int(item.meta.get(LINKS, 1)) + more_names:
                 raise _Odd(f"its file has {found.st_nlink} names now")
             same = _etag(found) == item.etag
         if not same:
@@ -488,6 +514,15 @@ def _mounted_below(root: str) -> Iterator[str]:
         place = os.fsdecode(OCTAL.sub(lambda match: bytes([int(match[1], 8)]), fields[4])) if len(fields) > 4 else ""
         if place.startswith(f"{root}/"):
             yield place.removeprefix(f"{root}/")
+
+
+def _same_file(folder: int, name: str, other: int, own: str) -> bool:
+    """Two names are of one file. Raises FileNotFoundError where the first is not there."""
+    first = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not _exists(other, own):
+        return False
+    second = os.stat(own, dir_fd=other, follow_symlinks=False)
+    return stat.S_ISREG(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
 def _exists(folder: int, name: str) -> bool:

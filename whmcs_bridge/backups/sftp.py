@@ -364,10 +364,7 @@ class SftpStore(PathStore):
         return self._guarded(item, lambda line: self._delete(line, item))
 
     def put_back(self, item: BackupItem) -> Receipt:
-        """Return an item from quarantine to where it lay, as the receipt's item; nothing is overwritten.
-
-        A receipt without an item says why it could not be.
-        """
+        """Move an item from quarantine to where it lay; nothing is overwritten, and one that lies there is found."""
         return self._guarded(item, lambda line: self._put_back(line, item))
 
     def _guarded(self, item: BackupItem, act: "Callable[[SFTPClient], Receipt]") -> Receipt:
@@ -449,8 +446,12 @@ class SftpStore(PathStore):
         original = split_quarantine(item.locator)[1]
         if not item.quarantine or original == item.locator:
             return Receipt(Outcome.REFUSED, "it does not lie in quarantine")
-        aside = self._beneath(line, item.locator)
-        self._check(line, aside, item, begun=True)
+        back = replace(item, locator=original, quarantine="")
+        try:
+            aside = self._beneath(line, item.locator)
+            self._check(line, aside, item)
+        except FileNotFoundError:
+            return self._lies_back(line, back)
         try:
             path = self._beneath(line, original)
         except FileNotFoundError:
@@ -459,9 +460,17 @@ class SftpStore(PathStore):
             if self._at(line, path) is not None:
                 return Receipt(Outcome.REFUSED, "something else lies where it lay")
         with self._sending():
-            line.rename(aside, path)
+            line.rename(aside, path)  # unlike posix_rename it overwrites nothing
         self._drop_empty(line, item.locator)
-        return Receipt(Outcome.ACCEPTED, "put back", item=replace(item, locator=original, quarantine=""))
+        return Receipt(Outcome.PUT_BACK, item=back)
+
+    def _lies_back(self, line: "SFTPClient", back: BackupItem) -> Receipt:
+        """It has left quarantine: by a run that was killed before it could say so, or by another hand."""
+        try:
+            self._check(line, self._beneath(line, back.locator), back)
+        except _Odd as odd:
+            return Receipt(Outcome.GONE_BEFORE, f"it lies in quarantine no more; where it lay: {odd}")
+        return Receipt(Outcome.PUT_BACK, "it lies there already", item=back)
 
     def _beneath(self, line: "SFTPClient", locator: str) -> str:
         """Return the whole path of an item, each folder on its way looked at. Raises _Odd, FileNotFoundError."""

@@ -330,7 +330,7 @@ class WebDavStore(PathStore):
         return self._guarded(item, lambda: self._delete(item))
 
     def put_back(self, item: BackupItem) -> Receipt:
-        """Return an item from quarantine to where it lay, as the receipt's item; nothing is overwritten."""
+        """Move an item from quarantine to where it lay; nothing is overwritten, and one that lies there is found."""
         return self._guarded(item, lambda: self._put_back(item))
 
     def _guarded(self, item: BackupItem, act: Callable[[], Receipt]) -> Receipt:
@@ -417,13 +417,25 @@ class WebDavStore(PathStore):
         original = split_quarantine(item.locator)[1]
         if not item.quarantine or original == item.locator:
             return Receipt(Outcome.REFUSED, "it does not lie in quarantine")
-        self._check(item, begun=True)
+        plain = item.meta.get(KIND) != "tree"  # a file's ETag may change with every move
+        back = replace(item, locator=original, quarantine="")
+        try:
+            self._check(item, begun=plain)
+        except _Gone:
+            return self._lies_back(back, plain)
         receipt = self._moved(item.locator, original)
         if receipt is not None:
             return receipt
         self._drop_empty(item.locator)
-        back = replace(item, locator=original, quarantine="")
-        return Receipt(Outcome.ACCEPTED, "put back", item=_as_found(back, self._check(back, begun=True)))
+        return Receipt(Outcome.PUT_BACK, item=_as_found(back, self._check(back, begun=True)))
+
+    def _lies_back(self, back: BackupItem, plain: bool) -> Receipt:
+        """It has left quarantine: by a run that was killed before it could say so, or by another hand."""
+        try:
+            found = self._check(back, begun=plain)
+        except _Odd as odd:
+            return Receipt(Outcome.GONE_BEFORE, f"it lies in quarantine no more; where it lay: {odd}")
+        return Receipt(Outcome.PUT_BACK, "it lies there already", item=_as_found(back, found))
 
     def _moved(self, locator: str, target: str) -> Receipt | None:
         """Move without overwriting; None where it went."""

@@ -26,6 +26,8 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     """The store works on it: `poll` tells."""
     QUARANTINED = "quarantined"
+    PUT_BACK = "put back"
+    """It lies where it lay before its quarantine."""
     GONE_BEFORE = "gone before"
     LOCKED = "locked"
     """A lock or legal hold of the store keeps it, until its end."""
@@ -146,7 +148,7 @@ class Receipt:
     until: datetime | None = None
     """End of the lock, or when the last bytes go."""
     item: BackupItem | None = None
-    """Where a quarantine has put it."""
+    """The item as it lies now, where it was moved into quarantine or back."""
 
 
 @dataclass(frozen=True, slots=True)
