@@ -36,6 +36,7 @@ from whmcs_bridge.domain.deletions import (
 )
 from whmcs_bridge.domain.facts import Membership, PaidInvoice
 from whmcs_bridge.domain.ids import AddonId, ClientId, GroupId, InvoiceId, ServiceId
+from whmcs_bridge.domain.panel_lists import PanelInventory
 from whmcs_bridge.domain.records import Record, RecordKind, RecordState
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
 from whmcs_bridge.errors import BridgeError
@@ -1118,6 +1119,13 @@ class AccountPanel(Protocol):
 
     def living(self) -> Mapping[str, LivingAccount]:
         """Every account that lives now, by name; complete, or it raises."""
+        ...
+
+    def inventory(self) -> PanelInventory | None:
+        """What the panel lists of backups, and where it sends them; None where it has no such list.
+
+        It takes further rights and is no evidence: it tells staff where to look.
+        """
         ...
 
     def close(self) -> None: ...

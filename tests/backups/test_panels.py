@@ -1,13 +1,18 @@
 """Panels over HTTP: who lives, from answers in their known shapes, and nobody from any other."""
 
+import json
+import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
 
 from whmcs_bridge.backups.panels import DirectAdmin, Hestia, HttpPanel, Vesta, Whm
 from whmcs_bridge.domain.backups import LivingAccount
+from whmcs_bridge.domain.panel_lists import PanelBackup, PanelDestination
 from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreTrouble, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import PanelSettings
 from whmcs_bridge.settings.secret import Secret
@@ -130,3 +135,89 @@ def test_a_panel_serves_its_own_servers_only(httpserver: HTTPServer) -> None:
     panel = whm(httpserver.url_for("/"))
     assert (panel.serves(1), panel.serves(2)) == (True, False)
     panel.close()
+
+
+# --- what the panels list -------------------------------------------------------------------------
+
+
+def whm_says(httpserver: HTTPServer, function: str, data: object, **query: str) -> None:
+    httpserver.expect_request(
+        f"/json-api/{function}", query_string={"api.version": "1", **query} if query else None
+    ).respond_with_json({"metadata": {"result": 1, "command": function}, "data": data})
+
+
+def test_whm_lists_backups_of_accounts_that_are_gone_and_where_they_go(httpserver: HTTPServer) -> None:
+    whm_says(httpserver, "backup_date_list", {"backup_set": ["2026-11-01", "2026-11-08"]})
+    users = [{"username": "bob", "status": "active"}, {"username": "bob1", "status": "inactive"}]
+    none = {"username": "carol", "status": "no_backup"}
+    whm_says(httpserver, "backup_user_list", {"user": [*users, none]}, restore_point="2026-11-01")
+    whm_says(httpserver, "backup_user_list", {"user": users[:1]}, restore_point="2026-11-08")
+    config = {"backupdir": "/backup", "keeplocal": 0, "backupenable": "1"}
+    whm_says(httpserver, "backup_config_get", {"backup_config": config})
+    bucket = {"id": "x", "name": "off site", "type": "AmazonS3", "bucket": "b1", "folder": "whm1", "disabled": 1}
+    box = {"id": "y", "name": "box", "type": "SFTP", "host": "box.example.com", "path": "/b", "disabled": 0}
+    whm_says(httpserver, "backup_destination_list", {"destination_list": [bucket, box]})
+    found = whm(httpserver.url_for("/")).inventory()
+    assert found is not None
+    assert [(b.account, b.name, b.day) for b in found.backups] == [
+        ("bob", "2026-11-01", date(2026, 11, 1)),
+        ("bob1", "2026-11-01", date(2026, 11, 1)),
+        ("bob", "2026-11-08", date(2026, 11, 8)),
+    ]
+    assert found.destinations == (
+        PanelDestination("backupdir", "Local", path="/backup", used=False),
+        PanelDestination("off site", "AmazonS3", "b1", "whm1", used=False),
+        PanelDestination("box", "SFTP", "box.example.com", "/b"),
+    )
+
+
+def test_hestia_lists_what_each_users_index_names(httpserver: HTTPServer) -> None:
+    def answer(request: Request) -> Response:
+        cmd, user = request.form["cmd"], request.form["arg1"]
+        if cmd == "v-list-users":
+            return Response(json.dumps({"bob": {}, "bob.smith": {}}), headers={"Hestia-Exit-Code": "0"})
+        rows = (
+            {f"{user}.2026-10-01_05-10-00.tar": {"TYPE": "local,sftp", "DATE": "2026-10-01"}} if user == "bob" else {}
+        )
+        assert request.form["arg2"] == "json"
+        return Response(json.dumps(rows) if rows else "", headers={"Hestia-Exit-Code": "0"})
+
+    httpserver.expect_request("/api/", method="POST").respond_with_handler(answer)
+    found = hestia(httpserver.url_for("/")).inventory()
+    assert found is not None
+    name = "bob.2026-10-01_05-10-00.tar"
+    assert found.backups == (PanelBackup("bob", name, date(2026, 10, 1), ("local", "sftp")),)
+    assert [d.kind for d in found.destinations] == ["local", "sftp"]
+
+
+def test_directadmin_lists_its_archives_and_where_schedules_send_them(httpserver: HTTPServer) -> None:
+    names = ["user.admin.bob.tar.zst", "reseller.admin.agency.tar.gz"]
+    archives = "&".join([*(f"file{n}={name}" for n, name in enumerate(names)), "num_files=2", "location=/home/admin/b"])
+    httpserver.expect_request("/CMD_API_ADMIN_BACKUP").respond_with_data(archives)
+    crons = {
+        "1": {"where": "ftp", "ftp_ip": "ftp.example.com", "ftp_path": "/da"},
+        "2": {"where": "local", "local_path": "/mnt/da"},
+    }
+    httpserver.expect_request("/CMD_ADMIN_BACKUP").respond_with_json({"crons": crons})
+    found = directadmin(httpserver.url_for("/")).inventory()
+    assert found is not None
+    assert [(b.account, b.name) for b in found.backups] == [("bob", names[0]), ("agency", names[1])]
+    assert [(d.kind, d.host, d.path) for d in found.destinations] == [
+        ("local", "", "/home/admin/b"),
+        ("ftp", "ftp.example.com", "/da"),
+        ("local", "", "/mnt/da"),
+    ]
+
+
+def test_archives_that_directadmin_counts_and_does_not_show_are_no_list(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/CMD_API_ADMIN_BACKUP").respond_with_data("num_files=3&file0=user.admin.bob.tar.gz")
+    with pytest.raises(ViewIncomplete, match="1 archives where it counts 3"):
+        directadmin(httpserver.url_for("/")).inventory()
+
+
+@EVERY
+@pytest.mark.parametrize("text", ["", "null", "[]", "<html></html>", '{"data": 1}', '{"error": "1", "text": "no"}'])
+def test_what_is_no_list_of_backups_is_trouble(httpserver: HTTPServer, panel: Make, text: str) -> None:
+    httpserver.expect_request(re.compile("/.*")).respond_with_data(text)
+    with pytest.raises(StoreTrouble):
+        panel(httpserver.url_for("/")).inventory()

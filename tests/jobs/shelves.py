@@ -17,6 +17,7 @@ from whmcs_bridge.domain.backups import (
     Receipt,
     Verdict,
 )
+from whmcs_bridge.domain.panel_lists import PanelInventory
 from whmcs_bridge.errors import StoreTrouble, StoreUnreachable
 
 
@@ -161,6 +162,7 @@ class Names:
     living_now: dict[str, LivingAccount] = field(default_factory=dict)
     servers: Sequence[int] = (1,)
     trouble: StoreTrouble | None = None
+    lists: PanelInventory | None = None
 
     def add(self, username: str, identity: str = "", owner: str = "") -> None:
         self.living_now[username] = LivingAccount(username, identity, owner=owner)
@@ -172,6 +174,9 @@ class Names:
         if self.trouble is not None:
             raise self.trouble
         return dict(self.living_now)
+
+    def inventory(self) -> PanelInventory | None:
+        return self.lists
 
     def close(self) -> None:
         """Nothing is held open."""

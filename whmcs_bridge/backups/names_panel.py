@@ -63,5 +63,8 @@ class NamesPanel:
             raise ViewIncomplete(f"panel {self._name}: {self._path} has a line that names no account: {line[:60]!r}")
         return user, LivingAccount(user, domain=domain.strip() if colon else "")
 
+    def inventory(self) -> None:
+        """A file of names lists no backups."""
+
     def close(self) -> None:
         """Nothing is held open."""
