@@ -85,12 +85,15 @@ def open_late(app: App) -> Bridge:
 
 def desk_of(bridge: Bridge) -> Desk:
     """Return the desk that answers and keeps events."""
+    from functools import partial
+
     from hooks import HANDLERS
     from whmcs_bridge.api.told import services_told, told_of
     from whmcs_bridge.receiver.desk import Desk
 
-    most = bridge.settings.hooks.max_body_kib * 1024
-    return Desk(bridge, HANDLERS, told_of, services=services_told, max_body_bytes=most)
+    most, ids = bridge.settings.hooks.max_body_kib * 1024, bridge.settings.policy.backups.id_fields
+    told, services = partial(told_of, id_fields=ids), partial(services_told, id_fields=ids)
+    return Desk(bridge, HANDLERS, told, services=services, max_body_bytes=most)
 
 
 def _behind() -> bool:

@@ -158,7 +158,9 @@ def _values(
     same = before.get("transport", "http") == transport
     times = HTTP_MS if transport == "http" else COMMAND_MS
     values.update({key: before.get(key, usual) if same else usual for key, usual in times.items()})
-    ours = {"transport", "url", "secret", "command", "spool", "gate", "max_bytes", *HTTP_MS}
+    fields = sorted({name for names in settings.policy.backups.id_fields.values() for name in names})
+    values.update({"id_fields": fields} if fields else {})
+    ours = {"transport", "url", "secret", "command", "spool", "gate", "max_bytes", "id_fields", *HTTP_MS}
     return (
         values
         | {key: value for key, value in before.items() if key not in ours}

@@ -77,6 +77,8 @@ def secret_of(settings: Settings) -> bytes:
 
 
 def _serve(settings: Settings, secret: bytes, host: str, port: int, behind_proxy: bool, as_json_: bool) -> None:
+    from functools import partial
+
     from commands.app import played_day
     from hooks import HANDLERS
     from whmcs_bridge.api.told import services_told, told_of
@@ -86,6 +88,7 @@ def _serve(settings: Settings, secret: bytes, host: str, port: int, behind_proxy
     from whmcs_bridge.wiring import HouseClock, open_bridge
 
     clock = HouseClock(settings.policy.calendar.timezone, played_day())
+    ids = settings.policy.backups.id_fields
     _log_to_stderr()
     with (
         # Two connections to each file: an answer does not wait for what the worker writes.
@@ -98,8 +101,8 @@ def _serve(settings: Settings, secret: bytes, host: str, port: int, behind_proxy
             work,
             HANDLERS,
             secret,
-            facts=told_of,
-            services=services_told,
+            facts=partial(told_of, id_fields=ids),
+            services=partial(services_told, id_fields=ids),
             screens=SERVED,
             nonces=settings.folder / "nonces",
         )

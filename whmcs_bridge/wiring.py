@@ -58,6 +58,7 @@ def open_api(
             module_seconds=whmcs.module_timeout_seconds,
         ),
         ca_bundle=str(whmcs.ca_bundle) if whmcs.ca_bundle else None,
+        id_fields=settings.policy.backups.id_fields,
         **more,
     )
 

@@ -11,8 +11,8 @@
  *   waits longer than the settings say.
  * - If the bridge does not answer, its last gate file decides; without one, a person is let through, services may be
  *   unsuspended, and suspensions and terminations wait.
- * - Only what is named in $plain, $params and $read leaves this server, signed with the shared secret: never
- *   passwords, access hashes, ticket texts or whole objects.
+ * - Only what is named in $plain, $params, $read and the setting id_fields leaves this server, signed with the shared
+ *   secret: never passwords, access hashes, ticket texts or whole objects.
  */
 
 if (!defined('WHMCS')) {
@@ -58,6 +58,7 @@ if (!defined('WHMCS')) {
         'gate' => '',                  // the file in which the bridge leaves its answers for when it is away
         'gate_max_age_hours' => 26,
         'most_open_invoices' => 30,    // of one client; with more the bridge uses what it knows itself
+        'id_fields' => [],             // custom fields in which modules keep whose machine it is; no other one is told
         'defaults' => [],
         'screens' => true,
     ];
@@ -113,6 +114,21 @@ if (!defined('WHMCS')) {
         foreach ($names as $name) {
             if (is_array($given) && isset($given[$name]) && is_scalar($given[$name])) {
                 $kept[$name] = substr((string) $given[$name], 0, 500);
+            }
+        }
+        return $kept;
+    };
+    // Of custom fields only those that hold whose machine or account it is: a host keeps passwords in others.
+    $wanted = array_map('strtolower', array_map('trim', array_filter((array) $settings['id_fields'], 'is_string')));
+    $isId = static function ($name) use ($wanted): bool {
+        $parts = array_merge([(string) $name], explode('|', (string) $name)); // "vmid|VM ID": stored and shown name
+        return (bool) array_intersect(array_map('strtolower', array_map('trim', $parts)), $wanted);
+    };
+    $idsIn = static function ($fields) use ($isId): array {
+        $kept = [];
+        foreach (is_array($fields) ? $fields : [] as $name => $value) {
+            if (is_scalar($value) && $isId($name)) {
+                $kept[$name] = substr((string) $value, 0, 200);
             }
         }
         return $kept;
@@ -249,11 +265,18 @@ if (!defined('WHMCS')) {
         return isset($found['id']) ? [$found] : array_values(array_filter($found, 'is_array'));
     };
     // Services, and whether these are all of them.
-    $readServices = static function (array $which, int $most) use ($local, $rows, $scalars, $number, $serviceFields) {
+    $readServices = static function (array $which, int $most) use (
+        $local, $rows, $scalars, $number, $serviceFields, $idsIn
+    ) {
         $reply = $local('GetClientsProducts', $which + ['limitnum' => $most]);
         $kept = [];
         foreach ($rows($reply, 'products', 'product') as $row) {
-            $kept[] = $scalars($row, $serviceFields);
+            $one = $scalars($row, $serviceFields);
+            $ids = $idsIn(array_column($rows($row, 'customfields', 'customfield'), 'value', 'name'));
+            foreach ($ids as $name => $value) {
+                $one['customfields']['customfield'][] = ['name' => $name, 'value' => $value];
+            }
+            $kept[] = $one;
         }
         return [$kept, $reply !== null && $number($reply, 'totalresults') === count($kept)];
     };
@@ -361,7 +384,9 @@ if (!defined('WHMCS')) {
         return $facts;
     };
 
-    $event = static function (string $point, array $vars) use ($actor, $scalars, $plain, $params, $withoutSecrets) {
+    $event = static function (string $point, array $vars) use (
+        $actor, $scalars, $plain, $params, $withoutSecrets, $idsIn
+    ) {
         list($who, $name) = $actor($point);
         $kept = $scalars($vars, $plain);
         $said = isset($vars['failureResponseMessage']) ? $vars['failureResponseMessage'] : null;
@@ -370,6 +395,8 @@ if (!defined('WHMCS')) {
         }
         if (isset($vars['params']) && is_array($vars['params'])) {
             $kept['params'] = $scalars($vars['params'], $params);
+            $ids = $idsIn(isset($vars['params']['customfields']) ? $vars['params']['customfields'] : []);
+            $kept['params'] += $ids ? ['customfields' => (object) $ids] : [];
         }
         if (isset($vars['olddata']) && is_array($vars['olddata'])) {
             $kept['olddata'] = $scalars($vars['olddata'], ['groupid', 'status']);

@@ -696,3 +696,63 @@ def test_a_mangled_invoice_never_owes_something_else(data: st.DataObject) -> Non
 def test_noise_is_never_a_reply(body: bytes) -> None:
     with pytest.raises(WhmcsError):
         asked(body).clients().everything()
+
+
+# --- ids in custom fields -------------------------------------------------------------------------
+
+ID_FIELDS = {"uuid": ("Machine UUID",), "vmid": ("vmid", "VM ID")}
+
+
+def with_fields(fields: object) -> dict[str, Any]:
+    """The sample reply with these custom fields in its first row."""
+    body = copy.deepcopy(reply_of("GetClientsProducts"))
+    rows = body["products"]["product"]
+    rows[0] = {**rows[0], "customfields": fields}
+    return body
+
+
+def ids_read(fields: object) -> set[tuple[tuple[str, str], ...]]:
+    """What both ways of reading make of them."""
+    reader, body = parse.services_reader(ID_FIELDS), with_fields(fields)
+    fast = reader.fast(json.dumps(body).encode())
+    pages = [reader.tolerant(body), *([fast] if fast is not None else [])]
+    return {page.rows[0].ids for page in pages}
+
+
+def a_field(name: str, value: object) -> dict[str, Any]:
+    return {"id": 7, "name": name, "translated_name": name, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("fields", "ids"),
+    [
+        ([a_field("vmid", "104")], (("vmid", "104"),)),
+        ([a_field(" VMID ", 104)], (("vmid", "104"),)),
+        ([a_field("vmid|Number of the machine", " 104 ")], (("vmid", "104"),)),
+        ([a_field("machine|VM ID", "104")], (("vmid", "104"),)),
+        ([a_field("VM ID", "105"), a_field("vmid", "104")], (("vmid", "104"),)),
+        ([a_field("vmid", ""), a_field("VM ID", "105")], (("vmid", "105"),)),
+        ([a_field("vmid", "104"), a_field("Machine UUID", "U-1")], (("uuid", "U-1"), ("vmid", "104"))),
+        ([a_field("vmid", "104"), a_field("Root password", "secret")], (("vmid", "104"),)),
+        ([a_field("vmid", "  "), a_field("vmids", "1"), a_field("", "2")], ()),
+        ([a_field("vmid", None), a_field("vmid", "0"), a_field("VM ID", ["x"]), a_field("vmid", True)], ()),
+    ],
+)
+def test_of_custom_fields_only_the_ids_are_taken(fields: list[object], ids: object) -> None:
+    assert ids_read({"customfield": fields}) == {ids}
+    if len(fields) == 1:
+        assert ids_read({"customfield": fields[0]}) == {ids}
+
+
+@pytest.mark.parametrize("fields", ["", [], {}, None, "x", 3, {"customfield": ""}, {"customfield": [3]}])
+def test_custom_fields_in_another_shape_hold_no_ids_and_spoil_nothing(fields: object) -> None:
+    assert ids_read(fields) == {()}
+
+
+def test_without_id_fields_custom_fields_are_not_looked_at() -> None:
+    assert parse.services_reader({}) is parse.SERVICES
+    body = with_fields({"customfield": [a_field("vmid", "104")]})
+    page = parse.SERVICES.fast(json.dumps(body).encode())
+    assert page is not None
+    assert page.rows[0].ids == ()
+    assert parse.services_reader(ID_FIELDS) is parse.services_reader(dict(ID_FIELDS))

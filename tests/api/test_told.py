@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whmcs_bridge.api.told import told_of
+from whmcs_bridge.api.told import services_told, told_of
 from whmcs_bridge.domain.ids import ClientId, GroupId, ServiceId
 from whmcs_bridge.domain.status import InvoiceStatus, LineType, ServiceStatus
 
@@ -117,3 +117,16 @@ def test_nothing_that_it_is_given_makes_it_raise(key: str, rows: str, data: st.D
         facts[rows][0][field] = data.draw(ANYTHING)
     told = told_of(facts)
     assert told is None or told.client > 0
+
+
+def test_ids_in_custom_fields_are_told_where_they_are_wanted() -> None:
+    services = [
+        {**row, "customfields": {"customfield": [{"name": "vmid", "value": "104"}]}} for row in FACTS["services"]
+    ]
+    facts = {**FACTS, "services": services}
+    told, without = told_of(facts, {"vmid": ("vmid",)}), told_of(facts)
+    assert told is not None
+    assert without is not None
+    assert [service.ids for service in told.services] == [(("vmid", "104"),)]
+    assert [service.ids for service in without.services] == [()]
+    assert services_told(facts, {"vmid": ("vmid",)}) == told.services

@@ -79,3 +79,29 @@ def test_names_that_are_no_utf8_are_told_all_the_same(whmcs: Whmcs, receiver: Re
     local = {**OWING, "GetClientsProducts": {**OWING["GetClientsProducts"], "products": {"product": [odd]}}}
     whmcs.page(SUSPEND, local=local, latin1=True)
     assert receiver.events()[0]["facts"]["service"]["username"] == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_of_custom_fields_only_those_that_hold_ids_leave(whmcs: Whmcs, receiver: Receiver) -> None:
+    fields = {"VMID|Machine": "104", "vm id": 105, "Root password": "field-Passw0rd", "vmids": "1", "x": ["104"]}
+    params = {"serviceid": 34, "userid": 3, "customfields": fields}
+    ended = ("AfterModuleTerminate", {"params": params})
+    whmcs.set(id_fields=["vmid", "VM ID"])
+    whmcs.page(ended)
+    whmcs.set(id_fields=[])
+    whmcs.page(ended)
+    one, other = (event["vars"]["params"] for event in receiver.events())
+    assert one["customfields"] == {"VMID|Machine": "104", "vm id": "105"}
+    assert "customfields" not in other
+
+
+def test_services_are_told_with_the_ids_in_their_custom_fields(whmcs: Whmcs, receiver: Receiver) -> None:
+    fields = [{"id": 1, "name": "vmid", "value": "104"}, {"id": 2, "name": "Senha", "value": "secret"}]
+    service = {**SERVICE, "customfields": {"customfield": fields}}
+    local = {
+        **OWING,
+        "GetClientsProducts": {"result": "success", "totalresults": 1, "products": {"product": [service]}},
+    }
+    whmcs.set(id_fields=["VMID"])
+    whmcs.page(("ClientClose", {"userid": 3}), local=local)
+    ((told,),) = (event["facts"]["services"] for event in receiver.events())
+    assert told["customfields"] == {"customfield": [{"name": "vmid", "value": "104"}]}

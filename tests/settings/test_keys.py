@@ -98,6 +98,7 @@ TABLES_THAT_MAY_BE_EMPTY = {
     ("calendar", "clearing_bank_days"),
     ("policy", "min_debt"),
     ("receipts", "accept"),
+    ("backups", "id_fields"),
     *(("limits", name) for name in DEFAULT_LIMITS),
 }
 

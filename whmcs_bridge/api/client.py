@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from whmcs_bridge.api import parse
 from whmcs_bridge.api.actions import action_of
@@ -58,6 +58,11 @@ class WhmcsApi(Exchange):
     A write that raises OutcomeUnknown may have been carried out: read the thing back before doing anything else.
     """
 
+    def __init__(self, *address: Any, id_fields: parse.IdFields | None = None, **more: Any) -> None:
+        """As Exchange; `id_fields` are the custom fields that services are read with ([backups] id_fields)."""
+        super().__init__(*address, **more)
+        self._services = parse.services_reader(id_fields or {})
+
     # --- clients --------------------------------------------------------------------------------
 
     def clients(self) -> Listing[Client]:
@@ -100,11 +105,11 @@ class WhmcsApi(Exchange):
 
         asked = {"clientid": client, "serviceid": service}
         what = _what("services", client, service)
-        return self._listing(parse.SERVICES, asked, what=what, keep=fits)
+        return self._listing(self._services, asked, what=what, keep=fits)
 
     def service(self, service: ServiceId) -> Service | None:
         """Read one service; None is an error-free empty answer: WHMCS has no such service."""
-        page = self._one(parse.SERVICES, {"serviceid": service, "limitstart": 0, "limitnum": 2})
+        page = self._one(self._services, {"serviceid": service, "limitstart": 0, "limitnum": 2})
         found = [row for row in page.rows if row.id == service]
         if found:
             return found[0]

@@ -4,9 +4,10 @@ The fast way decodes a well-formed body straight into typed rows; whatever it ca
 which accepts every spelling of facts sheet section 4 and otherwise names the field that cannot be read.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ from whmcs_bridge.api.shapes import (
     shaped,
     whole_number,
 )
+from whmcs_bridge.domain.backups import ids_among
 from whmcs_bridge.domain.book import (
     ActivityEntry,
     Addon,
@@ -443,6 +445,46 @@ def _service(row: ServiceRow) -> Service:
 
 
 SERVICES = ListReader("GetClientsProducts", ServiceRow, _service)
+IdFields = Mapping[str, tuple[str, ...]]
+"""[backups] id_fields: name that an id is kept under -> custom fields that may hold it."""
+
+
+class MachineRow(ServiceRow, frozen=True, gc=False):
+    customfields: Any
+
+
+OPTIONAL[MachineRow] = OPTIONAL[ServiceRow] | {"customfields"}
+
+
+def services_reader(id_fields: IdFields) -> ListReader[Any, Service]:
+    """Return the reader of services that takes these of their custom fields, and nothing else of them, as ids.
+
+    What else a house keeps in custom fields may be secret, and costs time: without id fields they are not looked at.
+    """
+    return _services_reader(tuple(sorted(id_fields.items()))) if id_fields else SERVICES
+
+
+@cache
+def _services_reader(id_fields: tuple[tuple[str, tuple[str, ...]], ...]) -> ListReader[MachineRow, Service]:
+    wanted = dict(id_fields)
+
+    def convert(row: MachineRow) -> Service:
+        service = _service(row)
+        ids = ids_among(_custom_fields(row.customfields), wanted)
+        return replace(service, ids=ids) if ids else service
+
+    return ListReader("GetClientsProducts", MachineRow, convert)
+
+
+def _custom_fields(value: object) -> Iterator[tuple[object, object]]:
+    """Yield names and values; a list in another shape has none: what was known before stays known."""
+    try:
+        rows = listed({"customfields": value}, "customfields", "customfield") or []
+    except UnreadableReply:
+        return
+    for row in rows:
+        name, held = row.get("name"), row.get("value")
+        yield (plain(name) if isinstance(name, str) else name), (plain(held) if isinstance(held, str) else held)
 
 
 class AddonRow(Shape, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TypeGuard
 
-from whmcs_bridge.api.parse import INVOICE, SERVICES
+from whmcs_bridge.api.parse import INVOICE, IdFields, services_reader
 from whmcs_bridge.api.shapes import amount
 from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.ids import ClientId, GroupId, ServiceId
@@ -13,7 +13,7 @@ from whmcs_bridge.domain.told import Told
 from whmcs_bridge.errors import UnreadableReply
 
 
-def told_of(facts: Mapping[str, object]) -> Told | None:
+def told_of(facts: Mapping[str, object], id_fields: IdFields | None = None) -> Told | None:
     """Return the client's position, or None where a part is missing or cannot be read.
 
     Half of it would look like no debt. The rows are GetClientsProducts' and GetInvoice's (docs/reference/receiver.md).
@@ -21,10 +21,11 @@ def told_of(facts: Mapping[str, object]) -> Told | None:
     services, invoices, group = facts.get("services"), facts.get("invoices"), facts.get("group")
     if not _rows(services) or not _rows(invoices) or not isinstance(group, dict):
         return None
+    read = services_reader(id_fields or {}).one
     try:
         told = Told(
             client=ClientId(_number(facts.get("client"))),
-            services=tuple(SERVICES.one(dict(row)) for row in services),
+            services=tuple(read(dict(row)) for row in services),
             invoices=tuple(INVOICE.one(dict(row)) for row in invoices),
             group=GroupId(_number(group.get("id", 0))),
             credit=_credit(facts.get("credit")),
@@ -36,16 +37,16 @@ def told_of(facts: Mapping[str, object]) -> Told | None:
     return told if _about_one_client(told) else None
 
 
-def services_told(facts: Mapping[str, object]) -> tuple[Service, ...]:
+def services_told(facts: Mapping[str, object], id_fields: IdFields | None = None) -> tuple[Service, ...]:
     """Return the services that WHMCS had when it told something; a row that cannot be read is left out.
 
     For records only, never for a judgement: some may be missing (docs/reference/receiver.md).
     """
     rows, found = facts.get("services"), []
-    one = facts.get("service")
+    one, read = facts.get("service"), services_reader(id_fields or {}).one
     for row in [*(rows if isinstance(rows, list) else ()), *([one] if isinstance(one, dict) else ())]:
         with suppress(UnreadableReply, ValueError, ArithmeticError, TypeError):
-            found.append(SERVICES.one(dict(row)))
+            found.append(read(dict(row)))
     return tuple(found)
 
 

@@ -1,11 +1,16 @@
 """What backups are to us: items in stores, whose they are, and what became of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+
+MOST_OF_AN_ID = 200
+"""Characters; what is longer is no id."""
+BLANK = ("", "0")
+"""What modules leave in a field when they are done with its machine."""
 
 
 class Verdict(StrEnum):
@@ -161,3 +166,24 @@ class LivingAccount:
     domain: str = ""
     owner: str = ""
     """Reseller it belongs to."""
+
+
+def ids_among(
+    fields: Iterable[tuple[object, object]], id_fields: Mapping[str, Collection[str]]
+) -> tuple[tuple[str, str], ...]:
+    """Return the ids that custom fields hold, as pairs of the name they are kept under and their value.
+
+    `fields` are names and values as WHMCS has them; `id_fields` is [backups] id_fields. A name counts whole, and as
+    either half of WHMCS's "name|shown name"; of several fields of one id the first that is not blank or 0.
+    """
+    known: dict[str, str] = {}
+    for name, value in fields:
+        text = str(value).strip()[:MOST_OF_AN_ID] if type(value) in (str, int) else ""
+        whole = str(name).strip()
+        for part in (whole, *whole.split("|")) if text not in BLANK else ():
+            known.setdefault(part.strip().casefold(), text)
+    found = []
+    for kept, names in sorted(id_fields.items()):
+        value = next((known[n] for n in (name.strip().casefold() for name in names) if n in known), "")
+        found += [(kept, value)] if value else []
+    return tuple(found)

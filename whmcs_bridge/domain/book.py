@@ -114,6 +114,8 @@ class Service:
     bandwidth_used_mb: int = 0
     bandwidth_limit_mb: int = 0
     dedicated_ip: str = ""
+    ids: tuple[tuple[str, str], ...] = ()
+    """What its custom fields hold of [backups] id_fields, as pairs such as ("vmid", "104"); no blank ones."""
 
 
 @dataclass(frozen=True, slots=True)

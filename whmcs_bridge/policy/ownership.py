@@ -8,7 +8,7 @@ nobody else's (facts sheet backup-stores, section 2).
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, LivingAccount, Verdict
@@ -43,6 +43,8 @@ class BackupRules:
     keep_at_most_days: int | None = None
     """Backups still there so long after the end are a task; None is never."""
     max_clock_skew_minutes: int = 60
+    id_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name that an id is kept under -> custom fields of WHMCS that may hold it."""
 
     @property
     def max_bytes(self) -> int:

@@ -1,5 +1,6 @@
 """Every table and key of bridge.toml: one list that validation, JSON Schema and the manual are made from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -49,6 +50,8 @@ HARMFUL_STEPS = ("suspend", "terminate", "delete_backups")
 LIMITED_STEPS = (*HARMFUL_STEPS, "notice", "vip")
 SHARE = Number(Decimal("0.01"), Decimal(100))
 NOT_LIMITED = "off"
+ID = re.compile(r"vmid|uuid|jetbackup_id|jetbackup_uuid", re.ASCII)
+"""Ids that drivers know an account by."""
 
 
 def _days(low: int = 1, high: int = 3650, never: bool = False) -> Whole:
@@ -674,6 +677,16 @@ BACKUPS = (
         Whole(1, 1440, "minutes"),
         "A store whose clock is further from ours is left alone.",
         "60",
+    ),
+    Key(
+        "id_fields",
+        MapOf(ListOf(Text("a custom field's name"), "names of custom fields"), "vmid, uuid or a JetBackup id", ID),
+        "Custom fields of services in which their modules keep whose machine or account it is: `vmid` (a machine's "
+        "number: the account is known by it then, and not by WHMCS's user name), `uuid`, `jetbackup_id`, "
+        "`jetbackup_uuid`. Only these fields are read, and WHMCS must not let clients edit them (Admin Only). Run "
+        "`hooks install` again after a change.",
+        otherwise="none",
+        example='{ vmid = ["vmid", "VM ID"] }',
     ),
 )
 

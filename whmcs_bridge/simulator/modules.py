@@ -134,7 +134,7 @@ def module_params(world: World, service: Service) -> dict[str, Any]:
         "producttype": product.type if product else "",
         "moduletype": product.module if product else "",
         "clientsdetails": details,
-        "customfields": {},
+        "customfields": {world.field_name(n): value for n, value in (service.customfields or {}).items()},
         "configoptions": {},
         "server": server is not None,
         "serverip": server.ipaddress if server else "",

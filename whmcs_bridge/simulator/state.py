@@ -103,6 +103,9 @@ class World:
     shelf: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     """Kinds nobody reckons with (quotes, projects, announcements, ...), as rows by id."""
 
+    field_names: dict[int, str] = field(default_factory=dict)
+    """Custom field's id -> its name; `Field 7` for one that has none here."""
+
     services_by_client: dict[int, list[int]] = field(default_factory=dict)
     services_by_status: dict[str, dict[int, None]] = field(default_factory=dict)
     addons_by_service: dict[int, list[int]] = field(default_factory=dict)
@@ -129,6 +132,10 @@ class World:
     def today(self) -> date:
         """The date on WHMCS's wall clock."""
         return self.clock.date()
+
+    def field_name(self, number: int) -> str:
+        """The name of a custom field."""
+        return self.field_names.get(number, f"Field {number}")
 
     def advance(self, **delta: float) -> None:
         """Move the clock by a timedelta's arguments; runs nothing."""

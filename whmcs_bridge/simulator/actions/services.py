@@ -120,19 +120,16 @@ def service_row(world: World, service: Service, *, filled: bool = True) -> Reply
             "bwusage": str(service.bw_usage),
             "bwlimit": str(service.bw_limit),
             "lastupdate": moment_text(service.last_update),
-            "customfields": {"customfield": _custom_fields(service)},
+            "customfields": {"customfield": _custom_fields(world, service)},
             "configoptions": {"configoption": _config_options(service)},
         }
     )
     return row
 
 
-def _custom_fields(service: Service) -> list[Reply]:
-    fields = service.customfields or {}
-    return [
-        {"id": number, "name": f"Field {number}", "translated_name": f"Field {number}", "value": value}
-        for number, value in fields.items()
-    ]
+def _custom_fields(world: World, service: Service) -> list[Reply]:
+    named = ((number, world.field_name(number), value) for number, value in (service.customfields or {}).items())
+    return [{"id": number, "name": name, "translated_name": name, "value": value} for number, name, value in named]
 
 
 def _config_options(service: Service) -> list[Reply]:
