@@ -44,12 +44,11 @@ class Guard:
     now: Callable[[], float] = time.time
     """Unix seconds."""
 
-    def admit(self, header: Callable[[str, str], str], body: bytes) -> str:
-        """Return the nonce of a request that may be served.
+    def admit(self, timestamp: str, nonce: str, given: str, body: bytes) -> str:
+        """Return the nonce of a request with these headers, if it may be served.
 
         Raises Refusal: 401 for a wrong signature or an old one, 409 for one that was used.
         """
-        timestamp, nonce, given = header(TIMESTAMP, ""), header(NONCE, ""), header(SIGNATURE, "")
         expected = signature(self.secret, timestamp.encode(), nonce.encode(), body)
         if not hmac.compare_digest(expected.encode(), given.encode()):
             raise Refusal(401, "the signature is wrong: is the secret the same on both sides?")
