@@ -31,6 +31,8 @@ class ItemState(StrEnum):
     """The store's view is not complete, or it could not be read: nothing may be concluded."""
     GONE_BEFORE = "gone_before"
     """Nothing of the account was there, or somebody else had removed it before us."""
+    ATTESTED = "attested"
+    """No listing shows it: a named person says that it is gone. Never evidence of absence."""
 
     @property
     def gone(self) -> bool:
@@ -44,7 +46,7 @@ class PlanState(StrEnum):
     FROZEN = "frozen"
     """The service lives again, or its name does: nothing of it is deleted."""
     DONE = "done"
-    """Every store has come to gone."""
+    """Every store has come to gone, is attested, or a person has closed the plan with what it leaves."""
     REPLACED = "replaced"
     """The stores hold something else than was planned: another plan has taken its place."""
 
@@ -71,6 +73,32 @@ class PlannedItem:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofFile:
+    """A file that somebody showed as proof: its name and hash, never its content."""
+
+    name: str
+    sha256: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A person's word that nothing of the account is left in a store that only people can look into."""
+
+    by: str
+    """Who answers for it."""
+    recorded_by: str
+    """Who typed it in."""
+    at: datetime
+    because: str
+    """What was done."""
+    reference: str = ""
+    """Where the proof is kept: a ticket, a letter."""
+    proofs: tuple[ProofFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StoreVerdict:
     """What one store of a plan has come to, and what that rests on."""
 
@@ -92,6 +120,12 @@ class StoreVerdict:
     """sha256 over the listing's sorted locators, sizes and times."""
     by_hand: bool = False
     """Nothing is deleted in it by us: a person does, and answers for it."""
+    attested: Attestation | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is left to do in it: proved gone by a complete listing, or a person answers for it."""
+        return (self.state.gone and self.complete) or self.state is ItemState.ATTESTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +171,16 @@ class DeletionPlan:
         return bool(self.stores) and all(s.state.gone and s.complete for s in self.stores)
 
     @property
+    def settled(self) -> bool:
+        """Nothing is left to do: every store is proved gone, or attested by a person."""
+        return bool(self.stores) and all(s.settled for s in self.stores)
+
+    @property
+    def attested(self) -> bool:
+        """It is settled, and for at least one store only by a person's word."""
+        return self.settled and not self.complete
+
+    @property
     def size(self) -> int:
         """Bytes, as far as the stores tell."""
         return sum(p.item.size or 0 for p in self.items)
@@ -173,7 +217,7 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A service whose backups are verified gone: numbers and hashes only, so that a restored WHMCS or store shows."""
+    """A service whose deletion is over: numbers and hashes only, so that a restored WHMCS or store shows."""
 
     service: ServiceId
     client: ClientId

@@ -192,7 +192,7 @@ class _Worker:
         if not sent_now and not self._is_ours(row):
             why = next((u.why for u in self.found.untouched if key_of(u.item) == row.key), "nothing proves it any more")
             return replace(row, state=ItemState.REFUSED, note=why)
-        if row.state in (ItemState.LOCKED_UNTIL, ItemState.REFUSED, ItemState.UNVERIFIABLE) and not sent_now:
+        if row.state in UNDECIDED and not sent_now:
             return replace(row, state=ItemState.QUARANTINED if there is not None else ItemState.PLANNED, until=None)
         return row
 
@@ -395,11 +395,24 @@ class _Worker:
         verified = any(row.state is ItemState.GONE_VERIFIED for row in self.rows.values())
         return (ItemState.GONE_VERIFIED if verified else ItemState.GONE_BEFORE), "", None
 
+    def _contradicted(self, old: StoreVerdict) -> bool:
+        """The store itself shows something of the account that a person said is gone."""
+        if old.state is not ItemState.ATTESTED:
+            return True
+        if self.look.trouble:
+            return False
+        return bool(self.found.mine) or any(not row.state.gone for row in self.rows.values())
+
     def _verdict(self, state: ItemState, why: str, until: datetime | None = None) -> DeletionPlan:
         now = self.ports.now()
         old = self.plan.store(self.store.name) or StoreVerdict(self.store.name)
         seen = not self.look.trouble
-        checks = 1 if state.gone else 0
+        checks, attested = (1 if state.gone else 0), old.attested
+        if attested is not None and not state.gone:
+            if self._contradicted(old):
+                attested = None
+            else:
+                state, why, until, checks = ItemState.ATTESTED, old.why, None, old.checks
         verdict = replace(
             old,
             state=state,
@@ -410,10 +423,13 @@ class _Worker:
             complete=seen,
             checked_at=now,
             checks=checks,
-            next_check_at=next_check(state, checks, until, now, self.rules),
+            next_check_at=old.next_check_at
+            if state is ItemState.ATTESTED
+            else next_check(state, checks, until, now, self.rules),
             listed=len(self.look.items) if seen else old.listed,
             digest=listing_digest(self.look.items) if seen else old.digest,
             by_hand=self.look.by_hand,
+            attested=attested,
         )
         untouched = [u for u in self.plan.untouched if u.item.store != self.store.name]
         plan = replace(
@@ -430,6 +446,8 @@ class _Worker:
         return plan
 
 
+UNDECIDED = (ItemState.LOCKED_UNTIL, ItemState.REFUSED, ItemState.UNVERIFIABLE, ItemState.ATTESTED)
+"""What a listing that shows the item again, and nothing against it, makes planned again."""
 WORST_FIRST: Mapping[ItemState, str] = {
     ItemState.FAILED: "are still there after the deletion",
     ItemState.DELETING: "are in an unknown state",
@@ -447,7 +465,7 @@ def next_check(
     state: ItemState, checks: int, until: datetime | None, now: datetime, rules: BackupRules
 ) -> datetime | None:
     """Return when a store is looked at again without anything being deleted; None is never."""
-    if state.gone:
+    if state.gone or state is ItemState.ATTESTED:
         after = rules.verify_after_hours
         if checks < 1 or checks > len(after):
             return None
@@ -502,12 +520,14 @@ def recheck(ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[St
             continue
         look = look_at(store, subject.accounts, rules)
         found = search(look, subject, rules)
-        was_gone = verdict.state.gone
+        was_gone = verdict.settled
         after = _Worker(ports, subject, plan, look, found, lambda: False).look_only()
         seen = after.store(store.name)
         assert seen is not None
         if was_gone and not look.trouble:
             after = _verified_again(ports, after, verdict, seen, found)
+        elif verdict.state is ItemState.ATTESTED:  # away, as it was before: the word stands
+            after = _with_verdict(ports, after, _checked(ports, verdict))
         elif was_gone:  # away: what was seen before stands, and is looked at once more
             after = _with_verdict(ports, after, replace(verdict, next_check_at=ports.now() + POLL_AGAIN))
         plan = after
@@ -517,7 +537,7 @@ def recheck(ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[St
 def _verified_again(
     ports: Ports, plan: DeletionPlan, old: StoreVerdict, seen: StoreVerdict, found: Found
 ) -> DeletionPlan:
-    now, rules, deletions = ports.now(), ports.settings.policy.backups, ports.journal.deletions
+    now, deletions = ports.now(), ports.journal.deletions
     if found.mine:
         back = sorted(item.locator for item, _ in found.mine.values())
         why = f"{len(back)} items are there again after the deletion, such as {back[0]}"
@@ -527,13 +547,20 @@ def _verified_again(
             Note("backups-back", f"store {old.store}: {why}", todo, plan.client, plan.service), ports.today()
         )
         deletions.drop_tombstone(plan.service)
-        again = replace(seen, state=ItemState.PLANNED, why=why, checks=0, next_check_at=None)
+        again = replace(seen, state=ItemState.PLANNED, why=why, checks=0, next_check_at=None, attested=None)
         return _with_verdict(ports, replace(plan, state=PlanState.OPEN), again)
-    checks = old.checks + 1
-    when = next_check(old.state, checks, None, now, rules)
-    body = {"store": old.store, "check": checks, "listed": seen.listed, "digest": seen.digest}
+    shown = seen if old.state is ItemState.ATTESTED else old  # a listing goes before a person's word
+    checked = replace(_checked(ports, replace(shown, checks=old.checks)), checked_at=now)
+    body = {"store": old.store, "check": checked.checks, "listed": seen.listed, "digest": seen.digest}
     deletions.add_links([(plan.service, plan.digest, now, "verified", body)])
-    return _with_verdict(ports, plan, replace(old, checks=checks, next_check_at=when, checked_at=now))
+    return _with_verdict(ports, plan, checked)
+
+
+def _checked(ports: Ports, verdict: StoreVerdict) -> StoreVerdict:
+    """Return the verdict after one more look that has changed nothing."""
+    checks = verdict.checks + 1
+    when = next_check(verdict.state, checks, None, ports.now(), ports.settings.policy.backups)
+    return replace(verdict, checks=checks, next_check_at=when)
 
 
 def _with_verdict(ports: Ports, plan: DeletionPlan, verdict: StoreVerdict) -> DeletionPlan:
@@ -543,12 +570,13 @@ def _with_verdict(ports: Ports, plan: DeletionPlan, verdict: StoreVerdict) -> De
 
 
 def conclude(ports: Ports, plan: DeletionPlan) -> DeletionPlan:
-    """Close a plan whose every store is gone: the verdict, and a tombstone of numbers and hashes."""
-    if not plan.complete or plan.state is not PlanState.OPEN:
+    """Close a plan whose every store is gone, or attested: the verdict, and a tombstone of numbers and hashes."""
+    if not plan.settled or plan.state is not PlanState.OPEN:
         return plan
     now, deletions = ports.now(), ports.journal.deletions
     done = replace(plan, state=PlanState.DONE)
-    body = {"verdict": "complete", "stores": {s.store: s.state.value for s in plan.stores}, "items": len(plan.items)}
+    verdict = "complete" if plan.complete else "attested"
+    body = {"verdict": verdict, "stores": {s.store: s.state.value for s in plan.stores}, "items": len(plan.items)}
     hashes = tuple(hash_of(a) for a in plan.accounts if a.username)
     deletions.save_tombstone(Tombstone(plan.service, plan.client, ports.today(), hashes))
     deletions.save_plan(done, [(plan.service, plan.digest, now, "verdict", body)])

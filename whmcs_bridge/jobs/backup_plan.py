@@ -29,7 +29,7 @@ def freeze_plan(
     items = [pair for one in found.values() for pair in one.mine.values()]
     items.sort(key=lambda pair: key_of(pair[0]))
     untouched = tuple(u for one in found.values() for u in one.untouched)
-    rules = ports.settings.policy.backups
+    rules, before = ports.settings.policy.backups, _standing_plan(ports, subject)
     in_store = {name: len(look.items) for name, look in looks.items() if not look.trouble}
     needs = over_caps([item for item, _ in items], in_store, rules)
     if subject.resellers:
@@ -43,11 +43,28 @@ def freeze_plan(
         not_before=not_before,
         accounts=tuple(subject.accounts),
         items=tuple(PlannedItem(item, proofs, changed_at=now) for item, proofs in items),
-        stores=tuple(_first_verdict(look, now) for look in looks.values()),
+        stores=tuple(_attested_before(before, _first_verdict(look, now)) for look in looks.values()),
         untouched=untouched,
         needs=tuple(needs),
     )
     return ports.journal.deletions.add_plan(plan, [_plan_link(ports, plan)])
+
+
+def _standing_plan(ports: Ports, subject: Subject) -> DeletionPlan | None:
+    """The plan that this one takes the place of, if it is about the same end of the same accounts."""
+    plan = ports.journal.deletions.plan_of(subject.service)
+    if plan is None or plan.state not in (PlanState.OPEN, PlanState.DONE):
+        return None
+    same = {(a.server, a.username) for a in plan.accounts} == {(a.server, a.username) for a in subject.accounts}
+    return plan if same else None
+
+
+def _attested_before(before: DeletionPlan | None, fresh: StoreVerdict) -> StoreVerdict:
+    """A person's word about a store that cannot be listed holds for the next list of the other stores too."""
+    old = before.store(fresh.store) if before is not None else None
+    if old is None or old.state is not ItemState.ATTESTED or fresh.state is not ItemState.UNVERIFIABLE:
+        return fresh
+    return old
 
 
 def _first_verdict(look: Look, now: datetime) -> StoreVerdict:

@@ -95,7 +95,7 @@ def _look_again(ports: Ports, memory: Memory) -> list[str]:
 def _remember(ports: Ports, memory: Memory, before: DeletionPlan, after: DeletionPlan) -> None:
     """Say in the case what looking again has shown."""
     case = memory.case(after.service)
-    if after.complete and case.erased_on is None and case.ended_on is not None:
+    if after.settled and case.erased_on is None and case.ended_on is not None:
         memory.keep(replace(case, erased_on=ports.today()))
     elif before.state is PlanState.DONE and after.state is PlanState.OPEN:
         memory.keep(replace(case, erased_on=None))

@@ -30,7 +30,7 @@ def waiting_of(plan: DeletionPlan, halts: Mapping[str, str]) -> Waiting | None:
         name = plan.digest[:SHORT]
         why = f"its plan needs approval: {'; '.join(plan.needs)}; whmcs-bridge backups plans approve {name}"
         return Waiting("backups-approval", why)
-    undone = [s for s in plan.stores if not (s.state.gone and s.complete)]
+    undone = [s for s in plan.stores if not s.settled]
     if not undone:
         return None
     stuck = [s for s in undone if s.state in WAITS or s.by_hand or s.store in halts]

@@ -88,9 +88,9 @@ def said_of(plan: DeletionPlan) -> str:
     """Say in one line what a plan has come to; raises MovedOn for one that waits, BridgeError for one that failed."""
     if plan.waits_for_approval:
         raise MovedOn(f"plan {plan.digest[:12]} waits for approval: {'; '.join(plan.needs)}")
-    if plan.complete:
+    if plan.settled:
         return "; ".join(_gone(plan, s) for s in plan.stores)
-    undone = [s for s in plan.stores if not (s.state.gone and s.complete)]
+    undone = [s for s in plan.stores if not s.settled]
     if not undone:
         return "no backup store is configured for this server"
     lines = "; ".join(f"store {s.store}: {s.why or s.state.value}" for s in undone)
@@ -103,6 +103,8 @@ TRIED_AGAIN = (ItemState.FAILED, ItemState.DELETING, ItemState.UNVERIFIABLE)
 
 
 def _gone(plan: DeletionPlan, store: StoreVerdict) -> str:
+    if not store.state.gone:
+        return f"{store.store}: {store.why or store.state.value}"
     rows = [p for p in plan.items if p.item.store == store.store]
     return f"{store.store}: {len(rows)} deleted and gone" if rows else f"{store.store}: nothing there"
 
