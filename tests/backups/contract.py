@@ -96,6 +96,10 @@ class Place(ABC):
         """Return the name of a user's backup of DAY."""
         return f"{DAY}/accounts/{user}.tar.gz"
 
+    def as_user(self, user: str) -> AccountIdentity:
+        """Return the account known by another name; where not its name but a recorded id says so, by another id."""
+        return replace(self.account, username=user)
+
     def more_of_account(self) -> Sequence[str]:
         """Return further names that are the account's."""
         user = self.account.username
@@ -232,7 +236,7 @@ class Contract:
         laid, store = lay_corpus(place), place.store()
         items, bob_s = listing(store), set(map(place.locator_of, laid.mine))
         for user in ODD_USERS:
-            odd = replace(place.account, username=user)
+            odd = place.as_user(user)
             claimed = {item.locator for item in items if store.claim(item, odd).verdict is Verdict.MINE}
             assert not claimed & bob_s, user
 

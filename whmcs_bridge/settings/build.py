@@ -358,6 +358,10 @@ class Reader:
     def _backup_stores(self) -> tuple[BackupStoreSettings, ...]:
         found: list[BackupStoreSettings] = []
         for at, own, options in self._with_drivers("backup_store", BACKUP_STORE, store_options):
+            needs = store_options(own["driver"]).needs_servers if "servers" not in own else ""
+            if needs:
+                self.report.refuse(at.to("servers"), f"missing, expected WHMCS's ids of its servers: {needs}")
+                continue
             if "servers" not in own and self.house is REAL:
                 self.report.warn(
                     at.to("servers"), "not set, so the accounts of every server are looked for here by their names"

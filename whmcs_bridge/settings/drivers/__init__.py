@@ -21,6 +21,8 @@ class DriverOptions:
     doc: str
     keys: tuple[Key, ...]
     check: Check | None = None
+    needs_servers: str = ""
+    """Why `servers` has to be set, which other drivers may leave out."""
 
 
 STORES: Mapping[str, str] = {
@@ -34,6 +36,7 @@ STORES: Mapping[str, str] = {
     "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
     "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
     "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",
+    "virtualizor": "whmcs_bridge.settings.drivers.virtualizor:OPTIONS",
     "webdav": "whmcs_bridge.settings.drivers.webdav:OPTIONS",
 }
 PANELS: Mapping[str, str] = {
@@ -88,7 +91,7 @@ INSIDE = ("root", "prefix")
 """Options that say where on it the store begins."""
 SEVERAL = ("storages", "namespaces")
 """Options that list the parts of it that a store is."""
-WHOLE = ("borg", "jetbackup", "restic")
+WHOLE = ("borg", "jetbackup", "restic", "virtualizor")
 """Drivers whose stores are all that is there."""
 
 
