@@ -418,6 +418,50 @@ def approve(app: App, digest: str, as_json_: bool) -> None:
 @click.argument("store", metavar="STORE")
 @because_option
 @pass_app
+@plans.command("attest", cls=Command)
+@click.argument("digest", metavar="HASH")
+@click.option("--store", required=True, metavar="NAME", help="The store that only people can look into.")
+@click.option("--because", required=True, metavar="TEXT", help="What was done; printed in the certificate.")
+@click.option("--name", default="", metavar="NAME", help="Who answers for it, if it is not you.")
+@click.option("--reference", default="", metavar="TEXT", help="Where the proof is kept: a ticket, a letter.")
+@click.option(
+    "--proof",
+    "proofs",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="A file that proves it: its name, size and sha256 are kept, not its content. May be given again.",
+)
+@json_option
+@pass_app
+def attest(
+    app: App, digest: str, store: str, because: str, name: str, reference: str, proofs: tuple[str, ...], as_json_: bool
+) -> None:
+    """Record a person's word that nothing of the account is left in a store where only people delete.
+
+    The plan is then attested, never complete, and the certificate says whose word it rests on. A store that can be
+    listed is listed first: what it still shows cannot be attested away.
+
+    \b
+    Example:
+        whmcs-bridge backups plans attest 3f711c257cc1 --store tape --because "tape 12 shredded" --proof protocol.pdf
+    """
+    from pathlib import Path
+
+    from commands.show import as_json
+    from whmcs_bridge.jobs import backup_attest
+
+    shown = [backup_attest.proof_of(Path(path)) for path in proofs]
+    with app.bridge(offline=True) as bridge, bridge.journal.writer():
+        plan = backup_attest.attest(bridge.ports, digest, store, because, name=name, reference=reference, proofs=shown)
+    if as_json_:
+        as_json(_plan_json(plan))
+        return
+    click.echo(f"plan {plan.digest[:12]} of service {plan.service}: store {store} is attested")
+    left = [s.store for s in plan.stores if not s.settled]
+    click.echo(f"still open: {', '.join(left)}" if left else "The plan is over; its verdict is attested, not complete.")
+
+
 def lift(app: App, store: str, because: str) -> None:
     """Let deletions on a store go on that was halted because something vanished that was in no plan.
 
@@ -470,6 +514,7 @@ def _plan_json(plan: DeletionPlan) -> dict[str, Any]:
             {"store": s.store, "kind": s.kind, "root": s.root, "state": s.state.value, "why": s.why, "until": s.until}
             for s in plan.stores
         ],
+        "attested": plan.attested,
         "items": [
             {**item_json(p.item), "proofs": list(p.proofs), "state": p.state.value, "note": p.note, "until": p.until}
             for p in plan.items

@@ -11,7 +11,7 @@ from whmcs_bridge.backups.manual import open_store
 from whmcs_bridge.domain.backups import BackupItem, Outcome, Verdict
 from whmcs_bridge.domain.deletions import ItemState, PlanState
 from whmcs_bridge.errors import ViewIncomplete
-from whmcs_bridge.jobs import backup_desk
+from whmcs_bridge.jobs.backup_attest import attest
 from whmcs_bridge.jobs.backup_certificate import certificate
 from whmcs_bridge.settings.model import BackupStoreSettings
 
@@ -24,7 +24,7 @@ def test_it_is_never_an_empty_list() -> None:
         store.items()
     probe = store.probe()
     assert not probe.complete
-    assert "plans close" in probe.why
+    assert "plans attest" in probe.why
     assert not store.caps.deletes
 
 
@@ -50,9 +50,8 @@ def test_a_person_answers_for_it_by_name_and_it_is_never_verified_gone(tmp_path:
         assert vault is not None
         assert (vault.state, vault.complete) == (ItemState.UNVERIFIABLE, False)
         assert "delete its archives" in vault.why
-        closed = backup_desk.close_plan(ports, plan.digest, "deleted by hand, ticket 12")
-        assert closed.state is PlanState.DONE
-        assert not closed.complete
+        attested = attest(ports, plan.digest, "vault", "deleted by hand, ticket 12", name="Ana Example")
+        assert (attested.state, attested.complete, attested.attested) == (PlanState.DONE, False, True)
         page = certificate(ports, service_id(service))
-        assert page["closed_because"] == f"closed by {ports.actor}: deleted by hand, ticket 12"
-        assert not page["complete"]
+        assert (page["outcome"], page["complete"]) == ("attested", False)
+        assert page["stores"][-1]["attested"]["because"] == "deleted by hand, ticket 12"

@@ -14,7 +14,7 @@ from tests.house import HOSTING, House
 from tests.jobs.shelves import Lie, Shelf
 from tests.jobs.test_deletions import MADE, end, set_status
 from whmcs_bridge import wiring
-from whmcs_bridge.domain.backups import Probe
+from whmcs_bridge.domain.backups import Capabilities, Probe
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.simulator.records import Service
 
@@ -190,3 +190,24 @@ def test_json_of_a_plan_is_json(desk: Desk, shelf: Shelf) -> None:
     lived(desk, shelf, end, delete_backups_after_days=9)
     shown = desk.run("backups", "plans", "--json")
     assert json.loads(shown)["plans"][0]["items"][0]["state"] == "planned"
+
+
+def test_a_persons_word_is_recorded_with_its_proof_and_told_apart_in_the_certificate(
+    desk: Desk, shelf: Shelf, tmp_path: Path
+) -> None:
+    shelf.caps = Capabilities(deletes=False)
+    shelf.state = Probe(complete=False, why="only a person can look into it")
+    lived(desk, shelf, ended)
+    [plan] = desk.json("backups", "plans")["plans"]
+    proof = tmp_path / "protocol.txt"
+    proof.write_text("tape 12", "utf-8")
+    words = ("--store", "shelf", "--because", "tape 12 shredded", "--name", "Ana Example", "--proof", str(proof))
+    assert "attested, not complete" in desk.run("backups", "plans", "attest", plan["plan"], *words)
+    told = desk.json("backups", "evidence", "1")
+    assert (told["outcome"], told["complete"]) == ("attested", False)
+    [store] = told["stores"]
+    assert (store["attested"]["by"], store["attested"]["recorded_by"]) == ("Ana Example", "ana")
+    [kept] = store["attested"]["proofs"]
+    assert (kept["name"], kept["bytes"], len(kept["sha256"])) == ("protocol.txt", 7, 64)
+    assert "attested by Ana Example (recorded by ana)" in desk.run("backups", "evidence", "1")
+    assert "is done" in desk.run("backups", "plans", "attest", plan["plan"], *words, code=3)

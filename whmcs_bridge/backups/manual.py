@@ -2,7 +2,7 @@
 
 What VMware's products, R1Soft, Bacula, Acronis or a tape hold cannot be read here to its end (facts sheet on backup
 stores, section 8), and a list that is not there is never an empty one: the store's part of a plan stays unverifiable,
-staff is told what to do, and only a named person can close it. It never counts as verified gone.
+staff is told what to do, and only a named person can close it, by attesting. It never counts as verified gone.
 """
 
 from collections.abc import Collection, Iterable
@@ -29,7 +29,7 @@ class ManualStore(SimpleStore):
         super().__init__(name, product, servers)
         self._why = (
             f"only a person can look into {product}: {todo}; "
-            "then whmcs-bridge backups plans close PLAN --because WHAT-WAS-DONE"
+            f"then whmcs-bridge backups plans attest PLAN --store {name} --because WHAT-WAS-DONE"
         )
 
     def probe(self) -> Probe:

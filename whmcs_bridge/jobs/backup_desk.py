@@ -141,7 +141,7 @@ def _as_a_step(ports: Ports, subject: Subject, plan: DeletionPlan, step: Step) -
     try:
         note = delete_all(ports, subject, plan.not_before, lambda: not held_up(ports, step), plan.digest)
         state = StepState.DONE
-        _remember_erased(ports, subject.service)
+        remember_erased(ports, subject.service)
         return note
     except MovedOn as moved:
         state, note = StepState.SKIPPED, str(moved)
@@ -154,7 +154,7 @@ def _as_a_step(ports: Ports, subject: Subject, plan: DeletionPlan, step: Step) -
         journal.end_run(run, ports.now(), "ok" if state is StepState.DONE else "failed", f"{step.subject}: {note}")
 
 
-def _remember_erased(ports: Ports, service: ServiceId) -> None:
+def remember_erased(ports: Ports, service: ServiceId) -> None:
     case = ports.journal.cases([service]).get(service)
     if case is not None:
         ports.journal.save_cases([replace(case, erased_on=ports.today())])
@@ -205,13 +205,7 @@ def plan_by_name(ports: Ports, digest: str) -> DeletionPlan:
 
 def approve_plan(ports: Ports, digest: str) -> DeletionPlan:
     """Record that a person approves this very list; raises StalePlan for one that was replaced or is over."""
-    plan = plan_by_name(ports, digest)
-    if plan.state is PlanState.REPLACED:
-        newer = ports.journal.deletions.plan_of(plan.service)
-        name = newer.digest[:SHORT] if newer is not None else ""
-        raise StalePlan(f"plan {digest} was replaced by {name}: whmcs-bridge backups plans show {name}")
-    if plan.state is not PlanState.OPEN:
-        raise StalePlan(f"plan {digest} is {plan.state}{': ' + plan.why if plan.why else ''}")
+    plan = open_plan(ports, digest)
     if plan.approved_by:
         return plan
     now = ports.now()
@@ -221,10 +215,22 @@ def approve_plan(ports: Ports, digest: str) -> DeletionPlan:
     return approved
 
 
+def open_plan(ports: Ports, digest: str) -> DeletionPlan:
+    """Return the plan of this name if it is open; raises StalePlan for one that was replaced, is frozen or over."""
+    plan = plan_by_name(ports, digest)
+    if plan.state is PlanState.REPLACED:
+        newer = ports.journal.deletions.plan_of(plan.service)
+        name = newer.digest[:SHORT] if newer is not None else ""
+        raise StalePlan(f"plan {digest} was replaced by {name}: whmcs-bridge backups plans show {name}")
+    if plan.state is not PlanState.OPEN:
+        raise StalePlan(f"plan {digest} is {plan.state}{': ' + plan.why if plan.why else ''}")
+    return plan
+
+
 def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
     """Let what is left be as it is, on a person's word: the verdict names it and is not complete."""
-    plan = approve_plan(ports, digest)
-    left = [s for s in plan.stores if not (s.state.gone and s.complete)]
+    plan = open_plan(ports, digest)
+    left = [s for s in plan.stores if not s.settled]
     if any(s.state in (ItemState.PLANNED, ItemState.DELETING, ItemState.FAILED) for s in left):
         raise UsageProblem(f"plan {digest} has items that a run may still delete; wait for it, or lift what holds it")
     now, deletions = ports.now(), ports.journal.deletions
@@ -238,7 +244,7 @@ def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
     hashes = tuple(hash_of(a) for a in plan.accounts if a.username)
     deletions.save_tombstone(Tombstone(plan.service, plan.client, ports.today(), hashes))
     deletions.save_plan(closed, [(plan.service, plan.digest, now, "verdict", body)])
-    _remember_erased(ports, plan.service)
+    remember_erased(ports, plan.service)
     return closed
 
 
