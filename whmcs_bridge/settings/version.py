@@ -24,8 +24,16 @@ def version_of(policy: Policy) -> str:
 
 
 def text_of(policy: Policy) -> str:
-    """Return the rules as readable JSON, a line a value: what the version is the hash of, to be kept and compared."""
-    return json.dumps(_plain(policy), sort_keys=True, indent=1, ensure_ascii=False)
+    """Return the rules as readable JSON, a line a value: what the version is the hash of, to be kept and compared.
+
+    The last text is kept: run after run asks for that of the same policy, which nothing changes.
+    """
+    if not _last or _last[0][0] is not policy:
+        _last[:] = [(policy, json.dumps(_plain(policy), sort_keys=True, indent=1, ensure_ascii=False))]
+    return _last[0][1]
+
+
+_last: list[tuple[Policy, str]] = []
 
 
 def _plain(value: object) -> Any:
