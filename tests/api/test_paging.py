@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.api.servers import ClientBook, Response, Scripted, an_api, client_row, page_of
+from tests.effort import examples
 from whmcs_bridge.api.answer import Answer
 from whmcs_bridge.api.paging import SweepResult
 from whmcs_bridge.errors import IncompleteList, Unavailable, UnreadableReply
@@ -303,7 +304,7 @@ class Restless:
         return answer
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     count=st.integers(0, 30),
     page_size=st.integers(1, 8),
@@ -330,7 +331,7 @@ def test_a_complete_list_has_every_row_that_was_there_throughout(
         assert end.problems
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @example(ids=[1, 2, 3, 4, 5, 6], page_size=1, moves={5: [(4, 2)]}, others={2: 0}, other="delete")
 @given(
     ids=st.lists(st.integers(1, 60), unique=True, max_size=25),

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.place import Place, Trial
-from tests.crash.test_kill import SOAK
 from tests.crash.test_kill_every_day import tried
+from tests.effort import SOAK
 from tests.house import HOSTING, House
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.domain.ids import ServiceId

@@ -6,7 +6,8 @@ from pathlib import Path
 from random import Random
 
 from tests.crash.place import NOWHERE, Kill, Place, Trial
-from tests.crash.test_kill import SOAK, differences
+from tests.crash.test_kill import differences
+from tests.effort import SOAK
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.simulator.automation import record_payment
 from whmcs_bridge.simulator.front import Front

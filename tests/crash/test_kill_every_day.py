@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from tests.crash.place import Place, Trial
-from tests.crash.test_kill import SOAK, differences, some_kills
+from tests.crash.test_kill import differences, some_kills
+from tests.effort import SOAK
 from tests.house import HOSTING, WARNED, House
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.journal import SqliteJournal
 
 DUE = 4
 """Suspensions that are due on the limited morning."""
-KILLS = 14
+KILLS = 10
 
 
 def tried(
@@ -186,7 +187,7 @@ def test_the_morning_mail_goes_at_most_once_whatever_dies_and_its_file_is_there(
         }
 
     assert set(end(place.trial()).values()) == {True}
-    tried(place, end, Bridge.sync, after=after, calls=("SendAdmin",), kills=24)
+    tried(place, end, Bridge.sync, after=after, calls=("SendAdmin",), kills=16)
 
 
 # --- tasks ------------------------------------------------------------------------------------------

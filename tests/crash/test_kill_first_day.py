@@ -130,4 +130,4 @@ def test_a_killed_shadow_run_imagines_each_step_once_and_finds_others_once(tmp_p
     assert {act.kind for act in twin["others"]} == {"suspend", "unsuspend", "terminate"}
     assert twin["moved"]
     assert twin["real"] == ([], {})
-    tried(place, end, Bridge.sync, after=after, calls=("GetActivityLog", "GetClientsDetails"), kills=20)
+    tried(place, end, Bridge.sync, after=after, calls=("GetActivityLog", "GetClientsDetails"), kills=12)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.effort import SOAK
 from tests.properties.history import EVENTS, History
 from tests.properties.houses import HOUSES
 from tests.properties.lies import BENDS, LIES
@@ -13,7 +14,7 @@ from tests.soak.one import lived
 from whmcs_bridge.simulator.faults import Kind
 from whmcs_bridge.simulator.switches import Switches
 
-SEEDS = range(16)
+SEEDS = range(8 * SOAK)
 DAYS = 45
 
 _NAMES = sorted(HOUSES)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import view
+from tests.effort import examples
 from tests.policy.properties.books import any_facts, days, policies, ripe_facts
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.status import ServiceStatus
@@ -17,7 +18,7 @@ from whmcs_bridge.policy.protections import hold, sift
 from whmcs_bridge.policy.rules import Policy
 from whmcs_bridge.policy.stages import is_ours
 
-MODEST = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MODEST = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 DOWN = (Kind.SUSPEND, Kind.TERMINATE)
 today = days(-10, 60)

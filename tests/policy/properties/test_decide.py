@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import DUE, day, facts, kinds, seen, suspended, view, withheld_by
+from tests.effort import examples
 from tests.policy.life import Life
 from tests.policy.properties.books import any_facts, books, days, invoices, policies, ripe_facts
 from whmcs_bridge.domain.book import Invoice
@@ -19,7 +20,7 @@ from whmcs_bridge.policy.decision import HARMFUL_SET, Kind, Standing
 from whmcs_bridge.policy.rules import FINAL_WARNING, SUSPENSION_WARNING, Policy, Rules
 from whmcs_bridge.policy.stages import carries_our_reason, final_warning_days
 
-MODEST = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MODEST = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 today = days(-10, 60)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import DUE, a_line, an_invoice, day
+from tests.effort import examples
 from tests.policy.life import Life
 from tests.policy.properties.books import any_facts, days, invoices, policies, ripe_facts
 from whmcs_bridge.domain.book import Invoice
@@ -27,7 +28,7 @@ ADDONS = {
     Kind.CLOSE_ADDON: ServiceStatus.TERMINATED,
 }
 
-quick = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=examples(18), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Lived(Life):

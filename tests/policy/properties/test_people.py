@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import DUE, a_case, a_policy, a_record, a_service, an_invoice, day, facts, suspended, view
+from tests.effort import examples
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.records import Instalment, Record, RecordKind, RecordState
 from whmcs_bridge.policy.admission import (
@@ -22,7 +23,7 @@ from whmcs_bridge.policy.decision import Due, Kind
 from whmcs_bridge.policy.protections import arrangement, freeze, hold, promise, receipt, trust_release
 from whmcs_bridge.policy.rules import Policy, PromiseRules, ReceiptRules, ReleaseTier, TrustRules
 
-MODEST = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MODEST = settings(max_examples=examples(75), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OF_RECORDS = (hold, promise, trust_release, arrangement, receipt, freeze)
 HARM = (Kind.SUSPEND, Kind.TERMINATE, Kind.DELETE_BACKUPS)
