@@ -25,7 +25,7 @@ demo: $(RUNTIME)
 	@$(PY) -m whmcs_bridge demo
 
 test: $(DEV)
-	$(PY) -m pytest -n auto --maxprocesses 8
+	$(PY) -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 soak: $(DEV)
 	@$(PY) -m tests.soak $(SOAK)
