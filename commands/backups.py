@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.app import App, Command, Options, pass_app
+from commands.backup_panels import panels
 from commands.options import ID, all_option, json_option
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def backups() -> None:
         whmcs-bridge backups plans
         whmcs-bridge backups evidence 456
     """
+
+
+backups.add_command(panels)
 
 
 # --- looking --------------------------------------------------------------------------------------
@@ -414,10 +418,6 @@ def approve(app: App, digest: str, as_json_: bool) -> None:
         click.echo(f"plan {plan.digest[:12]} of service {plan.service}: {len(plan.items):,} items approved")
 
 
-@plans.command("lift", cls=Command)
-@click.argument("store", metavar="STORE")
-@because_option
-@pass_app
 @plans.command("attest", cls=Command)
 @click.argument("digest", metavar="HASH")
 @click.option("--store", required=True, metavar="NAME", help="The store that only people can look into.")
@@ -462,6 +462,10 @@ def attest(
     click.echo(f"still open: {', '.join(left)}" if left else "The plan is over; its verdict is attested, not complete.")
 
 
+@plans.command("lift", cls=Command)
+@click.argument("store", metavar="STORE")
+@because_option
+@pass_app
 def lift(app: App, store: str, because: str) -> None:
     """Let deletions on a store go on that was halted because something vanished that was in no plan.
 
@@ -510,11 +514,11 @@ def _plan_json(plan: DeletionPlan) -> dict[str, Any]:
         "approved_by": plan.approved_by,
         "bytes": plan.size,
         "complete": plan.complete,
+        "attested": plan.attested,
         "stores": [
             {"store": s.store, "kind": s.kind, "root": s.root, "state": s.state.value, "why": s.why, "until": s.until}
             for s in plan.stores
         ],
-        "attested": plan.attested,
         "items": [
             {**item_json(p.item), "proofs": list(p.proofs), "state": p.state.value, "note": p.note, "until": p.until}
             for p in plan.items
