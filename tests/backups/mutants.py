@@ -6,7 +6,7 @@ the new code: whoever has imported it runs the mutant, and a guard that is not t
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,15 +63,24 @@ def missed(one: Mutant, kill: Callable[[], object]) -> None:
     pytest.fail(f"nothing fails without it: {one}")
 
 
+def called(one: Mutant, fixtures: Mapping[str, Callable[[], object]]) -> None:
+    """Run the test with what it is given, and with what it takes by these names, made for this time."""
+    names = list(inspect.signature(one.kill).parameters)
+    made = {name: fixtures[name]() for name in names if name in fixtures}
+    one.kill(**made, **dict(zip((name for name in names if name not in made), one.given, strict=False)))
+
+
 _PASSED: set[tuple[object, str]] = set()
 """Tests that have been seen to pass as they are."""
 
 
 def take_away(patch: pytest.MonkeyPatch, cuts: tuple[Cut, ...]) -> None:
-    """Give every function of the cuts its code without the guard, until the patch is undone."""
+    """Give every function of the cuts its code without the guards, until the patch is undone."""
+    by_function: dict[FunctionType, list[tuple[str, str]]] = {}
     for guarded, old, new in cuts:
-        function = plain(guarded)
-        patch.setattr(function, "__code__", without(function, old, new))
+        by_function.setdefault(plain(guarded), []).append((old, new))
+    for function, rewritten in by_function.items():
+        patch.setattr(function, "__code__", without(function, rewritten))
 
 
 def plain(guarded: Any) -> FunctionType:
@@ -82,18 +91,20 @@ def plain(guarded: Any) -> FunctionType:
     return found
 
 
-def without(function: FunctionType, old: str, new: str) -> CodeType:
-    """Compile the function's module with `new` in the place of `old`, which stands in the function exactly once."""
+def without(function: FunctionType, rewritten: Sequence[tuple[str, str]]) -> CodeType:
+    """Compile the function's module with each piece rewritten, which stands in the function exactly once."""
     lines, first = inspect.getsourcelines(function)
     text = "".join(lines)
-    assert text.count(old) == 1, f"{function.__qualname__} has {old!r} {text.count(old)} times"
+    for old, new in rewritten:
+        assert text.count(old) == 1, f"{function.__qualname__} has {old!r} {text.count(old)} times"
+        text = text.replace(old, new)
     file = sys.modules[function.__module__].__file__
     assert file is not None
     before, after = _source(file)[: first - 1], _source(file)[first - 1 + len(lines) :]
-    mutated = "".join((*before, text.replace(old, new), *after))
-    [code] = [c for c in _codes(compile(mutated, file, "exec")) if c.co_qualname == function.__qualname__]
+    mutated = compile("".join((*before, text, *after)), file, "exec")
+    [code] = [found for found in _codes(mutated) if found.co_qualname == function.__qualname__]
     assert code.co_freevars == function.__code__.co_freevars
-    assert _meaning(code) != _meaning(function.__code__), f"{new!r} means the same as {old!r}"
+    assert _meaning(code) != _meaning(function.__code__), f"it means the same: {rewritten}"
     return code
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.backups.mutants import Mutant, missed, mutant
+from tests.backups.mutants import Mutant, called, missed, mutant
 from tests.backups.test_mutants import bulk_verbs
 from tests.jobs import test_deletion_guards as guards
 from tests.jobs import test_deletions as deletions
@@ -40,7 +40,6 @@ from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.settings.secret import Secret
 
 RUNS = "runs"
-FOLDER = "a folder of its own"
 Folders = pytest.TempPathFactory
 
 
@@ -389,7 +388,6 @@ MUTANTS = (
         "self.held = False",
         guards.test_a_switch_that_is_thrown_while_items_go_keeps_all_that_are_left,
         "pause",
-        FOLDER,
     ),
     core(
         "I9",
@@ -399,7 +397,6 @@ MUTANTS = (
         "if False:",
         guards.test_a_switch_that_is_thrown_while_items_go_keeps_all_that_are_left,
         "file",
-        FOLDER,
     ),
     core(
         "I9",
@@ -691,17 +688,13 @@ MUTANTS = (
         "{self.reference}",
         "{self._given or self.reveal()}",
         test_secret.test_no_way_of_printing_settings_shows_a_secret,
-        FOLDER,
     ),
 )
 
 
 @pytest.mark.parametrize("one", MUTANTS, ids=str)
 def test_a_guard_of_the_runs_that_is_taken_away_is_missed(one: Mutant, tmp_path_factory: Folders) -> None:
-    def kill() -> None:
-        one.kill(*(tmp_path_factory.mktemp("house") if given is FOLDER else given for given in one.given))
-
-    missed(one, kill)
+    missed(one, lambda: called(one, {"tmp_path": lambda: tmp_path_factory.mktemp("house")}))
 
 
 # --- I8: one at a time, from one place ------------------------------------------------------------------
