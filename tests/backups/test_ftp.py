@@ -3,20 +3,25 @@
 import ftplib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.backups.contract import BOB, PLAN, Contract, listing, mine_of
+from tests.backups.contract import BOB, PLAN, Contract, left_alone, listing, mine_of
 from tests.backups.ftpd import PASSWORD, Ftpd, running_ftpd
+from tests.backups.test_folders import stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace
+from whmcs_bridge.backups.base import Odd
+from whmcs_bridge.backups.claim import KIND
 from whmcs_bridge.backups.ftp import FtpStore, Login
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import SENTINEL
 from whmcs_bridge.domain.backups import Outcome
 from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, ViewIncomplete
+from whmcs_bridge.settings.secret import Secret
 
 NUMBERS = count(1)
 
@@ -108,8 +113,6 @@ def test_a_certificate_that_nobody_vouches_for_is_not_taken(place: FtpPlace) -> 
 
 
 def test_a_wrong_password_is_told_without_it(place: FtpPlace) -> None:
-    from whmcs_bridge.settings.secret import Secret
-
     with pytest.raises(StoreAuthFailed, match="does not let bridge in") as refused:
         listing(place.opened(place.ftpd.login(password=Secret.given("another-word"))))
     assert "another-word" not in str(refused.value)
@@ -135,11 +138,72 @@ def test_a_second_way_to_a_folder_stops_the_listing(place: FtpPlace) -> None:
         listing(place.store())
 
 
-def test_a_server_without_types_is_not_believed(place: FtpPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_types_is_not_believed(place: FtpPlace) -> None:
     place.make([BOB_S])
-    monkeypatch.setattr(ftplib.FTP, "mlsd", lambda *_a: iter([("x", {"size": "3"})]))
+    place.patch.setattr(ftplib.FTP, "mlsd", lambda *_a: iter([("x", {"size": "3"})]))
     with pytest.raises(ViewIncomplete, match="no types"):
         listing(place.store())
+
+
+def test_what_is_neither_file_nor_folder_is_listed_and_left(place: FtpPlace) -> None:
+    """Some servers tell links, and call them as they like."""
+    place.make([BOB_S])
+    asked = ftplib.FTP.mlsd
+
+    def linked(line: ftplib.FTP, *given: Any) -> Any:
+        for name, facts in asked(line, *given):
+            yield name, {**facts, "type": "OS.unix=slink:/x"} if name == "bob.tar.gz" else facts
+
+    place.patch.setattr(ftplib.FTP, "mlsd", linked)
+    store = place.store()
+    [item] = listing(store)
+    assert item.meta.get(KIND) == "symlink"
+    left_alone(store, item)
+    left_alone(store, replace(item, meta={}))
+    assert place.left() == {BOB_S}
+
+
+def test_a_name_in_another_case_is_another_s(place: FtpPlace) -> None:
+    place.make([BOB_S])
+    store = place.store()
+    [item] = listing(store)
+    os.rename(place.root / BOB_S, place.root / BOB_S.replace("bob", "Bob"))
+    assert store.delete(item).outcome is Outcome.GONE_BEFORE
+    assert place.left() == {BOB_S.replace("bob", "Bob")}
+
+
+def test_what_slips_in_while_something_is_moved_back_stays(place: FtpPlace) -> None:
+    stays_when_moved_back_upon(place)
+
+
+def test_a_server_that_removes_full_folders_is_not_asked_to(place: FtpPlace) -> None:
+    place.make([BOB_S])
+    asked: list[str] = []
+    place.patch.setattr(ftplib.FTP, "rmd", lambda _line, path: asked.append(path))
+    with pytest.raises(Odd, match="not empty"):
+        place.store()._opened().remove_folder("2026-05-31/accounts")
+    assert asked == []
+
+
+def test_a_server_that_hangs_up_after_a_move_was_sent_leaves_it_unknown(place: FtpPlace) -> None:
+    place.make([BOB_S])
+    store = place.store()
+    [item] = listing(store)
+    sent = ftplib.FTP.rename
+
+    def hang_up(line: ftplib.FTP, *paths: str) -> None:
+        sent(line, *paths)
+        raise ftplib.error_temp("421 Timeout.")
+
+    place.patch.setattr(ftplib.FTP, "rename", hang_up)
+    assert store.delete(item).outcome is Outcome.UNKNOWN
+
+
+def test_a_password_that_is_not_there_is_this_store_s_trouble_alone(place: FtpPlace) -> None:
+    store = place.opened(place.ftpd.login(password=Secret("env:NOT_SET_ANYWHERE")))
+    with pytest.raises(StoreAuthFailed, match="NOT_SET_ANYWHERE"):
+        listing(store)
+    assert not store.probe().complete
 
 
 def test_a_backup_that_is_a_folder_goes_whole(place: FtpPlace) -> None:
@@ -164,8 +228,6 @@ def test_what_was_set_aside_is_put_back(place: FtpPlace) -> None:
 
 
 def test_a_file_on_the_way_of_a_forged_path_is_no_way(place: FtpPlace) -> None:
-    from dataclasses import replace
-
     place.make([BOB_S])
     store = place.store()
     [item] = mine_of(store, BOB)

@@ -11,7 +11,6 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +18,12 @@ from typing import Any
 
 import pytest
 
-from tests.backups import test_claim, test_local, test_sftp
+from tests.backups import test_claim, test_local
 from tests.backups.contract import Contract
-from tests.backups.sshd import Sshd
 from tests.backups.test_local import LocalPlace
-from tests.backups.test_sftp import SftpPlace
 from tests.settings import test_mistakes
 from whmcs_bridge import backups
-from whmcs_bridge.backups import base, claim, layouts, local, names, sftp
+from whmcs_bridge.backups import base, claim, layouts, local, names
 from whmcs_bridge.backups.claim import NAME
 from whmcs_bridge.backups.layouts import CPANEL, Form, Layout
 from whmcs_bridge.backups.local import LocalStore
@@ -39,7 +36,6 @@ Try = Callable[[Any], object]
 FORM_OF = Layout.form_of
 ITEMS = LocalStore.items
 CHECK = LocalStore._check
-KEYS = {"public": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam"}
 MADE = base.PathStore.made
 
 
@@ -119,8 +115,7 @@ def rewritten(driver: ModuleType, old: str, new: str) -> Callable[[Patch], None]
         mutant = ModuleType("mutant")
         patch.setitem(sys.modules, "mutant", mutant)
         exec(compile(text.replace(old, new), "mutant", "exec"), vars(mutant))
-        tests, name = (test_local, "LocalStore") if driver is local else (test_sftp, "SftpStore")
-        patch.setattr(tests, name, getattr(mutant, name))
+        patch.setattr(test_local, "LocalStore", mutant.LocalStore)
 
     return apply
 
@@ -305,7 +300,7 @@ MUTANTS = (
     Mutant(
         "I15",
         "a backup at work is not seen",
-        set_(local, "_fresh", lambda _item: False),
+        set_(local, "busy_of", lambda _items: ()),
         here(test_local.test_a_backup_that_is_being_written_makes_its_account_busy),
     ),
     Mutant(
@@ -327,69 +322,6 @@ def test_a_guard_that_is_taken_away_is_missed(mutant: Mutant, tmp_path: Path) ->
         mutant.apply(guard)
         with pytest.raises((AssertionError, pytest.fail.Exception, StoreTrouble, ValueError)):
             mutant.kill(LocalPlace(tmp_path / "without", patch))
-
-
-SFTP_MUTANTS = (
-    Mutant(
-        "I17",
-        "any host key will do",
-        rewritten(sftp, "if transport.get_remote_server_key()", "if not transport.get_remote_server_key()"),
-        lambda place: test_sftp.test_a_machine_with_another_host_key_hears_nothing_of_us(place, KEYS, "public"),
-    ),
-    Mutant(
-        "I3",
-        "links on the way are followed",
-        rewritten(sftp, "if not stat.S_ISDIR(line.lstat(here).st_mode or 0):", "if False:"),
-        here(test_sftp.test_a_linked_day_is_not_walked_and_nothing_goes_through_it),
-    ),
-    Mutant(
-        "I3",
-        "a root may be reached by a link",
-        rewritten(sftp, "is None or line.normalize(self._folder) != self._folder:", "is None:"),
-        here(test_sftp.test_a_root_that_is_reached_through_a_link_is_refused),
-    ),
-    Mutant(
-        "I2",
-        "an empty folder is a store",
-        rewritten(sftp, "if sentinel is None or", "if sentinel is not None and"),
-        here(test_sftp.test_a_folder_without_its_sentinel_is_away_not_empty),
-    ),
-    Mutant(
-        "I10",
-        "nothing is looked at again",
-        rewritten(sftp, "        if not same:", "        if False:"),
-        lambda place: test_sftp.TestSftp().test_an_item_that_was_replaced_since_it_was_listed_is_left_alone(place),
-    ),
-    Mutant(
-        "I11",
-        "nothing is looked at after the move",
-        rewritten(
-            sftp,
-            "            self._check(line, aside, there, begun=True)\n        except",
-            "            pass\n        except",
-        ),
-        here(test_sftp.test_what_slips_in_between_the_look_and_the_move_is_put_back),
-    ),
-    Mutant(
-        "I11",
-        "others may reach into the quarantine",
-        rewritten(sftp, "stat.S_IMODE(mode) & 0o077", "False"),
-        here(test_sftp.test_a_quarantine_that_is_a_link_or_open_to_others_takes_nothing),
-    ),
-)
-
-
-@pytest.mark.parametrize("mutant", SFTP_MUTANTS, ids=lambda one: f"{one.invariant} {one.what}")
-def test_a_guard_of_the_line_that_is_taken_away_is_missed(mutant: Mutant, tmp_path: Path, sshd: Sshd) -> None:
-    for folder in ("with", "without"):
-        (tmp_path / folder).mkdir()
-    with pytest.MonkeyPatch.context() as patch, closing(SftpPlace(tmp_path / "with", patch, sshd)) as place:
-        mutant.kill(place)
-    with pytest.MonkeyPatch.context() as guard, pytest.MonkeyPatch.context() as patch:
-        mutant.apply(guard)
-        place = SftpPlace(tmp_path / "without", patch, sshd)
-        with closing(place), pytest.raises((AssertionError, pytest.fail.Exception, StoreTrouble)):
-            mutant.kill(place)
 
 
 # --- I8: no verb that takes more than one ------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The sftp driver against a real sshd: the contract, and what only a line and a foreign machine can do to it."""
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from paramiko import SFTPClient
 
 from tests.backups.contract import BOB, DAY, PLAN, Contract, left_alone, listing, mine_of, one_of
 from tests.backups.sshd import Sshd
+from tests.backups.test_folders import stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace, whole
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL
@@ -252,6 +254,18 @@ def test_what_was_put_in_quarantine_can_be_put_back_over_nothing(place: SftpPlac
     assert listing(store) == [item]
 
 
+def test_what_slips_in_while_something_is_moved_back_stays(place: SftpPlace) -> None:
+    stays_when_moved_back_upon(place)
+
+
+def test_the_quarantine_is_closed_to_others(place: SftpPlace) -> None:
+    place.make([BOB_S])
+    store = place.store()
+    assert store.quarantine(one_of(place, store, BOB_S), PLAN).outcome is Outcome.QUARANTINED
+    for folder, _, _ in os.walk(place.root / QUARANTINE):
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+
+
 # --- the line --------------------------------------------------------------------------------------------
 
 
@@ -261,7 +275,7 @@ def test_a_line_that_was_cut_is_made_anew(place: SftpPlace) -> None:
     first, second = listing(store)
     assert store.delete(first).outcome is Outcome.DELETED
     assert store._line is not None
-    store._line[0].close()
+    store._line.close()
     assert store.delete(second).outcome is Outcome.DELETED
 
 

@@ -1,7 +1,8 @@
 """The webdav driver against WsgiDAV: the contract, and what a server may answer."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from itertools import count
@@ -11,16 +12,17 @@ from typing import Any
 
 import pytest
 from cheroot.wsgi import Server
-from pytest_httpserver import HTTPServer
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from tests.backups.contract import BOB, PLAN, Contract, listing, mine_of
+from tests.backups.test_folders import stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, LocalPlace
+from whmcs_bridge.backups.base import Odd
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import SENTINEL
-from whmcs_bridge.backups.webdav import Login, Reply, WebDavStore
+from whmcs_bridge.backups.webdav import DavLine, Login, Reply, WebDavStore
 from whmcs_bridge.domain.backups import Outcome
-from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreTrouble, StoreUnreachable, ViewIncomplete
+from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.secret import Secret
 
 PASSWORD = "open-sesame-for-tests"
@@ -44,9 +46,9 @@ class Dav:
         return Login(**(fields | changes))
 
 
-@pytest.fixture(scope="module")
-def dav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dav]:
-    home = tmp_path_factory.mktemp("dav")
+@contextmanager
+def running_dav(home: Path) -> Iterator[Dav]:
+    """Serve a folder until the block ends."""
     app = WsgiDAVApp(
         {
             "provider_mapping": {"/": str(home)},
@@ -62,9 +64,17 @@ def dav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dav]:
     server.prepare()
     thread = Thread(target=server.serve, daemon=True)
     thread.start()
-    yield Dav(f"http://127.0.0.1:{server.bind_addr[1]}", home)
-    server.stop()
-    thread.join(5)
+    try:
+        yield Dav(f"http://127.0.0.1:{server.bind_addr[1]}", home)
+    finally:
+        server.stop()
+        thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def dav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dav]:
+    with running_dav(tmp_path_factory.mktemp("dav")) as running:
+        yield running
 
 
 class DavPlace(LocalPlace):
@@ -102,23 +112,21 @@ class DavPlace(LocalPlace):
             store.close()
 
     def answering(self, method: str, ending: str, status: int) -> WebDavStore:
-        store = self.store()
-        send = store._send
+        send = DavLine._send
 
-        def answer(asked: str, path: bytes, *more: Any) -> Reply:
-            if asked == method and path.rstrip(b"/").endswith(ending.encode()):
+        def answer(line: DavLine, asked: str, path: str, *more: Any) -> Reply:
+            if asked == method and path.rstrip("/").endswith(ending):
                 reply = Reply(status, {}, b"")
-                store._judge(reply)
+                line._judge(reply)
                 return reply
-            return send(asked, path, *more)
+            return send(line, asked, path, *more)
 
-        self.patch.setattr(store, "_send", answer)
-        return store
+        self.patch.setattr(DavLine, "_send", answer)
+        return self.store()
 
     def _denied(self) -> WebDavStore:
-        store = self.store()
-        self.patch.setattr(store, "_change", lambda *_a: Reply(403, {}, b""))
-        return store
+        self.patch.setattr(DavLine, "_change", lambda *_a: Reply(403, {}, b""))
+        return self.store()
 
     def _cut(self) -> WebDavStore:
         store = self.store()
@@ -155,7 +163,7 @@ def test_a_wrong_password_is_told_without_it(place: DavPlace) -> None:
 def test_a_folder_without_the_sentinel_is_not_the_store(place: DavPlace) -> None:
     place.make([BOB_S])
     (place.root / SENTINEL).unlink()
-    with pytest.raises(StoreUnreachable, match="is it the store"):
+    with pytest.raises(StoreUnreachable, match="is the disk mounted"):
         listing(place.store())
 
 
@@ -164,18 +172,18 @@ def test_a_backup_that_is_a_folder_goes_whole_and_one_by_one(place: DavPlace) ->
     store = place.store()
     [item] = mine_of(store, BOB)
     assert item.locator == "2026-05-31/accounts/bob"
-    sent: list[tuple[str, bytes]] = []
-    change = store._change
+    sent: list[tuple[str, str]] = []
+    change = DavLine._change
 
-    def noted(method: str, path: bytes, *more: Any) -> Reply:
+    def noted(line: DavLine, method: str, path: str, *more: Any) -> Reply:
         sent.append((method, path))
-        return change(method, path, *more)
+        return change(line, method, path, *more)
 
-    place.patch.setattr(store, "_change", noted)
+    place.patch.setattr(DavLine, "_change", noted)
     moved = store.quarantine(item, PLAN)
     assert moved.item is not None
     assert store.delete(moved.item).outcome is Outcome.DELETED
-    files = [path for method, path in sent if method == "DELETE" and path.endswith(b"a%31")]
+    files = [path for method, path in sent if method == "DELETE" and path.endswith("a%31")]
     assert len(files) == 1
     assert [left.locator for left in listing(place.store())] == ["2026-05-31/accounts/bob1"]
 
@@ -184,8 +192,8 @@ def test_a_folder_is_not_deleted_with_what_has_come_into_it(place: DavPlace) -> 
     """DELETE would take it all, and answer with success."""
     place.make(["2026-05-31/accounts/bob/a"])
     store = place.store()
-    with pytest.raises(Exception, match="not empty"):
-        store._remove_empty(b"2026-05-31/accounts/bob")
+    with pytest.raises(Odd, match="not empty"):
+        store._opened().remove_folder("2026-05-31/accounts/bob")
     assert place.left() == {"2026-05-31/accounts/bob/a"}
 
 
@@ -220,11 +228,58 @@ def test_what_the_server_says_to_a_deletion(place: DavPlace, status: int, outcom
     assert place.left() == {BOB_S}
 
 
-def test_a_busy_server_and_a_redirect_are_no_list(place: DavPlace) -> None:
+def test_a_busy_server_is_no_empty_one(place: DavPlace) -> None:
     with pytest.raises(StoreRateLimited):
         listing(place.answering("PROPFIND", "backup", 503))
+
+
+def test_a_redirect_is_told_as_one(place: DavPlace) -> None:
     with pytest.raises(StoreUnreachable, match="sends us elsewhere"):
         listing(place.answering("PROPFIND", "backup", 301))
+
+
+def test_what_slips_in_while_something_is_moved_back_stays(place: DavPlace) -> None:
+    stays_when_moved_back_upon(place)
+
+
+def test_what_slips_in_between_the_look_and_the_deletion_stays(place: DavPlace) -> None:
+    place.make([BOB_S])
+    store = place.store()
+    [item] = listing(store)
+    delete = DavLine.delete
+
+    def slipping(line: DavLine, *given: Any) -> None:
+        place.replace(BOB_S)
+        delete(line, *given)
+
+    place.patch.setattr(DavLine, "delete", slipping)
+    assert store.delete(item).outcome is Outcome.REFUSED
+    assert place.left() == {BOB_S}
+
+
+def test_only_a_strong_etag_binds(place: DavPlace) -> None:
+    """Where the server has none, the item is moved aside first."""
+    place.make([BOB_S])
+    send, sent = DavLine._send, []
+
+    def weakly(line: DavLine, method: str, *given: Any) -> Reply:
+        sent.append(method)
+        reply = send(line, method, *given)
+        return Reply(reply.status, reply.headers, re.sub(rb"(<[^/>]*getetag>)", rb"\1W/", reply.body))
+
+    place.patch.setattr(DavLine, "_send", weakly)
+    store = place.store()
+    [item] = listing(store)
+    assert (item.etag or "").startswith("W/")
+    assert store.delete(item).outcome is Outcome.DELETED
+    assert [method for method in sent if method in ("MOVE", "DELETE")][:2] == ["MOVE", "DELETE"]
+
+
+def test_a_password_that_is_not_there_is_this_store_s_trouble_alone(place: DavPlace) -> None:
+    store = place.opened(place.dav.login(password=Secret("env:NOT_SET_ANYWHERE")))
+    with pytest.raises(StoreAuthFailed, match="NOT_SET_ANYWHERE"):
+        listing(store)
+    assert not store.probe().complete
 
 
 def multistatus(*hrefs: str, status: str = "HTTP/1.1 200 OK") -> bytes:
@@ -236,31 +291,34 @@ def multistatus(*hrefs: str, status: str = "HTTP/1.1 200 OK") -> bytes:
     return f'<?xml version="1.0"?><d:multistatus xmlns:d="DAV:">{rows}</d:multistatus>'.encode()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>not found</html>",
-        multistatus(),
-        multistatus("/backup/x"),
-        multistatus("/backup/", "/backup/../etc/x"),
-        multistatus("/backup/", "/backup/%2e%2e"),
-        multistatus("/backup/", "/elsewhere/x"),
-        multistatus("/backup/", "/backup/a/b"),
-        multistatus("/backup/", "/backup/x", status="HTTP/1.1 403 Forbidden"),
-        multistatus("/backup/", f"/backup/{SENTINEL}")[:-40],
-    ],
+FLAWS: Sequence[Callable[[str, str], bytes]] = (
+    lambda root, known: multistatus(known),
+    lambda root, known: multistatus(root, known, "/elsewhere/x"),
+    lambda root, known: multistatus(root, known, f"{root}%2e%2e"),
+    lambda root, known: multistatus(root, known) + b"<half",
+    lambda root, known: multistatus(root, known, f"{root}a/b"),
+    lambda root, known: multistatus(root, known, f"{root}../etc/x"),
+    lambda root, known: multistatus(root, known, ""),
+    lambda root, known: multistatus(root, known)[:-20],
+    lambda root, known: multistatus(root, known, status="HTTP/1.1 403 Forbidden"),
+    lambda root, known: b"<html>not found</html>",
+    lambda root, known: b"",
 )
-def test_a_list_by_halves_or_of_elsewhere_is_no_list(httpserver: HTTPServer, body: bytes) -> None:
-    httpserver.expect_request("/backup/").respond_with_data(body, status=207)
-    url = httpserver.url_for("/").rstrip("/")
-    store = WebDavStore("box", "/backup", CPANEL, login=Login(url, "bridge", Secret.given(PASSWORD)))
-    with pytest.raises(StoreTrouble) as trouble:
-        listing(store)
-    assert isinstance(trouble.value, ViewIncomplete | StoreUnreachable)
-    with suppress(StoreTrouble):
-        assert not store.probe().complete
-    store.close()
+"""Answers that have the sentinel in them, most of them, and are no list of the folder all the same."""
+
+
+@pytest.mark.parametrize("number", range(len(FLAWS)))
+def test_a_list_by_halves_or_of_elsewhere_is_no_list(place: DavPlace, number: int) -> None:
+    send, root = DavLine._send, f"{place.folder}/"
+    body = FLAWS[number](root, root + SENTINEL)
+
+    def answer(line: DavLine, method: str, path: str, *more: Any) -> Reply:
+        return Reply(207, {}, body) if path == root else send(line, method, path, *more)
+
+    place.patch.setattr(DavLine, "_send", answer)
+    with pytest.raises(ViewIncomplete):
+        listing(place.store())
+    assert not place.store().probe().complete
 
 
 def test_the_root_is_told_without_secrets(place: DavPlace) -> None:

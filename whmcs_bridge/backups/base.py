@@ -1,7 +1,8 @@
 """What most drivers have in common: a name, a root, the servers whose accounts they keep, and plain answers."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 from whmcs_bridge.backups.claim import KIND, NOT_MINE, TREE, claim_by_layout
 from whmcs_bridge.backups.layouts import Layout
@@ -11,6 +12,46 @@ from whmcs_bridge.errors import StoreUnsupported
 
 NO_META: Mapping[str, str] = {}
 """A plain dict: the journal writes items down as they are."""
+ASIDE = "deleting"
+"""Quarantine of what is deleted without a plan's quarantine: only for the moment between two requests."""
+SETTLED = timedelta(minutes=5)
+"""What was written to more recently may still be being written."""
+
+
+class Told(Exception):
+    """What ends a change, within a driver: its text is the note of the receipt."""
+
+    outcome: ClassVar[Outcome]
+
+
+class Odd(Told):
+    """This is not what was listed, or may not be touched."""
+
+    outcome = Outcome.REFUSED
+
+
+class Gone(Told):
+    """It is not there."""
+
+    outcome = Outcome.GONE_BEFORE
+
+
+class Denied(Told):
+    """The system or server says no."""
+
+    outcome = Outcome.FAILED
+
+
+class Locked(Told):
+    """The server keeps it."""
+
+    outcome = Outcome.LOCKED
+
+
+class Lost(Told):
+    """Sent, and no answer that says what has become of it."""
+
+    outcome = Outcome.UNKNOWN
 
 
 class SimpleStore:
@@ -59,8 +100,19 @@ class SimpleStore:
         """Nothing lies beside the backups."""
         return ()
 
+    def capture(self, account: AccountIdentity) -> Mapping[str, str]:
+        """Nothing has to be known in time."""
+        return NO_META
+
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def busy_of(items: Iterable[BackupItem]) -> tuple[str, ...]:
+    """Return whose backups are being written, by their times; "*" for what is not one account's alone."""
+    now = datetime.now(UTC)
+    fresh = (i for i in items if not i.quarantine and i.at is not None and abs(now - i.at) < SETTLED)
+    return tuple(sorted({"*" if item.shared else item.account for item in fresh if item.shared or item.account}))
 
 
 class PathStore(SimpleStore):

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from whmcs_bridge.backups.base import NO_META, PathStore
+from whmcs_bridge.backups.base import ASIDE, NO_META, Odd, PathStore, busy_of
 from whmcs_bridge.backups.claim import KIND, LINKS, LINKS_HERE
 from whmcs_bridge.backups.layouts import Layout, layout_of
 from whmcs_bridge.backups.names import (
@@ -31,10 +31,6 @@ from whmcs_bridge.settings.model import BackupStoreSettings
 
 MAX_DEPTH = 256
 """Folders within folders; each holds a file descriptor open."""
-ASIDE = "deleting"
-"""Quarantine of what is deleted without a plan's quarantine: only for the moment between two system calls."""
-SETTLED = timedelta(minutes=5)
-"""What was written to more recently may still be being written."""
 MOUNTS = "/proc/self/mountinfo"
 OCTAL = re.compile(rb"\\([0-7]{3})")
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -53,10 +49,6 @@ def open_store(given: BackupStoreSettings) -> "LocalStore":
         busy_files=options["busy_files"],
         kept=timedelta(days=options["bytes_kept_days"]),
     )
-
-
-class _Odd(Exception):
-    """This is not what was listed, or may not be touched: the receipt says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +90,7 @@ class LocalStore(PathStore):
         try:
             with self._opened() as root:
                 writable = os.access(".", os.W_OK, dir_fd=root)
-            fresh = (item for item in self.items() if _fresh(item))
-            busy = {"*" if item.shared else item.account for item in fresh if item.shared or item.account}
+            busy = set(busy_of(self.items()))
         except StoreTrouble as trouble:
             return Probe(complete=False, why=str(trouble))
         if any(_has_content(path) for path in self._busy_files):
@@ -261,7 +252,7 @@ class LocalStore(PathStore):
 
     @contextmanager
     def _parent_of(self, root: int, locator: str) -> Iterator[tuple[int, str]]:
-        """Open the folder that an item lies in; yields it and the item's own name. Raises _Odd."""
+        """Open the folder that an item lies in; yields it and the item's own name. Raises Odd."""
         *folders, name = segments_of(locator)
         folder = _beneath(root, folders)
         try:
@@ -294,7 +285,7 @@ class LocalStore(PathStore):
                 return act(root)
         except FileNotFoundError:
             return Receipt(Outcome.GONE_BEFORE)
-        except (_Odd, OddName) as odd:
+        except (Odd, OddName) as odd:
             return Receipt(Outcome.REFUSED, str(odd))
         except PermissionError as error:
             return Receipt(Outcome.FAILED, f"{_said(error)}; immutable, or the bridge's user may not")
@@ -323,10 +314,10 @@ class LocalStore(PathStore):
 
     def _empty(self, folder: int, locator: str, device: int, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise _Odd(f"more than {MAX_DEPTH} folders deep")
+            raise Odd(f"more than {MAX_DEPTH} folders deep")
         for name, found in list(self._listed(folder, locator)):
             if found.st_dev != device:
-                raise _Odd("another disk is mounted in it")
+                raise Odd("another disk is mounted in it")
             if not stat.S_ISDIR(found.st_mode):
                 os.unlink(name, dir_fd=folder)
                 continue
@@ -344,8 +335,8 @@ class LocalStore(PathStore):
                 try:
                     os.rename(own, name, src_dir_fd=folder, dst_dir_fd=aside)
                     self._check(aside, name, there, begun=True)
-                except (_Odd, OSError) as error:
-                    if isinstance(error, _Odd):
+                except (Odd, OSError) as error:
+                    if isinstance(error, Odd):
                         _return(aside, name, folder, own)
                     _drop_empty(root, there.locator)
                     raise
@@ -354,7 +345,7 @@ class LocalStore(PathStore):
         return Receipt(Outcome.QUARANTINED, item=there)
 
     def _lies_aside(self, root: int, there: BackupItem) -> bool:
-        """A run was killed between the move and the record of it. Raises _Odd where something else lies there."""
+        """A run was killed between the move and the record of it. Raises Odd where something else lies there."""
         try:
             with self._parent_of(root, there.locator) as (aside, name):
                 self._check(aside, name, there, begun=True)
@@ -397,7 +388,7 @@ class LocalStore(PathStore):
         """It has left quarantine: by a run that was killed before it could say so, or by another hand."""
         try:
             self._check(folder, own, back)
-        except _Odd as odd:
+        except Odd as odd:
             return Receipt(Outcome.GONE_BEFORE, f"it lies in quarantine no more; where it lay: {odd}")
         return Receipt(Outcome.PUT_BACK, "it lies there already", item=back)
 
@@ -407,29 +398,29 @@ class LocalStore(PathStore):
         return Receipt(Outcome.REFUSED, "the folder that it lay in is gone")
 
     def _check(self, folder: int, name: str, item: BackupItem, *, begun: bool = False, more_names: int = 0) -> None:
-        """Raise _Odd where this is not what was listed.
+        """Raise Odd where this is not what was listed.
 
         `begun`: it lies in quarantine, where nobody else writes, and a folder may have lost some of what was in it.
         `more_names`: names of a file that we have made ourselves.
         """
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if found.st_dev != os.fstat(folder).st_dev:
-            raise _Odd("another disk is mounted there")
+            raise Odd("another disk is mounted there")
         if item.meta.get(KIND) == "tree":
             if not stat.S_ISDIR(found.st_mode):
-                raise _Odd("it is no folder any more")
+                raise Odd("it is no folder any more")
             same = (item.etag or "").startswith(f"tree:{found.st_dev}:{found.st_ino}:")
             if same and not begun:
                 with self._inside(folder, name, item.locator) as inner:
                     same = self._whole(inner, item.locator, found).etag == item.etag
         else:
             if not stat.S_ISREG(found.st_mode):
-                raise _Odd("it is no plain file")
+                raise Odd("it is no plain file")
             if found.st_nlink > int(item.meta.get(LINKS, 1)) + more_names:
-                raise _Odd(f"its file has {found.st_nlink} names now")
+                raise Odd(f"its file has {found.st_nlink} names now")
             same = _etag(found) == item.etag
         if not same:
-            raise _Odd("it has changed since it was listed")
+            raise Odd("it has changed since it was listed")
 
     @contextmanager
     def _room_for(self, root: int, target: str) -> Iterator[tuple[int, str]]:
@@ -444,7 +435,7 @@ class LocalStore(PathStore):
                 os.close(outer)
                 found = os.fstat(folder)
                 if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
-                    raise _Odd(f"{QUARANTINE} is not the bridge's alone (mode 0700, own user)")
+                    raise Odd(f"{QUARANTINE} is not the bridge's alone (mode 0700, own user)")
             yield folder, name
         finally:
             os.close(folder)
@@ -454,7 +445,7 @@ class LocalStore(PathStore):
 
 
 def _beneath(folder: int, names: Sequence[str]) -> int:
-    """Open a folder beneath another, name by name on one disk and past no link. Raises _Odd, FileNotFoundError."""
+    """Open a folder beneath another, name by name on one disk and past no link. Raises Odd, FileNotFoundError."""
     device = os.fstat(folder).st_dev
     here = os.dup(folder)
     for name in names:
@@ -462,14 +453,14 @@ def _beneath(folder: int, names: Sequence[str]) -> int:
             inner = os.open(name, FOLDER, dir_fd=here)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                raise _Odd(f"{name} is a link or file on the way") from None
+                raise Odd(f"{name} is a link or file on the way") from None
             raise
         finally:
             os.close(here)
         here = inner
         if os.fstat(here).st_dev != device:
             os.close(here)
-            raise _Odd(f"another disk is mounted at {name}")
+            raise Odd(f"another disk is mounted at {name}")
     return here
 
 
@@ -494,7 +485,7 @@ def _drop_empty(root: int, locator: str) -> None:
         return
     names = segments_of(locator)[:-1]
     for depth in range(len(names), 0, -1):
-        with suppress(OSError, _Odd):
+        with suppress(OSError, Odd):
             folder = _beneath(root, names[: depth - 1])
             try:
                 os.rmdir(names[depth - 1], dir_fd=folder)
@@ -548,10 +539,6 @@ def _with_links(linked: Sequence[tuple[tuple[int, int], BackupItem]]) -> Iterato
     for inode, item in linked:
         count = here[inode, item.account] if item.account else 0
         yield replace(item, meta={**item.meta, LINKS_HERE: str(count)})
-
-
-def _fresh(item: BackupItem) -> bool:
-    return not item.quarantine and item.at is not None and abs(datetime.now(UTC) - item.at) < SETTLED
 
 
 def _etag(found: os.stat_result) -> str:
