@@ -1102,7 +1102,14 @@ class BackupStore(Protocol):
         ...
 
     def residue(self, account: AccountIdentity) -> Iterable[BackupItem]:
-        """What belongs to the account beside its backups: logs, index lines, notes, part uploads."""
+        """What belongs to the account beside its backups: logs, index lines, notes, part uploads.
+
+        Also what can only be asked for by ids that were recorded; raises ViewIncomplete where there are none.
+        """
+        ...
+
+    def capture(self, account: AccountIdentity) -> Mapping[str, str]:
+        """What has to be known of a living account once it is gone; {} for nothing. Asked if `caps.captures`."""
         ...
 
     def close(self) -> None: ...

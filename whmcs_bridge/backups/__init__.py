@@ -26,6 +26,7 @@ DRIVERS: Mapping[str, str] = {
     "restic": "whmcs_bridge.backups.restic:open_store",
     "s3": "whmcs_bridge.backups.s3:open_store",
     "sftp": "whmcs_bridge.backups.sftp:open_store",
+    "solusvm2": "whmcs_bridge.backups.solusvm2:open_store",
     "virtualizor": "whmcs_bridge.backups.virtualizor:open_store",
     "webdav": "whmcs_bridge.backups.webdav:open_store",
 }

@@ -95,6 +95,19 @@ class AccountIdentity:
     """Reseller account that it belonged to; "" is the service's own."""
 
 
+SEEN = "seen"
+"""Among what was captured: when the store was last asked and knew the account, as ISO 8601 with its zone."""
+ASKED = "asked"
+"""The same, whether or not it knew the account."""
+
+
+def captured(account: AccountIdentity, store: str) -> dict[str, str]:
+    """Return what a store has shown of an account while it lived, by the names that its driver gave; {} for nothing."""
+    prefix = f"{store}/"
+    found = {name[len(prefix) :]: value for name, value in account.proofs.items() if name.startswith(prefix)}
+    return found if SEEN in found else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Whose an item is, and what proves it: the pattern of its name, a recorded id, its time, its metadata."""
@@ -122,6 +135,8 @@ class Capabilities:
     """False: it lists and verifies only, or a person deletes and attests."""
     name_is_all: bool = False
     """Its items carry nothing but a name and a time: the panel has to confirm that the account is gone."""
+    captures: bool = False
+    """It shows only while an account lives what has to be known once it is gone: it is asked in time."""
 
 
 @dataclass(frozen=True, slots=True)

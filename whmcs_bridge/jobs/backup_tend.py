@@ -10,6 +10,7 @@ from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.backup_accounts import accounts_of, keep_accounts, keep_panel_ids
+from whmcs_bridge.jobs.backup_capture import keep_captured
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck
 from whmcs_bridge.jobs.backup_gone import watch
 from whmcs_bridge.jobs.backup_look import ask_panels
@@ -28,7 +29,7 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
     notes = keep_accounts(ports)
     if not ports.stores:
         return notes, []
-    problems = keep_panel_ids(ports)
+    problems = [*keep_panel_ids(ports), *keep_captured(ports)]
     if not ports.settings.enforcing:
         return notes, problems
     for plan in ports.journal.deletions.plan_heads(LIVE_PLANS):

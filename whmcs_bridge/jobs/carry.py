@@ -22,6 +22,7 @@ from whmcs_bridge.errors import (
     WhmcsError,
 )
 from whmcs_bridge.jobs import erase
+from whmcs_bridge.jobs.backup_capture import capture_before_end
 from whmcs_bridge.jobs.backup_gone import delete_gone, is_gone
 from whmcs_bridge.jobs.hand import Hand, Now
 from whmcs_bridge.jobs.membership import group_to_go_back_to
@@ -243,6 +244,7 @@ def _terminate(hand: Hand, step: Step, due: Due, now: Now) -> str:
     assert step.service is not None
     facts = now.facts[step.service]
     erase.remember(hand.ports, facts)
+    capture_before_end(hand.ports, step.service)
     by_status = without_module(facts)
     if not by_status:
         try:

@@ -36,6 +36,7 @@ STORES: Mapping[str, str] = {
     "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
     "s3": "whmcs_bridge.settings.drivers.s3:OPTIONS",
     "sftp": "whmcs_bridge.settings.drivers.sftp:OPTIONS",
+    "solusvm2": "whmcs_bridge.settings.drivers.solusvm2:OPTIONS",
     "virtualizor": "whmcs_bridge.settings.drivers.virtualizor:OPTIONS",
     "webdav": "whmcs_bridge.settings.drivers.webdav:OPTIONS",
 }
@@ -91,7 +92,7 @@ INSIDE = ("root", "prefix")
 """Options that say where on it the store begins."""
 SEVERAL = ("storages", "namespaces")
 """Options that list the parts of it that a store is."""
-WHOLE = ("borg", "jetbackup", "restic", "virtualizor")
+WHOLE = ("borg", "jetbackup", "restic", "solusvm2", "virtualizor")
 """Drivers whose stores are all that is there."""
 
 
