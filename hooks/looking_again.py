@@ -2,6 +2,7 @@
 
 from hooks.about import client_of
 from hooks.our_own import our_own
+from hooks.whose_account import keep_ids
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import HookEvent
 
@@ -15,5 +16,6 @@ def look_again(event: HookEvent, bridge: Bridge) -> None:
 
 def look_again_unless_ours(event: HookEvent, bridge: Bridge) -> None:
     """The same, but what the bridge did itself it has read back already."""
+    keep_ids(event, bridge)
     if not our_own(event, bridge):
         look_again(event, bridge)

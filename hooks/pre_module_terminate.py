@@ -3,7 +3,7 @@
 from hooks.a_persons_act import keep_act, persons_answer
 from hooks.about import addon_of, service_of
 from hooks.answering import answer
-from hooks.whose_account import keep_account, keep_told_account
+from hooks.whose_account import ids_in, keep_account, keep_told_account
 from whmcs_bridge.bridge import Bridge
 from whmcs_bridge.hookpoints import Answer, HookEvent
 from whmcs_bridge.jobs.requests import note_refused_end
@@ -26,7 +26,7 @@ def handle(event: HookEvent, bridge: Bridge) -> Answer:
         answered = answer(bridge, verdict.allowed, verdict.why, advisory=verdict.advisory)
     # In shadow mode, where nothing is ever deleted, what the syncs keep of accounts has to do.
     if not addon and not answered.abort and (verdict.allowed or event.by_person):
-        keep_account(bridge, service, told=event.told)
+        keep_account(bridge, service, told=event.told, ids=ids_in(event, bridge))
     return answered
 
 

@@ -673,6 +673,10 @@ class Deletions(Protocol):
         """Add or replace, by service, server and name."""
         ...
 
+    def drop_accounts(self, accounts: Iterable[AccountIdentity]) -> None:
+        """Forget accounts that were never a service's, by service, server and name."""
+        ...
+
     def add_plan(self, plan: DeletionPlan, links: Iterable[EvidenceLink] = ()) -> DeletionPlan:
         """Freeze a plan and append to the chain; return it with its number. It replaces every earlier one of its
         service."""

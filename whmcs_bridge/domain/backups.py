@@ -12,6 +12,12 @@ MOST_OF_AN_ID = 200
 BLANK = ("", "0")
 """What modules leave in a field when they are done with its machine."""
 
+VMID, UUID, VMGENID, CTIME, MAC = "vmid", "uuid", "vmgenid", "ctime", "mac"
+"""Proofs of a machine: its number in the cluster, smbios uuid, generation id, epoch of its creation, addresses of its
+network cards (sorted, a space between)."""
+NUMBERED_ON = "numbered_on"
+"""Proof of a machine: day (Y-m-d) on which it was first seen under its number, which proves nothing of earlier days."""
+
 
 class Verdict(StrEnum):
     """Whose an item is, as far as the item itself tells."""
@@ -90,9 +96,21 @@ class AccountIdentity:
     since: date | None
     until: date | None
     proofs: Mapping[str, str] = field(default_factory=dict)
-    """Panel's own ids (uid, uuid, account id, smbios), custom fields, addresses: by name."""
+    """Panel's own ids (uid, uuid, account id, smbios), custom fields, addresses: by name.
+
+    One that changed while the service lived keeps its former values as `uuid.1`, `uuid.2`: all of them are its own.
+    """
     under: str = ""
     """Reseller account that it belonged to; "" is the service's own."""
+
+    @property
+    def is_machine(self) -> bool:
+        """It is known by its number in a cluster (`username` is the vmid), and not by WHMCS's user name."""
+        return VMID in self.proofs
+
+    def recorded(self, name: str) -> frozenset[str]:
+        """Return what was recorded under a name, former values too."""
+        return frozenset(value for key, value in self.proofs.items() if key.partition(".")[0] == name and value)
 
 
 SEEN = "seen"
@@ -181,6 +199,27 @@ class LivingAccount:
     domain: str = ""
     owner: str = ""
     """Reseller it belongs to."""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """What else proves whose a backup of it is, by the name that a driver knows it by: uuid, mac, jetbackup_id."""
+
+
+def with_ids(known: Mapping[str, str], fresh: Mapping[str, str]) -> dict[str, str]:
+    """Return the proofs with newer ones among them: a blank erases nothing, and a changed one keeps its former value.
+
+    The present value stands under the name itself, former ones under `name.1`, `name.2`.
+    """
+    found = dict(known)
+    for name, value in fresh.items():
+        before = found.get(name, "")
+        if not value or value == before:
+            continue
+        found[name] = value
+        if before:
+            former = {key: one for key, one in found.items() if key.startswith(f"{name}.")}
+            kept = [one for one in (*former.values(), before) if one != value]
+            found = {key: one for key, one in found.items() if key not in former}
+            found.update({f"{name}.{number}": one for number, one in enumerate(kept, 1)})
+    return found
 
 
 def ids_among(

@@ -76,6 +76,11 @@ class SqliteDeletions:
             )
 
     # --- plans
+    def drop_accounts(self, accounts: Iterable[AccountIdentity]) -> None:
+        rows = [(int(a.service), a.server, a.username) for a in accounts]
+        with self._store.writing as conn:
+            conn.executemany("DELETE FROM accounts WHERE service_id=? AND server=? AND username=?", rows)
+
 
     def add_plan(self, plan: DeletionPlan, links: Iterable[EvidenceLink] = ()) -> DeletionPlan:
         with self._store.writing as conn:
