@@ -29,6 +29,8 @@ SIDE_BY_SIDE: Final = 8
 THREADS: Final = 8
 REPEATS: Final = 3
 SECRET: Final = b"a secret of the benchmark"
+POINTS: Final = ("PreModuleSuspend", "PreModuleTerminate", "PreModuleUnsuspend")
+"""The first only about services that owe: others are not suspended."""
 LINE: Final = {"description": "Hosting for a month"}
 
 
@@ -40,7 +42,7 @@ def ask_latency() -> Iterator[Measure]:
     with tempfile.TemporaryDirectory() as name:
         folder = a_house(Path(name))
         with _process("tests.bench.echo", str(THREADS)) as echo, served(folder) as receiver:
-            bodies = [question(number) for number in range(1, SERVICES, SERVICES // ASKS - 1)][:ASKS]
+            bodies = questions()
             crowds: dict[str, list[tuple[float, float]]] = {"echo": [], "asks": []}
             single: dict[str, list[tuple[float, float]]] = {"echo": [], "asks": []}
             for _ in range(REPEATS):
@@ -82,13 +84,17 @@ def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
 # --- what is asked --------------------------------------------------------------------------------
 
 
+def questions() -> list[tuple[str, bytes]]:
+    """One in three is about a service that is overdue: what asks about it weighs the most."""
+    every = [1 + turn * (SERVICES // ASKS - 1) for turn in range(ASKS)]
+    return [question(number if turn % 3 else number - number % 20 + 20) for turn, number in enumerate(every)]
+
+
 def question(service: int) -> tuple[str, bytes]:
     """A question with the client's whole position, as the file in WHMCS sends it."""
     client, due = client_of(service), due_of(service)
     owing = due is not None and due < TODAY
-    point = (
-        "PreModuleSuspend" if owing and service % 2 else "PreModuleUnsuspend" if service % 3 else "PreModuleTerminate"
-    )
+    point = POINTS[service % 3 if owing else min(service % 3, 1) + 1]
     own = [number for number in range(max(1, service - 3), service + 4) if client_of(number) == client]
     facts = {
         "client": str(client),

@@ -1,9 +1,7 @@
 """What is signed, as plain WSGI: WHMCS waits for it, and Flask's way to a view takes as long as an answer."""
 
 import logging
-import threading
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +10,7 @@ import msgspec
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import get_input_stream
 
-from whmcs_bridge.hookpoints import Ask
+from whmcs_bridge.hookpoints import Ask, Tell
 from whmcs_bridge.receiver.desk import Desk, Reply
 from whmcs_bridge.receiver.metrics import Metrics
 from whmcs_bridge.receiver.refusal import Refusal
@@ -30,16 +28,18 @@ log = logging.getLogger("whmcs_bridge.receiver")
 _encode = msgspec.json.Encoder().encode
 
 
+def ask_points(handlers: Mapping[str, Ask | Tell]) -> frozenset[str]:
+    """Return the points at which WHMCS waits for an answer."""
+    return frozenset(point for point, handler in handlers.items() if isinstance(handler, Ask))
+
+
 class Exchange:
     """POST /hooks/POINT and /screens/POINT, and GET /gate: checked, handed to the desk, and signed."""
 
     def __init__(self, desk: Desk, guard: Guard, metrics: Metrics, gate: Path, rest: "WSGIApplication") -> None:
         """`gate` is the gate file; `rest` serves every other path."""
         self._desk, self._guard, self._metrics, self._gate, self._rest = desk, guard, metrics, gate, rest
-        self._asks = frozenset(point for point, handler in desk.handlers.items() if isinstance(handler, Ask))
-        # One question at a time: side by side they take nothing but the interpreter from each other, at every look
-        # into a database, and all of them take longer. What is told waits for the disk, and is not waited for.
-        self._turn = threading.Lock()
+        self._asks = ask_points(desk.handlers)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         place, _, point = environ["PATH_INFO"][1:].partition("/")
@@ -94,10 +94,8 @@ class Exchange:
                 raise Refusal(404, "there is no gate file yet; a sync writes it") from None
         if place == SCREENS:
             return self._served(SCREENS, point, self._desk.show(point, body), sender)
-        asked = point in self._asks
-        with self._turn if asked else nullcontext():
-            reply = self._desk.receive(point, body)
-        return self._served("asks" if asked and reply.status == 200 else "tells", point, reply, sender)
+        reply = self._desk.receive(point, body)
+        return self._served("asks" if point in self._asks and reply.status == 200 else "tells", point, reply, sender)
 
     def _served(self, kind: str, point: str, reply: Reply, sender: str | None) -> tuple[int, bytes]:
         self._metrics.served(kind, point, reply)

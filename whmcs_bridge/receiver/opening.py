@@ -11,6 +11,7 @@ from whmcs_bridge.hookpoints import Ask, Tell
 from whmcs_bridge.receiver.app import create_app
 from whmcs_bridge.receiver.desk import Desk, Screen
 from whmcs_bridge.receiver.events import ReadFacts, ReadServices
+from whmcs_bridge.receiver.exchange import HOOKS, ask_points
 from whmcs_bridge.receiver.health import Health, health
 from whmcs_bridge.receiver.metrics import Metrics
 from whmcs_bridge.receiver.nonces import Nonces
@@ -81,6 +82,7 @@ class Receiver:
             port,
             threads=self.settings.threads,
             proxied=proxied,
+            questions={f"/{HOOKS}/{point}" for point in ask_points(self.desk.handlers)},
         )
 
     def close(self) -> None:
