@@ -147,7 +147,8 @@ def probe(app: App, as_json_: bool) -> None:
 
     with app.bridge(offline=True) as bridge:
         found = probe_all(bridge.ports)
-        told = [_probe_json(store, said, trouble) for store, said, trouble in found]
+        one_hand = {given.name for given in bridge.settings.backup_stores if given.one_hand}
+        told = [_probe_json(store, said, trouble, one_hand) for store, said, trouble in found]
     if as_json_:
         as_json(told)
     elif not told:
@@ -158,12 +159,14 @@ def probe(app: App, as_json_: bool) -> None:
             view = one["trouble"] or ("complete" if one["complete"] else f"not complete: {one['why']}")
             rows.add_row(one["store"], one["kind"], one["root"], view, ", ".join(one["can"]), one["clock_skew"] or "")
         console().print(rows)
+        if one_hand:
+            click.echo(f"One credential lists and deletes (no delete_with): {', '.join(sorted(one_hand))}")
     bad = [one["store"] for one in told if not one["complete"]]
     if bad:
         raise BridgeError(f"not every store shows all it holds: {', '.join(bad)}")
 
 
-def _probe_json(store: Any, said: Any, trouble: str) -> dict[str, Any]:
+def _probe_json(store: Any, said: Any, trouble: str, one_hand: set[str]) -> dict[str, Any]:
     can = []
     if not trouble:
         can = [name for name in type(store.caps).__dataclass_fields__ if getattr(store.caps, name)]
@@ -179,6 +182,7 @@ def _probe_json(store: Any, said: Any, trouble: str) -> dict[str, Any]:
         "busy": list(said.busy) if said is not None else [],
         "keeps_for": str(said.keeps_for) if said is not None and said.keeps_for is not None else None,
         "notes": list(said.notes) if said is not None else [],
+        "one_credential": store.name in one_hand,
     }
 
 

@@ -68,6 +68,7 @@ def _findings(app: App, settings: Settings, *, offline: bool) -> Iterator[Findin
     today = HouseClock(settings.policy.calendar.timezone, played_day()).now().date()
     yield from house.settings_and_rules(settings)
     yield from house.credentials(settings)
+    yield from house.store_credentials(settings)
     yield from house.packages()
     yield from house.calendar(settings, today)
     yield from files.databases(settings)

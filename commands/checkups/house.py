@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -69,6 +69,30 @@ def credentials(settings: Settings) -> Iterator[Finding]:
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         why = "the secret and the clients' data can be read on their way"
         yield Finding("credentials", Grade.WARN, f"{whmcs.url} is not encrypted", "use https in [whmcs] url", why)
+
+
+def store_credentials(settings: Settings) -> Iterator[Finding]:
+    """Secrets of backup stores are there; those that only delete may lie on another machine."""
+    for store in settings.backup_stores:
+        for name, secret in _secrets(store.options):
+            why = "it cannot be listed, so nothing is known of what it holds, and nothing in it is deleted"
+            yield from _readable(f"store {store.name}: {name}", secret, Grade.WARN, why)
+        for name, secret in _secrets(store.delete_with or {}):
+            why = "audits and plans work, and nothing in it is deleted from this machine"
+            yield from _readable(f"store {store.name}: delete_with.{name}", secret, Grade.INFO, why)
+
+
+def _secrets(options: Mapping[str, object]) -> Iterator[tuple[str, Secret]]:
+    from whmcs_bridge.settings import Secret
+
+    yield from ((name, value) for name, value in options.items() if isinstance(value, Secret))
+
+
+def _readable(what: str, secret: Secret, grade: Grade, why: str) -> Iterator[Finding]:
+    try:
+        secret.reveal()
+    except SettingsProblem as problem:
+        yield Finding("credentials", grade, f"{what}: {problem.problems[0]}", "set it where the settings say", why)
 
 
 def _open_to_others(secret: Secret) -> bool:

@@ -63,8 +63,8 @@ class Saboteur(Connect):
         )
         self._after, self._error = after, error
 
-    def _client(self, pair: tuple[str, str], attempts: int) -> Any:
-        client = super()._client(pair, attempts)
+    def _client(self, attempts: int) -> Any:
+        client = super()._client(attempts)
         asked = getattr(client, self._after)
 
         def act(**words: Any) -> Any:

@@ -76,6 +76,34 @@ def test_probe_says_what_each_store_can_and_fails_where_one_is_blind(desk: Desk,
     assert "not every store shows all it holds: shelf" in desk.run("backups", "probe", code=1)
 
 
+def test_probe_says_which_stores_have_one_credential_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = a_desk(tmp_path, monkeypatch)
+    store = """
+[[backup_store]]
+name = "%s"
+driver = "ftp"
+servers = [1]
+host = "127.0.0.1"
+port = 1
+user = "auditor"
+password = "env:NOBODY"
+root = "/%s"
+layout = "cpanel"
+"""
+    hand = '[backup_store.delete_with]\nuser = "deleter"\npassword = "env:NOBODY_ELSE"\n'
+    with (tmp_path / "bridge.toml").open("a", encoding="utf-8") as file:
+        file.write(store % ("box", "box") + store % ("safe", "safe") + hand)
+    shown = desk.run("backups", "probe", code=1)
+    assert "One credential lists and deletes (no delete_with): box" in shown
+    told = json.loads(desk.result("backups", "probe", "--json", code=1).stdout)
+    assert [one["one_credential"] for one in told] == [True, False]
+    assert "one credential lists and deletes" in desk.run("policy", "check")
+    found = json.loads(desk.result("doctor", "--offline", "--json", code=1).stdout)["findings"]
+    hands = [(one["grade"], one["text"]) for one in found if one["text"].startswith("store ")]
+    assert [grade for grade, _ in hands] == ["warn", "warn", "info"]
+    assert "delete_with.password" in hands[2][1]
+
+
 def test_a_plan_over_the_caps_is_shown_and_approved_by_its_hash(desk: Desk, shelf: Shelf) -> None:
     for name in ("a", "b", "c"):
         shelf.put("site1", name, MADE)

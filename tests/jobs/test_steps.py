@@ -317,7 +317,7 @@ def test_a_deletion_that_left_something_is_not_done() -> None:
         result = the_result(report, Kind.DELETE_BACKUPS)
         assert (result.state, result.note) == (
             StepState.FAILED,
-            "store vault: 1 of 1 items are still there after the deletion",
+            "store vault: 1 of 1 items are still there: still listed after the deletion",
         )
         assert house.case(service).erased_on is None
         assert results(house.next_day(), Kind.DELETE_BACKUPS) == [("delete_backups", "failed")]

@@ -4,11 +4,13 @@ What a driver takes in the settings file stands in `whmcs_bridge.settings.driver
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from threading import Lock
 from typing import Any, cast
 
 from whmcs_bridge.backups.memory import MemoryStore
+from whmcs_bridge.backups.two_handed import TwoHanded
 from whmcs_bridge.errors import SettingsProblem, StoreAuthFailed
 from whmcs_bridge.ports import AccountPanel, BackupStore
 from whmcs_bridge.settings.model import BackupStoreSettings, PanelSettings, Settings
@@ -44,7 +46,16 @@ PANELS: Mapping[str, str] = {
 
 def open_stores(settings: Settings) -> tuple[BackupStore, ...]:
     """Return the stores of the settings, in their order. A driver is loaded, and secrets are read, at first use."""
-    return tuple(cast(BackupStore, _Late(given, DRIVERS[given.driver], "store")) for given in settings.backup_stores)
+    return tuple(_opened(given) for given in settings.backup_stores)
+
+
+def _opened(given: BackupStoreSettings) -> BackupStore:
+    """The store, or the same place opened with two credentials, each read only when it is needed."""
+    reading = cast(BackupStore, _Late(given, DRIVERS[given.driver], "store"))
+    if given.delete_with is None:
+        return reading
+    hand = replace(given, options=given.acting_options, delete_with=None)
+    return TwoHanded(reading, cast(BackupStore, _Late(hand, DRIVERS[given.driver], "store")))
 
 
 def open_panels(settings: Settings) -> tuple[AccountPanel, ...]:

@@ -68,16 +68,12 @@ _NOT_SET = frozenset(
 def open_store(given: BackupStoreSettings) -> "S3Store":
     """Return the store of these settings."""
     options = given.options
-    writer = None
-    if "delete_access_key" in options:
-        writer = (options["delete_access_key"].reveal(), options["delete_secret_key"].reveal())
     connect = Connect(
         endpoint_url=options.get("endpoint_url"),
         region=options["region"],
         addressing=options["addressing"],
         timeout_seconds=options["timeout_seconds"],
         reader=(options["access_key"].reveal(), options["secret_key"].reveal()),
-        writer=writer,
     )
     return S3Store(
         given.name,
@@ -102,21 +98,20 @@ class Connect:
         addressing: str,
         timeout_seconds: int,
         reader: tuple[str, str],
-        writer: tuple[str, str] | None = None,
     ) -> None:
         self._endpoint_url, self._region, self._addressing = endpoint_url, region, addressing
         self._timeout_seconds = timeout_seconds
-        self._reader, self._writer = reader, writer or reader
+        self._keys = reader
 
     def reader(self) -> Any:
         """A client for lists and looks."""
-        return self._client(self._reader, READ_ATTEMPTS)
+        return self._client(READ_ATTEMPTS)
 
     def deleter(self, attempts: int) -> Any:
         """A client for deletions; more than one attempt only for what is bound to an immutable id."""
-        return self._client(self._writer, attempts)
+        return self._client(attempts)
 
-    def _client(self, pair: tuple[str, str], attempts: int) -> Any:
+    def _client(self, attempts: int) -> Any:
         from botocore.config import Config
 
         config = Config(
@@ -135,8 +130,8 @@ class Connect:
                 "s3",
                 endpoint_url=self._endpoint_url,
                 config=config,
-                aws_access_key_id=pair[0],
-                aws_secret_access_key=pair[1],
+                aws_access_key_id=self._keys[0],
+                aws_secret_access_key=self._keys[1],
             )
 
 

@@ -449,7 +449,7 @@ class _Worker:
 UNDECIDED = (ItemState.LOCKED_UNTIL, ItemState.REFUSED, ItemState.UNVERIFIABLE, ItemState.ATTESTED)
 """What a listing that shows the item again, and nothing against it, makes planned again."""
 WORST_FIRST: Mapping[ItemState, str] = {
-    ItemState.FAILED: "are still there after the deletion",
+    ItemState.FAILED: "are still there",
     ItemState.DELETING: "are in an unknown state",
     ItemState.PLANNED: "are left",
     ItemState.REFUSED: "were refused",
@@ -458,7 +458,7 @@ WORST_FIRST: Mapping[ItemState, str] = {
     ItemState.QUARANTINED: "lie in quarantine",
     ItemState.RESIDUAL_UNTIL: "are gone from the listing; their bytes stay",
 }
-SAYS_NOTE = (ItemState.REFUSED, ItemState.LOCKED_UNTIL)
+SAYS_NOTE = (ItemState.FAILED, ItemState.REFUSED, ItemState.LOCKED_UNTIL)
 
 
 def next_check(

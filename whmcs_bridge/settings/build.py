@@ -23,7 +23,14 @@ from whmcs_bridge.policy.rules import (
     VipRules,
 )
 from whmcs_bridge.settings import checks
-from whmcs_bridge.settings.drivers import DriverOptions, panel_options, read_options, same_place, store_options
+from whmcs_bridge.settings.drivers import (
+    DriverOptions,
+    panel_options,
+    read_hand,
+    read_options,
+    same_place,
+    store_options,
+)
 from whmcs_bridge.settings.keys import (
     BACKUP_STORE,
     DEFAULT_LIMITS,
@@ -366,7 +373,9 @@ class Reader:
                 self.report.warn(
                     at.to("servers"), "not set, so the accounts of every server are looked for here by their names"
                 )
-            store = BackupStoreSettings(**own, options=options)
+            store = self._with_hand(at, own, options)
+            if store is None:
+                continue
             for other in found:
                 if same_place((store.driver, options), (other.driver, other.options)):
                     self.report.refuse(
@@ -374,6 +383,17 @@ class Reader:
                     )
             found.append(store)
         return tuple(found)
+
+    def _with_hand(self, at: Place, own: dict[str, Any], options: dict[str, Any]) -> BackupStoreSettings | None:
+        """Return the store with the credentials that delete, if they are named apart; None where they are wrong."""
+        takes, raw = store_options(own["driver"]), own.pop("delete_with", None)
+        may_part = bool(takes.credentials) and not takes.lists_only(options)
+        if raw is not None:
+            hand = read_hand(takes, options, raw, at.to("delete_with"), self.report)
+            return None if hand is None else BackupStoreSettings(**own, options=options, delete_with=hand)
+        if may_part and self.house is REAL:
+            self.report.warn(at.to("delete_with"), "not set, so one credential lists and deletes in this store")
+        return BackupStoreSettings(**own, options=options, may_part=may_part)
 
     def _panels(self) -> tuple[PanelSettings, ...]:
         tables = self._with_drivers("panel", PANEL, panel_options)

@@ -18,6 +18,7 @@ from whmcs_bridge.settings.drivers import PANELS, STORES
 from whmcs_bridge.settings.kinds import (
     CURRENCY,
     Choice,
+    Credentials,
     Either,
     FilePath,
     Flag,
@@ -750,6 +751,15 @@ BACKUP_STORE = (
         "WHMCS's ids of the servers whose accounts are backed up here.",
         otherwise="every server",
         example="[3, 4]",
+    ),
+    Key(
+        "delete_with",
+        Credentials(),
+        "What moves aside, deletes and puts back logs in with these credentials of the driver, and is read only when "
+        "something is deleted; lists, probes and checks go on with the others. As a table of its own: "
+        "[backup_store.delete_with].",
+        otherwise="one credential does both",
+        example='{ access_key = "env:DELETE_KEY", secret_key = "env:DELETE_SECRET" }',
     ),
 )
 

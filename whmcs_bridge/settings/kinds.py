@@ -402,6 +402,24 @@ class SecretRef:
         return {"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"}
 
 
+class Credentials:
+    """A table of a driver's credentials: which keys it takes, the driver says."""
+
+    expected = "a table of the driver's credentials"
+
+    def read(self, value: object, at: Place, report: Report) -> Any:
+        if isinstance(value, Mapping) and value:
+            return dict(value)
+        if isinstance(value, Mapping):
+            report.wrong(at, value, self.expected)
+            return BAD
+        report.refuse(at, f"found {_without_secret(value)}, expected {self.expected}")
+        return BAD
+
+    def schema(self) -> Schema:
+        return {"type": "object", "minProperties": 1}
+
+
 def _without_secret(value: object) -> str:
     """Show what cannot be a secret, and only name the rest."""
     if isinstance(value, str) and value and not value.startswith(("env:", "file:")):

@@ -70,6 +70,23 @@ class BackupStoreSettings:
     servers: tuple[int, ...] = ()
     """WHMCS's ids; () is every server."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    delete_with: Mapping[str, Any] | None = None
+    """Credentials that quarantine, delete and put back; None: those in `options` do all."""
+    may_part: bool = False
+    """It deletes, and its driver takes credentials: `delete_with` could keep reading and deleting apart."""
+
+    @property
+    def acting_options(self) -> Mapping[str, Any]:
+        """The options with the credentials that delete. A secret of the other hand is not among them."""
+        if self.delete_with is None:
+            return self.options
+        rest = {name: value for name, value in self.options.items() if not isinstance(value, Secret)}
+        return {**rest, **self.delete_with}
+
+    @property
+    def one_hand(self) -> bool:
+        """One credential lists and deletes, and it need not."""
+        return self.may_part and self.delete_with is None
 
 
 @dataclass(frozen=True, slots=True)

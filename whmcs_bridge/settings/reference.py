@@ -78,6 +78,10 @@ def _drivers(table: Table) -> Iterator[str]:
         yield options(driver).doc
         yield ""
         yield from _rows(options(driver).keys)
+        credentials = options(driver).credentials
+        if table.drivers is STORES and credentials:
+            yield ""
+            yield f"In `delete_with`: {', '.join(f'`{key.name}`' for key in credentials)}."
 
 
 def _rows(keys: tuple[Key, ...]) -> Iterator[str]:

@@ -46,5 +46,7 @@ def _by_driver(table: Table) -> Schema:
     for driver in table.drivers or ():
         one = keys_schema((*table.keys, *options(driver).keys))
         one["properties"]["driver"] = {"description": options(driver).doc, "const": driver}
+        if "delete_with" in one["properties"]:
+            one["properties"]["delete_with"] |= keys_schema(options(driver).credentials)
         made.append(one)
     return {"anyOf": made}

@@ -2,16 +2,21 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from whmcs_bridge.settings.kinds import Key, read_keys
+from whmcs_bridge.settings.kinds import Key, SecretRef, read_keys
 from whmcs_bridge.settings.report import Place, Report
+from whmcs_bridge.settings.secret import Secret
 
 Check = Callable[[Mapping[str, Any], Place, Report], None]
 """Gets every option, typed, with its default; reports what single options cannot see."""
+
+
+def _never(options: Mapping[str, Any]) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,13 @@ class DriverOptions:
     check: Check | None = None
     needs_servers: str = ""
     """Why `servers` has to be set, which other drivers may leave out."""
+    lists_only: Callable[[Mapping[str, Any]], bool] = _never
+    """Whether a store of these options deletes nothing."""
+
+    @property
+    def credentials(self) -> tuple[Key, ...]:
+        """Options that it logs in with, none of them required: what `delete_with` takes."""
+        return tuple(replace(key, required=False) for key in self.keys if _logs_in(key))
 
 
 STORES: Mapping[str, str] = {
@@ -47,6 +59,45 @@ PANELS: Mapping[str, str] = {
     "vesta": "whmcs_bridge.settings.drivers.panels:VESTA",
     "whm": "whmcs_bridge.settings.drivers.panels:WHM",
 }
+
+
+LOGINS = frozenset({"user", "token_id", "identity_file"})
+"""Options that say who logs in, beside the secrets."""
+
+
+def _logs_in(key: Key) -> bool:
+    return isinstance(key.kind, SecretRef) or key.name in LOGINS
+
+
+def read_hand(
+    options: DriverOptions, read: Mapping[str, Any], table: Mapping[str, Any], at: Place, report: Report
+) -> dict[str, Any] | None:
+    """Return the credentials that delete, typed; None after reporting any mistake.
+
+    `read`: the options with the credentials that list. Secrets of theirs are never taken over: what the deleting hand
+    logs in with is named whole.
+    """
+    if not options.credentials:
+        report.refuse(at, "found credentials, but this driver takes none: it acts as the user that runs the bridge")
+        return None
+    before = len(report.problems)
+    found = read_keys(options.credentials, table, at, report)
+    if found is None:
+        return None
+    for key in options.keys:
+        if key.required and isinstance(key.kind, SecretRef) and key.name not in found:
+            report.refuse(at.to(key.name), f"missing, expected {key.kind.expected}")
+    if options.check is not None and len(report.problems) == before:
+        rest = {name: value for name, value in read.items() if not isinstance(value, Secret)}
+        options.check({**rest, **found}, at, report)
+    same = [name for name in found if isinstance(found[name], Secret) and _same(found[name], read.get(name))]
+    if same and len(report.problems) == before:
+        report.warn(at.to(same[0]), "the same secret as the one that lists: nothing is kept apart by it")
+    return found if len(report.problems) == before else None
+
+
+def _same(one: Secret, other: Any) -> bool:
+    return isinstance(other, Secret) and one.reference == other.reference
 
 
 @cache

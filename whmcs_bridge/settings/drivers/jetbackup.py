@@ -54,4 +54,5 @@ OPTIONS = DriverOptions(
         Key("timeout_seconds", Whole(1, 3600, "seconds"), "Wait for an answer.", "60"),
         KEPT_KEY,
     ),
+    lists_only=lambda options: "deletes_by" not in options,
 )

@@ -146,4 +146,5 @@ BORG = DriverOptions(
         KEPT_KEY,
     ),
     _check_borg,
+    lists_only=lambda options: bool(options["append_only"]),
 )

@@ -1,7 +1,6 @@
 """Options of the s3 driver: a prefix in a bucket of AWS, B2, Wasabi, MinIO or another that speaks S3."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from whmcs_bridge.settings.drivers import DriverOptions
@@ -45,13 +44,6 @@ class Prefix:
         return {"type": "string", "pattern": f"^{PREFIX.pattern}$"}
 
 
-def _check(options: Mapping[str, Any], at: Place, report: Report) -> None:
-    check_layout(options, at, report)
-    if ("delete_access_key" in options) != ("delete_secret_key" in options):
-        missing = "delete_secret_key" if "delete_access_key" in options else "delete_access_key"
-        report.refuse(at.to(missing), "missing, expected delete_access_key and delete_secret_key together")
-
-
 OPTIONS = DriverOptions(
     "A prefix in a bucket that speaks S3. All versions, delete markers and unfinished uploads below it are items.",
     (
@@ -88,8 +80,6 @@ OPTIONS = DriverOptions(
             example='"env:BACKUPS_SECRET_KEY"',
             required=True,
         ),
-        Key("delete_access_key", SecretRef(), "Access key that may delete.", otherwise="the one that lists"),
-        Key("delete_secret_key", SecretRef(), "Secret of that access key.", otherwise="the one that lists"),
         *LAYOUT_KEYS,
         Key("addressing", Choice(("auto", "path", "virtual")), "How the bucket is put into addresses.", '"auto"'),
         Key(
@@ -101,5 +91,5 @@ OPTIONS = DriverOptions(
         Key("timeout_seconds", Whole(1, 3600, "seconds"), "Wait for an answer.", "30"),
         KEPT_KEY,
     ),
-    _check,
+    check_layout,
 )

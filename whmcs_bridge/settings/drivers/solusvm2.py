@@ -49,4 +49,5 @@ OPTIONS = DriverOptions(
         Key("timeout_seconds", Whole(1, 3600, "seconds"), "Wait for an answer.", "60"),
     ),
     needs_servers="servers have numbers that other panels use too",
+    lists_only=lambda _options: True,
 )
