@@ -14,8 +14,9 @@ from tests.house import HOSTING, House, service_id
 from tests.jobs.shelves import Names, Shelf
 from tests.jobs.test_deletions import end, plan_of, tasks
 from tests.settings.files import CLASS, problems_of, settings_of
-from whmcs_bridge.backups import TwoHanded, open_stores
+from whmcs_bridge.backups import open_stores
 from whmcs_bridge.backups.names import SENTINEL
+from whmcs_bridge.backups.two_handed import TwoHanded
 from whmcs_bridge.domain.backups import Outcome, Receipt
 from whmcs_bridge.domain.deletions import ItemState, PlanState
 from whmcs_bridge.errors import StoreAuthFailed
