@@ -135,6 +135,8 @@ class FtpLine(Line):
         return "".join(c if c.isprintable() else "?" for c in said)[:200]
 
     def alive(self) -> bool:
+        if self.session.sock is None:  # hung up already
+            return False
         try:
             self.session.voidcmd("NOOP")
         except ftplib.all_errors:
