@@ -22,7 +22,7 @@ from whmcs_bridge.settings.secret import Secret
 
 PASS = "virtualizor-pass-for-tests"
 FOLDER = "/var/virtualizor/backups"
-ACCOUNT = replace(BOB, username="vps", proofs={"vmid": "100"})
+ACCOUNT = replace(BOB, username="vps", proofs={"vpsid": "100"})
 TODAY = f"{DAY:%Y%m%d}"
 
 
@@ -97,7 +97,7 @@ def store_on(url: str, **more: Any) -> VirtualizorStore:
         "api_pass": Secret.given(PASS),
         "directories": (FOLDER,),
         "endings": ("img", "tar", "tar.gz"),
-        "id_field": "vmid",
+        "id_field": "vpsid",
         "proved": ("get_vps", "delete"),
         "timeout_seconds": 5,
         "bytes_kept_days": 0,
@@ -143,7 +143,7 @@ class VirtPlace(Place):
         return f"{TODAY}/{number}.img"
 
     def as_user(self, user: str) -> AccountIdentity:
-        return replace(ACCOUNT, proofs={"vmid": user})
+        return replace(ACCOUNT, proofs={"vpsid": user})
 
     def more_of_account(self) -> tuple[str, ...]:
         return (f"{TODAY}/100.tar.gz", "20260501/100.tar")
@@ -205,11 +205,25 @@ def one(place: VirtPlace, **more: Any) -> tuple[VirtualizorStore, BackupItem]:
 
 def test_without_a_recorded_number_nothing_is_known(place: VirtPlace) -> None:
     store, item = one(place)
-    for proofs in ({}, {"vmid": ""}, {"vmid": "0100"}, {"vmid": "100 OR 1"}, {"vpsid": "100"}):
+    for proofs in ({}, {"vpsid": ""}, {"vpsid": "0100"}, {"vpsid": "100 OR 1"}, {"number": "100"}):
         account = replace(ACCOUNT, username="100", proofs=proofs)
         assert store.claim(item, account).verdict is Verdict.NOT_MINE
-        with pytest.raises(ViewIncomplete, match="no number of the machine of 100 was recorded as vmid"):
+        with pytest.raises(ViewIncomplete, match="no number of the machine of 100 was recorded as vpsid"):
             store.residue(account)
+
+
+def test_what_a_former_number_has_is_left_and_told(place: VirtPlace) -> None:
+    """A number that was corrected by hand has been somebody else's."""
+    store, _ = one(place)
+    place.double.lay(f"{TODAY}/55.img", "55")
+    account = replace(ACCOUNT, proofs={"vpsid": "100", "vpsid.1": "55", "vpsid.2": "x"})
+    verdicts = {item.account: store.claim(item, account).verdict for item in store.residue(account)}
+    assert verdicts == {"100": Verdict.MINE, "55": Verdict.AMBIGUOUS}
+
+
+def test_an_account_that_has_not_ended_is_asked_for_nothing(place: VirtPlace) -> None:
+    store, _ = one(place, proved=())
+    assert list(store.residue(replace(ACCOUNT, until=None, proofs={}))) == []
 
 
 def test_what_was_made_at_another_time_is_left_and_told(place: VirtPlace) -> None:

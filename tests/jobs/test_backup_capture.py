@@ -1,6 +1,6 @@
 """What stores show of accounts only while they live: asked in time, kept, and enough to prove an end, or not."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -189,14 +189,14 @@ class Panel:
             real(number)
             self.ended()
 
-        self.ended = lambda: self.double.end(100)
+        self.ended: Callable[[], None] = lambda: self.double.end(100)
         whmcs.terminate = terminate
 
     def number_recorded(self) -> None:
         deletions = self.house.bridge.journal.deletions
         known = deletions.accounts([service_id(self.service)])
         with self.house.bridge.journal.writer():
-            deletions.save_accounts([replace(a, proofs={**a.proofs, "vmid": "100"}) for a in known])
+            deletions.save_accounts([replace(a, proofs={**a.proofs, "server_id": "100"}) for a in known])
 
     def until_terminated(self) -> list[str]:
         for _ in range(20):

@@ -104,10 +104,6 @@ class SimpleStore:
         """Nothing has to be known in time."""
         return NO_META
 
-    def capture(self, account: AccountIdentity) -> Mapping[str, str]:
-        """Nothing has to be known in time."""
-        return NO_META
-
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -9,14 +9,14 @@ or too long before the end, or by another user, proves nothing.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.claim import NOT_MINE, proved
 from whmcs_bridge.backups.line import HttpLine, clock_skew, short
+from whmcs_bridge.backups.recorded import former, present, too_old
 from whmcs_bridge.domain.backups import (
-    SEEN,
     AccountIdentity,
     BackupItem,
     Capabilities,
@@ -188,7 +188,7 @@ class SolusStore(SimpleStore):
 
     def capture(self, account: AccountIdentity) -> Mapping[str, str]:
         """The numbers of its server's backups now, and whose token has seen them; {} where it has no server here."""
-        number = self._recorded(account)
+        number = present(account, self._field, NUMBER)
         server = self._api.one(f"servers/{number}") if number and self.serves(account.server) else None
         if server is None:
             return {}
@@ -207,9 +207,13 @@ class SolusStore(SimpleStore):
         """
         if not self.serves(account.server) or account.until is None:
             return ()
-        number, before = self._recorded(account), captured(account, self.name)
+        number, before = present(account, self._field, NUMBER), captured(account, self.name)
         if not number:
-            raise self._incomplete(f"no number of the server of {account.username or 'the account'} was recorded")
+            raise self._incomplete(
+                f"no number of the server of {account.username or 'the account'} was recorded as {self._field}"
+            )
+        if other := sorted(former(account, self._field, NUMBER)):
+            raise self._incomplete(f"it had another server before, {other[0]}: look at that one's backups by hand")
         server = self._api.one(f"servers/{number}")
         if server is not None:
             return self._while_it_lives(server, before)
@@ -230,11 +234,10 @@ class SolusStore(SimpleStore):
 
     def _must_be_fresh(self, account: AccountIdentity, number: str, before: Mapping[str, str]) -> None:
         assert account.until is not None
-        listed = datetime.fromisoformat(before[SEEN])
-        if listed + self._within < datetime.combine(account.until, time(), UTC):
+        if listed := too_old(before, account.until, self._within):
             raise self._incomplete(
-                f"what server {number} had was listed last on {listed.date()}, too long before its end on "
-                f"{account.until}: look at its backup node"
+                f"what server {number} had was listed last on {listed}, too long before its end on {account.until}: "
+                "look at its backup node"
             )
 
     def _left(self, row: Row) -> BackupItem:
@@ -255,7 +258,7 @@ class SolusStore(SimpleStore):
         """Pure: whose the backup is, by the recorded number of its server, or its own."""
         if item.store != self.name:
             return NOT_MINE
-        number, before = self._recorded(account), captured(account, self.name)
+        number, before = present(account, self._field, NUMBER), captured(account, self.name)
         by_server = bool(number) and item.account == number
         by_number = (item.version or "-") in _numbers(before)
         if not by_server and not by_number:
@@ -268,10 +271,6 @@ class SolusStore(SimpleStore):
         if found.verdict is Verdict.MINE:
             return replace(found, proven=True)
         return Claim(Verdict.AMBIGUOUS, proofs, f"its server is the account's, but it was {found.why}")
-
-    def _recorded(self, account: AccountIdentity) -> str:
-        given = account.proofs.get(self._field, "").strip()
-        return given if NUMBER.fullmatch(given) else ""
 
     # --- deleting --------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.claim import NOT_MINE, proved
 from whmcs_bridge.backups.line import HttpLine, clock_skew, short
 from whmcs_bridge.backups.names import locator_fault, shown
+from whmcs_bridge.backups.recorded import former, present
 from whmcs_bridge.domain.backups import (
     AccountIdentity,
     BackupItem,
@@ -162,22 +163,22 @@ class VirtualizorStore(SimpleStore):
         Raises ViewIncomplete where nobody recorded its number, where it lives on without a backup, or where nobody has
         proved what the list of a machine that is gone says.
         """
-        if not self.serves(account.server):
+        if not self.serves(account.server) or account.until is None:
             return ()
-        vpsid = self._recorded(account)
+        vpsid = present(account, self._field, VPSID)
         if not vpsid:
             raise self._incomplete(
                 f"no number of the machine of {account.username or 'the account'} was recorded as {self._field}: its "
                 "backups cannot be told from others'"
             )
-        found = self._of(vpsid)
-        if vpsid in self._living():
-            if not found:
-                raise self._incomplete(f"the machine {vpsid} lives, and may be backed up at any time")
-            return ()
-        if GET_VPS not in self._proofs:
+        living, found = self._living(), {item.locator: item for item in self._of(vpsid)}
+        if vpsid in living and not found:
+            raise self._incomplete(f"the machine {vpsid} lives, and may be backed up at any time")
+        others = former(account, self._field, VPSID)
+        gone = sorted({vpsid, *others} - set(living))
+        if gone and GET_VPS not in self._proofs:
             raise self._incomplete(UNPROVED[GET_VPS])
-        return found
+        return [item for number in gone for item in (found.values() if number == vpsid else self._of(number))]
 
     def _living(self) -> list[str]:
         """The numbers of all machines. Raises ViewIncomplete where pages are missing or come twice."""
@@ -254,27 +255,23 @@ class VirtualizorStore(SimpleStore):
 
     def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
         """Pure: whose the backup is, by the recorded number of the machine and its day."""
-        vpsid = self._recorded(account)
-        if item.store != self.name or not vpsid:
+        if item.store != self.name:
             return NOT_MINE
+        vpsid, before = present(account, self._field, VPSID), former(account, self._field, VPSID)
+        own = {f"#{number}" for number in (vpsid, *before) if number}
         if ODD in item.meta:
-            listed = f"#{vpsid}" in item.meta.get(UNDER, "").split()
-            return (
-                Claim(Verdict.AMBIGUOUS, (), f"it is listed for the machine, but {item.meta[ODD]}")
-                if listed
-                else NOT_MINE
-            )
-        if item.account != vpsid:
+            listed = own.intersection(item.meta.get(UNDER, "").split())
+            why = f"it is listed for the machine, but {item.meta[ODD]}"
+            return Claim(Verdict.AMBIGUOUS, (), why) if listed else NOT_MINE
+        if item.account and item.account in before:
+            return Claim(Verdict.AMBIGUOUS, (), f"the machine {item.account} was recorded for it before another one")
+        if not vpsid or item.account != vpsid:
             return NOT_MINE
         proofs = ("recorded number of the machine",)
         found = proved(item, replace(account, proofs={}), proofs)
         if found.verdict is Verdict.MINE:
             return replace(found, proven=True)
         return Claim(Verdict.AMBIGUOUS, proofs, f"its machine is the account's, but it was {found.why}")
-
-    def _recorded(self, account: AccountIdentity) -> str:
-        given = account.proofs.get(self._field, "").strip()
-        return given if VPSID.fullmatch(given) else ""
 
     # --- deleting --------------------------------------------------------------------------------
 

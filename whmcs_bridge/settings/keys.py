@@ -51,7 +51,7 @@ HARMFUL_STEPS = ("suspend", "terminate", "delete_backups")
 LIMITED_STEPS = (*HARMFUL_STEPS, "notice", "vip")
 SHARE = Number(Decimal("0.01"), Decimal(100))
 NOT_LIMITED = "off"
-ID = re.compile(r"vmid|uuid|jetbackup_id|jetbackup_uuid", re.ASCII)
+ID = re.compile(r"vmid|uuid|jetbackup_id|jetbackup_uuid|vpsid|server_id|project", re.ASCII)
 """Ids that drivers know an account by."""
 
 
@@ -681,11 +681,11 @@ BACKUPS = (
     ),
     Key(
         "id_fields",
-        MapOf(ListOf(Text("a custom field's name"), "names of custom fields"), "vmid, uuid or a JetBackup id", ID),
+        MapOf(ListOf(Text("a custom field's name"), "names of custom fields"), "an id that drivers know", ID),
         "Custom fields of services in which their modules keep whose machine or account it is: `vmid` (a machine's "
         "number: the account is known by it then, and not by WHMCS's user name), `uuid`, `jetbackup_id`, "
-        "`jetbackup_uuid`. Only these fields are read, and WHMCS must not let clients edit them (Admin Only). Run "
-        "`hooks install` again after a change.",
+        "`jetbackup_uuid`, `vpsid` (Virtualizor), `server_id` (SolusVM 2), `project` (OpenStack). Only these fields "
+        "are read, and WHMCS must not let clients edit them (Admin Only). Run `hooks install` again after a change.",
         otherwise="none",
         example='{ vmid = ["vmid", "VM ID"] }',
     ),

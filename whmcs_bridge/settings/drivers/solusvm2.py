@@ -30,7 +30,7 @@ OPTIONS = DriverOptions(
             "id_field",
             Text("a name"),
             "What the server's number is kept under: a name in `id_fields` of [backups].",
-            '"vmid"',
+            '"server_id"',
         ),
         Key(
             "listed_within_hours",

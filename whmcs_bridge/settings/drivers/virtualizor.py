@@ -63,7 +63,7 @@ OPTIONS = DriverOptions(
             "id_field",
             Text("a name"),
             "What the machine's number is kept under: a name in `id_fields` of [backups].",
-            '"vmid"',
+            '"vpsid"',
         ),
         Key(
             "proved",
