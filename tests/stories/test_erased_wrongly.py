@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from hooks import service_delete
-from tests.house import HOSTING, House, client_id, service_id
+from tests.house import HOSTING, House, service_id
 from tests.jobs.shelves import Names, Shelf
 from whmcs_bridge.domain.backups import BackupItem
 from whmcs_bridge.domain.deletions import PlanState
@@ -126,7 +126,7 @@ def test_the_proof_outlives_the_data_and_the_record() -> None:
         house.next_day(3)
         told = certificate(house.bridge.ports, service_id(service))
         assert told["complete"]
-        assert told["client"] == client_id(service)
+        assert told["client"] == service.client
         assert [item["locator"] for store in told["stores"] for item in store["items"]] == ["site1/full"]
         assert house.bridge.journal.deletions.broken_at() == ""
 
