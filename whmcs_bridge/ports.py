@@ -665,8 +665,8 @@ class Deletions(Protocol):
         """Every account that these services, or all, have ever had."""
         ...
 
-    def accounts_named(self, server: int, username: str) -> list[AccountIdentity]:
-        """Whoever has ever had this name on this server."""
+    def accounts_named(self, server: int | None, username: str) -> list[AccountIdentity]:
+        """Whoever has ever had this name on this server; None is any server."""
         ...
 
     def save_accounts(self, accounts: Iterable[AccountIdentity]) -> None:

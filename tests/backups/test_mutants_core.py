@@ -172,7 +172,7 @@ MUTANTS = (
     core(
         "I5",
         "a panel is asked once for all stores",
-        _Worker.work,
+        _Worker._look_closely,
         "ask_panels(self.ports, self.subject)",
         "pass",
         guards.test_a_panel_is_asked_again_before_each_store,
@@ -180,7 +180,7 @@ MUTANTS = (
     core(
         "I5",
         "no panel is asked before a deletion",
-        _Worker.work,
+        _Worker._look_closely,
         "ask_panels(self.ports, self.subject)",
         "pass",
         guards.test_a_panel_that_goes_away_between_two_stores_stops_the_rest,
@@ -245,14 +245,16 @@ MUTANTS = (
         protected.test_a_hold_stops_everything_harmful_deletion_included,
         Kind.DELETE_BACKUPS,
     ),
-    core(
+    Mutant(
         "I6",
+        RUNS,
         "a dispute is no matter for backups",
-        protections.disputed,
-        "if record.protects_on(view.today):",
-        "if False:",
+        (
+            (protections.disputed, "if record.protects_on(view.today):", "if False:"),
+            (erase.held_by_record, "(RecordKind.HOLD, RecordKind.DISPUTE)", "(RecordKind.HOLD,)"),
+        ),
         guards.test_a_hold_or_a_dispute_keeps_them_as_long_as_it_stands,
-        RecordKind.DISPUTE,
+        (RecordKind.DISPUTE,),
     ),
     core(
         "I6",
@@ -265,9 +267,9 @@ MUTANTS = (
     core(
         "I6",
         "a hold is no matter for what a deleted record left",
-        backup_gone._held,
-        "if r.service_id in (None, service)",
-        "if False",
+        erase.held_by_record,
+        "about = record.service_id in (None, service)",
+        "about = False",
         guards.test_a_hold_keeps_the_backups_of_a_deleted_record_too,
     ),
     core(
@@ -330,7 +332,7 @@ MUTANTS = (
     core(
         "I7",
         "a reseller's accounts go unasked",
-        backup_plan.freeze_plan,
+        backup_plan._needs,
         "if subject.resellers:",
         "if False:",
         deletions.test_a_resellers_accounts_are_its_own_and_always_need_approval,
@@ -492,12 +494,15 @@ MUTANTS = (
         "days=0",
         deletions.test_quarantine_days_keep_items_aside_and_the_verdict_says_so,
     ),
-    core(
+    Mutant(
         "I11",
+        RUNS,
         "every quarantine is ours",
-        backup_look.search,
-        "if item.quarantine in subject.own_plans:",
-        "if True:",
+        (
+            (backup_look._sort_aside, "if item.quarantine not in subject.own_plans:", "if False:"),
+            (backup_look._sort_aside, "if row is None:", "if False:"),
+            (backup_look._sort_aside, "(*row.proofs, MOVED_ASIDE)", "(MOVED_ASIDE,)"),
+        ),
         guards.test_what_lies_in_the_quarantine_of_another_service_is_its_own,
     ),
     # --- I12: collateral ------------------------------------------------------------------------------------
@@ -513,14 +518,14 @@ MUTANTS = (
         "I12",
         "nobody compares the listings",
         _Worker.work,
-        "self._halt_on_collateral()",
+        "backup_guard.compare(self.ports, self.look)",
         "pass",
         guards.test_a_halt_stops_the_plan_that_found_it_and_every_other_and_is_in_the_evidence,
     ),
     core(
         "I12",
         "a halt stops nobody else",
-        _Worker.work,
+        _Worker._stands_still,
         "if self.store.name in halts:",
         "if False:",
         guards.test_a_halted_store_is_left_out_of_a_plan_that_goes_on_in_another,
@@ -650,7 +655,7 @@ MUTANTS = (
     core(
         "I15",
         "a store that does not say whose backup it makes is not busy",
-        backup_look._postponed,
+        backup_look._busy,
         ' | {"*"}',
         "",
         guards.test_a_busy_store_is_busy_for_everybody_and_one_that_says_whose_for_that_one,
@@ -658,7 +663,7 @@ MUTANTS = (
     core(
         "I15",
         "clocks do not matter",
-        backup_look._postponed,
+        backup_look._skewed,
         "if skew is not None and",
         "if False and",
         guards.test_a_clock_an_hour_and_a_minute_off_postpones_and_one_an_hour_off_does_not,

@@ -26,7 +26,7 @@ from whmcs_bridge.domain.deletions import ItemState, PlanState
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import BridgeError, MovedOn, StalePlan, StoreUnreachable, UsageProblem
-from whmcs_bridge.jobs import backup_audit, backup_carry, backup_desk, erase
+from whmcs_bridge.jobs import backup_audit, backup_carry, backup_desk, backup_guard, erase
 from whmcs_bridge.jobs.explain import facts_for
 from whmcs_bridge.jobs.pause import end_pause, pause
 from whmcs_bridge.policy.decision import Kind
@@ -437,7 +437,9 @@ def halted_house(house: House, *shelves: Shelf) -> Any:
     house.sync()
     set_status(house, service, ServiceStatus.TERMINATED)
     house.sync()
-    backup_carry.halt(house.bridge.ports, plan_of(house, service), shelves[0].name, "somebody's has vanished", [])
+    plan = plan_of(house, service)
+    about = (plan.service, plan.digest)
+    backup_guard.halt(house.bridge.ports, about, shelves[0].name, "somebody's has vanished", [])
     return service
 
 

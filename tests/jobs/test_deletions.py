@@ -321,6 +321,7 @@ def test_a_backup_at_work_postpones() -> None:
         end(house, service)
         shelf.state = Probe(complete=True, busy=("site1",))
         assert "a backup is at work" in the_result(house.next_day(), Kind.DELETE_BACKUPS).note
+        assert shelf.names() == ["site1/full"]
         shelf.state = Probe(complete=True, busy=("somebody",))
         house.next_day()
         assert shelf.names() == []

@@ -156,6 +156,6 @@ def test_a_share_means_nothing_for_a_handful() -> None:
 def test_what_vanished_and_was_in_no_plan_is_collateral() -> None:
     one, two, new = an_item(), an_item(locator="eve/full"), an_item(locator="new")
     assert collateral([one, two], [two], [one]) == []
-    assert collateral([one, two], [new], [one]) == ["eve/full"]
+    assert collateral([one, two], [new], [one]) == [two]
     assert unchanged(one, one)
     assert not unchanged(one, replace(one, size=11))

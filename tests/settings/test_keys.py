@@ -151,6 +151,7 @@ COUNTS = {"page_size", "connections", "threads", "max_late_payments", "max_broke
     "max_announced",
     "max_items",
     "max_parts",
+    "rotation_count",
 }
 """Numbers that count things, and so have no unit."""
 

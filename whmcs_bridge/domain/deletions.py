@@ -44,11 +44,22 @@ class PlanState(StrEnum):
     OPEN = "open"
     """Its items may go as soon as everything allows it."""
     FROZEN = "frozen"
-    """The service lives again, or its name does: nothing of it is deleted."""
+    """The service lives again, its name does, or a hold stands: nothing of it is deleted."""
     DONE = "done"
     """Every store has come to gone, is attested, or a person has closed the plan with what it leaves."""
     REPLACED = "replaced"
     """The stores hold something else than was planned: another plan has taken its place."""
+
+
+class FrozenBy(StrEnum):
+    """What stopped a plan for good, or for as long as it stands."""
+
+    LIFE = "life"
+    """The service lives again: what lies aside is a living client's, and goes back."""
+    NAME = "name"
+    """Another service has its name: what lies aside goes back, because nobody has decided whose it is."""
+    HOLD = "hold"
+    """A hold or a dispute: it only stops, and what lies aside stays there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,8 @@ class StoreVerdict:
     by_hand: bool = False
     """Nothing is deleted in it by us: a person does, and answers for it."""
     attested: Attestation | None = None
+    left_settings: bool = False
+    """It is no store of the settings any more: nobody looks at it, and what was planned there is left."""
 
     @property
     def settled(self) -> bool:
@@ -159,6 +172,11 @@ class DeletionPlan:
     """Why a person has to approve this very list; empty: nobody has to."""
     approved_by: str = ""
     approved_at: datetime | None = None
+    frozen_by: FrozenBy | None = None
+    returned: bool = False
+    """Frozen, and nothing of it lies aside any more but what could not be put back."""
+    lives_again: str = ""
+    """Who lives under its name: it holds only what is surely from before, and a person has to override."""
 
     @property
     def waits_for_approval(self) -> bool:

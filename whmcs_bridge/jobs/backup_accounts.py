@@ -320,8 +320,8 @@ def hash_of(account: AccountIdentity) -> str:
 
 
 def rivals_of(ports: Ports, account: AccountIdentity) -> list[AccountIdentity]:
-    """Return every other service that has ever had this name on this server."""
-    known = ports.journal.deletions.accounts_named(account.server, account.username)
+    """Return every other service that has ever had this name, on whatever server: one store may keep several's."""
+    known = ports.journal.deletions.accounts_named(None, account.username)
     return [a for a in known if a.service != account.service]
 
 

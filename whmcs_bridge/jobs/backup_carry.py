@@ -1,6 +1,6 @@
 """Carry a deletion plan out: one item at a time, written down before it is sent, believed only by a fresh listing."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from threading import Lock
@@ -8,6 +8,7 @@ from threading import Lock
 from whmcs_bridge.domain.backups import BackupItem, Outcome, Receipt
 from whmcs_bridge.domain.deletions import (
     DeletionPlan,
+    FrozenBy,
     ItemState,
     PlannedItem,
     PlanState,
@@ -15,8 +16,8 @@ from whmcs_bridge.domain.deletions import (
     Tombstone,
     key_of,
 )
-from whmcs_bridge.domain.ids import ServiceId
-from whmcs_bridge.errors import StalePlan, StoreAuthFailed, StoreTrouble
+from whmcs_bridge.errors import MovedOn, StalePlan, StoreAuthFailed, StoreTrouble
+from whmcs_bridge.jobs import backup_guard
 from whmcs_bridge.jobs.backup_accounts import hash_of
 from whmcs_bridge.jobs.backup_look import (
     Found,
@@ -30,26 +31,37 @@ from whmcs_bridge.jobs.backup_look import (
 from whmcs_bridge.jobs.backup_plan import (
     fits,
     freeze_plan,
+    is_over,
     item_json,
     listing_json,
+    other_stores,
     untouched_json,
 )
-from whmcs_bridge.jobs.backup_waits import HALTS, SHORT, halted
+from whmcs_bridge.jobs.backup_waits import SHORT, halted
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.policy.ownership import BackupRules, collateral, listing_digest, unchanged
+from whmcs_bridge.policy.ownership import (
+    STILL_LISTED,
+    BackupRules,
+    lies_aside,
+    listing_digest,
+    same_content,
+    unchanged,
+)
 from whmcs_bridge.ports import BackupStore, EvidenceLink
 
 MayGo = Callable[[], bool]
 FAILURES_IN_A_ROW = 5
 """After so many the store is left to a later run."""
+ASK_AGAIN = timedelta(minutes=5)
+"""The panel is asked before the first item goes, and after so long once more: deleting takes its time."""
 LOOK_AGAIN = timedelta(hours=20)
 """What waits for a person or a lock is looked at again, once a day however the timer drifts."""
 POLL_AGAIN = timedelta(hours=1)
-NO_SERVICE = ServiceId(0)
-"""Evidence that is about a store, and no single service."""
+NOT_BY_US = "not by us"
 ONE_AT_A_TIME = Lock()
 """Two deletions side by side would each take the other's items for collateral."""
+lift_halt = backup_guard.lift_halt
 
 
 def carry(ports: Ports, subject: Subject, not_before: date, may_go: MayGo, only: str = "") -> DeletionPlan:
@@ -68,8 +80,8 @@ def carry(ports: Ports, subject: Subject, not_before: date, may_go: MayGo, only:
             raise StalePlan(f"the stores hold something else by now: whmcs-bridge backups plans show {name}")
         if plan.waits_for_approval:
             return plan
-        for name, look in looks.items():
-            plan = _Worker(ports, subject, plan, look, found[name], may_go).work()
+        for number, (name, look) in enumerate(looks.items()):
+            plan = _Worker(ports, subject, plan, look, found[name], may_go).work(just_listed=not number)
         return conclude(ports, plan)
 
 
@@ -78,13 +90,26 @@ def look_and_plan(
 ) -> tuple[DeletionPlan, dict[str, Look], dict[str, Found]]:
     """List every store, and return the plan that fits what they hold: the one there is, or a new one."""
     rules, deletions = ports.settings.policy.backups, ports.journal.deletions
-    looks = {s.name: look_at(s, subject.accounts, rules) for s in serving(ports, subject.accounts)}
+    stores = serving(ports, subject.accounts)
+    looks = {s.name: look_at(s, subject.accounts, rules) for s in stores}
     found = {name: search(look, subject, rules) for name, look in looks.items()}
     plan = deletions.plan_of(subject.service)
-    if plan is None or not fits(plan, found.values()) or any(plan.store(name) is None for name in looks):
+    for look in looks.values():
+        _watch(ports, subject, plan, look)
+    if plan is not None and not any(f.mine for f in found.values()) and is_over(plan, subject, stores):
+        return plan, looks, found  # a run died between the verdict and what it means for the service
+    if plan is None or not fits(plan, found.values(), subject.lives_again) or other_stores(plan, stores):
         plan = freeze_plan(ports, subject, looks, found, not_before)
         subject.own_plans |= {plan.digest}
     return plan, looks, found
+
+
+def _watch(ports: Ports, subject: Subject, plan: DeletionPlan | None, look: Look) -> None:
+    """See whether the store still holds what it should; where it does not, every plan on it halts."""
+    backup_guard.heal(ports, look)
+    backup_guard.compare(ports, look)
+    rows = [p for p in plan.items if p.item.store == look.store.name and not p.state.gone] if plan is not None else []
+    backup_guard.see(ports, look, rows, (subject.service, plan.digest if plan is not None else ""))
 
 
 class _Worker:
@@ -105,32 +130,34 @@ class _Worker:
         self.rules: BackupRules = ports.settings.policy.backups
         self.rows = {n: p for n, p in enumerate(plan.items) if p.item.store == look.store.name}
         self.before = list(look.items)
-        self.keys = look.keys
         self.links: list[EvidenceLink] = []
         self.unsaved: dict[int, PlannedItem] = {}
+        self.asked_at: datetime | None = None
+        self.begun = False
+        """What may not vanish from the store is written down."""
         self.sent = 0
         self.held = False
         self.failures = 0
         self.over = ""
         """Why nothing more is sent to the store in this run."""
 
-    def work(self) -> DeletionPlan:
-        """Return the plan after this store's part."""
-        halts = halted(self.ports.journal)
-        if self.look.trouble:
-            return self._verdict(ItemState.UNVERIFIABLE, self.look.trouble)
-        if self.store.name in halts:
-            return self._verdict(ItemState.REFUSED, f"every plan on it stands still: {halts[self.store.name]}")
+    def work(self, *, just_listed: bool = True) -> DeletionPlan:
+        """Return the plan after this store's part; a listing of some time ago is made anew before anything goes."""
+        if standing := self._stands_still():
+            return standing
         self._settle(self.look, sent_now=False)
-        to_do = [n for n, row in self.rows.items() if self._may_be_sent(row)]
+        if self._to_do():
+            self._save()
+            self._look_closely(just_listed=just_listed)
+            if standing := self._stands_still():
+                return standing
+        to_do = self._to_do()
         if to_do and self.look.postponed:
             self._save()
             return self._verdict(ItemState.PLANNED, f"postponed: {self.look.postponed}")
         if to_do and not self.store.caps.deletes:
             self._save()
             return self._verdict(ItemState.REFUSED, f"{len(to_do)} items to be deleted by a person")
-        if to_do and len(self.plan.stores) > 1:
-            ask_panels(self.ports, self.subject)
         self._move_aside(to_do)
         self._delete(to_do)
         self._poll()
@@ -139,7 +166,7 @@ class _Worker:
             self.look = look_at(self.store, self.subject.accounts, self.rules)
             if self.look.trouble:
                 return self._verdict(ItemState.UNVERIFIABLE, f"after the deletion: {self.look.trouble}")
-            self._halt_on_collateral()
+            backup_guard.compare(self.ports, self.look)
             self._settle(self.look, sent_now=True)
             self._save()
             self.found = search(self.look, self.subject, self.rules)
@@ -149,10 +176,47 @@ class _Worker:
         """Bring the rows up to a listing and poll what was accepted; nothing is deleted."""
         if self.look.trouble:
             return self._verdict(ItemState.UNVERIFIABLE, self.look.trouble)
-        self._poll()
         self._settle(self.look, sent_now=False)
+        self._poll()
+        if self.sent:
+            self.look = look_at(self.store, self.subject.accounts, self.rules)
+            if self.look.trouble:
+                self._save()
+                return self._verdict(ItemState.UNVERIFIABLE, self.look.trouble)
+            self.found = search(self.look, self.subject, self.rules)
+            self._settle(self.look, sent_now=True)
         self._save()
         return self._conclude()
+
+    def _stands_still(self) -> DeletionPlan | None:
+        halts = halted(self.ports.journal)
+        if self.look.trouble:
+            return self._verdict(ItemState.UNVERIFIABLE, self.look.trouble)
+        if self.store.name in halts:
+            return self._verdict(ItemState.REFUSED, f"every plan on it stands still: {halts[self.store.name]}")
+        return None
+
+    def _to_do(self) -> list[int]:
+        return [n for n, row in self.rows.items() if self._may_be_sent(row)]
+
+    def _look_closely(self, *, just_listed: bool) -> None:
+        """Right before anything goes: who lives by the panel now, and what the store holds now."""
+        lived = dict(self.subject.living)
+        ask_panels(self.ports, self.subject)
+        self.asked_at = self.ports.now()
+        if just_listed and self.subject.living == lived:
+            return
+        if not just_listed:
+            self.look = look_at(self.store, self.subject.accounts, self.rules)
+            if self.look.trouble:
+                return
+            self.before = list(self.look.items)
+            backup_guard.see(self.ports, self.look, self._present(), (self.plan.service, self.plan.digest))
+        self.found = search(self.look, self.subject, self.rules)
+        self._settle(self.look, sent_now=False)
+
+    def _present(self) -> list[PlannedItem]:
+        return [row for row in self.rows.values() if not row.state.gone]
 
     # --- what a listing says ------------------------------------------------------------------
 
@@ -166,7 +230,7 @@ class _Worker:
                 continue
             here = keys.get(row.key)
             if here is None and row.aside is None:
-                aside = next((i for i in moved if key_of(i) not in taken and _same_content(row.item, i)), None)
+                aside = next((i for i in moved if key_of(i) not in taken and same_content(row.item, i)), None)
                 if aside is not None:  # moved, and the run died before it could say so
                     taken.add(key_of(aside))
                     row = replace(row, aside=aside, state=ItemState.QUARANTINED, changed_at=now)
@@ -178,23 +242,28 @@ class _Worker:
     ) -> PlannedItem:
         if here is None and there is None:
             return self._absent(row, now)
+        fault = self._fault(row, here, there, sent_now=sent_now)
         if row.state is ItemState.DELETING:
-            again = ItemState.QUARANTINED if there is not None else ItemState.PLANNED
-            note = "still listed after the deletion" + (f" ({row.note})" if row.note else "")
-            return replace(row, state=ItemState.FAILED if sent_now else again, note=note)
-        if row.state is ItemState.FAILED and not sent_now:
-            return replace(row, state=ItemState.QUARANTINED if there is not None else ItemState.PLANNED)
-        if here is not None and row.aside is None and not unchanged(row.item, here):
-            return replace(row, state=ItemState.REFUSED, note="it is not the item that was planned any more")
+            note = STILL_LISTED + (f" ({row.note})" if row.note else "")
+            row = replace(row, state=ItemState.FAILED, note=note)
+        if fault:
+            return replace(row, state=ItemState.REFUSED, note=fault)
         lock = here or there
         if lock is not None and lock.lock and (lock.locked_until is None or lock.locked_until > now):
             return replace(row, state=ItemState.LOCKED_UNTIL, note=lock.lock, until=lock.locked_until)
-        if not sent_now and not self._is_ours(row):
-            why = next((u.why for u in self.found.untouched if key_of(u.item) == row.key), "nothing proves it any more")
-            return replace(row, state=ItemState.REFUSED, note=why)
         if row.state in UNDECIDED and not sent_now:
             return replace(row, state=ItemState.QUARANTINED if there is not None else ItemState.PLANNED, until=None)
         return row
+
+    def _fault(self, row: PlannedItem, here: BackupItem | None, there: BackupItem | None, *, sent_now: bool) -> str:
+        """Say why what is listed may not go, whatever was planned; "" for nothing."""
+        if there is not None and not lies_aside(row, there):
+            return "what lies in quarantine is not what was planned"
+        if here is not None and row.aside is None and not unchanged(row.item, here):
+            return "it is not the item that was planned any more"
+        if sent_now or self._is_ours(row):
+            return ""
+        return next((u.why for u in self.found.untouched if key_of(u.item) == row.key), "nothing proves it any more")
 
     def _is_ours(self, row: PlannedItem) -> bool:
         """What the listing shows now is still provably the service's, whatever it was when it was planned."""
@@ -204,8 +273,9 @@ class _Worker:
         if row.state is ItemState.RESIDUAL_UNTIL:
             over = row.until is not None and row.until <= now
             return replace(row, state=ItemState.GONE_VERIFIED) if over else row
-        if row.state not in (ItemState.DELETING, ItemState.ACCEPTED):
-            return replace(row, state=ItemState.GONE_BEFORE, note="not by us", changed_at=now)
+        was_sent = row.state in (ItemState.DELETING, ItemState.ACCEPTED) or row.note.startswith(STILL_LISTED)
+        if not was_sent:
+            return replace(row, state=ItemState.GONE_BEFORE, note=NOT_BY_US, changed_at=now)
         if row.note == Outcome.GONE_BEFORE.value:
             return replace(row, state=ItemState.GONE_BEFORE, changed_at=now)
         until = row.until or (now + self.look.keeps_for if self.look.keeps_for else None)
@@ -222,7 +292,17 @@ class _Worker:
 
     # --- sending ------------------------------------------------------------------------------
 
-    def _move_aside(self, to_do: Iterable[int]) -> None:
+    def _begin(self, to_do: Collection[int]) -> None:
+        """Before the first item is sent: what may not vanish with it. A row that is something else by now may not."""
+        if self.begun:
+            return
+        self.begun = True
+        keys = self.look.keys
+        rows = [row for row in self.rows.values() if row.key not in keys or unchanged(row.item, keys[row.key])]
+        planned = [row.item for row in rows] + [row.aside for row in self.rows.values() if row.aside is not None]
+        backup_guard.begin_batch(self.ports, self.plan, self.look, planned, len(to_do))
+
+    def _move_aside(self, to_do: Collection[int]) -> None:
         if not self.store.caps.quarantine:
             return
         for number in to_do:
@@ -231,6 +311,7 @@ class _Worker:
                 continue
             self._put(number, replace(row, note="moving aside"))
             self._save()  # nothing is harmed by it, but a run that dies here has to know where to look
+            self._begin(to_do)
             item = self._listed(row)
             receipt = self._ask(lambda item=item: self.store.quarantine(item, self.plan.digest))  # type: ignore[misc]
             self.sent += 1
@@ -238,19 +319,21 @@ class _Worker:
         self._save()
 
     def _after_move(self, number: int, row: PlannedItem, receipt: Receipt) -> None:
-        now = self.ports.now()
-        if receipt.outcome is Outcome.QUARANTINED and receipt.item is not None:
-            if _same_content(row.item, receipt.item):
-                state, note = ItemState.QUARANTINED, receipt.note
-            else:
-                state, note = ItemState.REFUSED, "what lies in quarantine is not what was planned"
-            moved = replace(row, state=state, note=note, aside=receipt.item, changed_at=now)
-            self._put(number, moved)
-            self._link("quarantined", moved, receipt)
-        else:
+        if receipt.outcome is not Outcome.QUARANTINED or receipt.item is None:
             self._put(number, self._answered(row, receipt))
+            return
+        moved = replace(row, note=receipt.note, aside=receipt.item, changed_at=self.ports.now())
+        if same_content(row.item, receipt.item):
+            moved = replace(moved, state=ItemState.QUARANTINED)
+        else:  # it was another one by then: nobody has planned that
+            back = self._ask(lambda item=receipt.item: self.store.put_back(item))  # type: ignore[misc]
+            moved = replace(moved, state=ItemState.REFUSED, note="what was moved aside is not what was planned")
+            if back.outcome is Outcome.PUT_BACK:
+                moved = replace(moved, aside=None)
+        self._put(number, moved)
+        self._link("quarantined", moved, receipt)
 
-    def _delete(self, to_do: Iterable[int]) -> None:
+    def _delete(self, to_do: Collection[int]) -> None:
         for number in to_do:
             row = self.rows[number]
             if row.state is ItemState.QUARANTINED and not self._may_be_sent(row):
@@ -261,6 +344,7 @@ class _Worker:
                 continue  # what could not be moved aside is not deleted where it lies
             self._put(number, replace(row, state=ItemState.DELETING, note="", changed_at=self.ports.now()))
             self._save()  # and with it how the one before went
+            self._begin(to_do)
             item = self._listed(row)
             receipt = self._ask(lambda item=item: self.store.delete(item))  # type: ignore[misc]
             self.sent += 1
@@ -272,7 +356,7 @@ class _Worker:
         """The item as it lies now, by the last listing or move: what its deletion is bound to."""
         if row.aside is not None:
             return row.aside
-        return self.keys.get(row.key, row.item)
+        return self.look.keys.get(row.key, row.item)
 
     def _poll(self) -> None:
         for number, row in self.rows.items():
@@ -290,7 +374,21 @@ class _Worker:
         if self.over or self.held:
             return False
         self.held = not self.may_go()
-        return not self.held
+        if not self.held and self.asked_at is not None and self.ports.now() - self.asked_at > ASK_AGAIN:
+            self._ask_again()
+        return not self.held and not self.over
+
+    def _ask_again(self) -> None:
+        """Somebody may have been given the name since; what a time alone proved is proved no more then."""
+        lived = dict(self.subject.living)
+        try:
+            ask_panels(self.ports, self.subject)
+        except (MovedOn, StoreTrouble) as error:
+            self.over = str(error)
+            return
+        self.asked_at = self.ports.now()
+        if self.subject.living != lived:
+            self.over = "other accounts live on the panel than before; it is looked at anew"
 
     def _ask(self, act: Callable[[], Receipt]) -> Receipt:
         try:
@@ -351,13 +449,6 @@ class _Worker:
 
     # --- how it ends ------------------------------------------------------------------------------
 
-    def _halt_on_collateral(self) -> None:
-        planned = [p.item for p in self.rows.values()] + [p.aside for p in self.rows.values() if p.aside is not None]
-        lost = collateral(self.before, self.look.items, planned)
-        if lost:
-            text = f"store {self.store.name}: {len(lost)} items vanished that were in no plan, such as {lost[0]}"
-            halt(self.ports, self.plan, self.store.name, text, lost)
-
     def _conclude(self) -> DeletionPlan:
         state, why, until = self._state()
         return self._verdict(state, why, until)
@@ -392,8 +483,11 @@ class _Worker:
         left = self.found.untouched
         if left:
             return ItemState.REFUSED, f"{len(left)} items are left alone: {left[0].why}", None
+        if self.look.busy:
+            return ItemState.PLANNED, f"{self.look.busy}: what it makes is looked for afterwards", None
         verified = any(row.state is ItemState.GONE_VERIFIED for row in self.rows.values())
-        return (ItemState.GONE_VERIFIED if verified else ItemState.GONE_BEFORE), "", None
+        why = "" if self.look.items or self.rows else "nothing of anybody's is in it"
+        return (ItemState.GONE_VERIFIED if verified else ItemState.GONE_BEFORE), why, None
 
     def _contradicted(self, old: StoreVerdict) -> bool:
         """The store itself shows something of the account that a person said is gone."""
@@ -446,7 +540,13 @@ class _Worker:
         return plan
 
 
-UNDECIDED = (ItemState.LOCKED_UNTIL, ItemState.REFUSED, ItemState.UNVERIFIABLE, ItemState.ATTESTED)
+UNDECIDED = (
+    ItemState.LOCKED_UNTIL,
+    ItemState.REFUSED,
+    ItemState.FAILED,
+    ItemState.UNVERIFIABLE,
+    ItemState.ATTESTED,
+)
 """What a listing that shows the item again, and nothing against it, makes planned again."""
 WORST_FIRST: Mapping[ItemState, str] = {
     ItemState.FAILED: "are still there",
@@ -476,13 +576,6 @@ def next_check(
     if until is not None:
         return max(min(until, now + timedelta(days=30)), now + POLL_AGAIN)
     return now + LOOK_AGAIN
-
-
-def _same_content(planned: BackupItem, moved: BackupItem) -> bool:
-    """Whether what lies aside is what was planned, by all but its place."""
-    if planned.size != moved.size or planned.version != moved.version:
-        return False
-    return planned.etag == moved.etag or (planned.at is not None and planned.at == moved.at)
 
 
 def store_link(
@@ -519,6 +612,10 @@ def recheck(ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[St
             plan = _with_verdict(ports, plan, replace(verdict, next_check_at=None))
             continue
         look = look_at(store, subject.accounts, rules)
+        _watch(ports, subject, plan, look)
+        if store.name in halted(ports.journal):  # what it lists is not believed
+            plan = _with_verdict(ports, plan, replace(verdict, next_check_at=ports.now() + LOOK_AGAIN))
+            continue
         found = search(look, subject, rules)
         was_gone = verdict.settled
         after = _Worker(ports, subject, plan, look, found, lambda: False).look_only()
@@ -583,31 +680,30 @@ def conclude(ports: Ports, plan: DeletionPlan) -> DeletionPlan:
     return done
 
 
-def halt(ports: Ports, plan: DeletionPlan, store: str, why: str, lost: list[str]) -> None:
-    """Stop every plan on a store until a person lifts it, and tell staff."""
-    halts = halted(ports.journal)
-    halts[store] = why
-    ports.journal.put(HALTS, halts)
-    body = {"store": store, "why": why, "vanished": lost[:100], "count": len(lost)}
-    ports.journal.deletions.add_links([(plan.service, plan.digest, ports.now(), "halt", body)])
-    todo = f"look at the store, then: whmcs-bridge backups plans lift {store}"
-    ports.journal.add_task(Note("store-collateral", why, todo, plan.client, plan.service), ports.today())
-
-
-def lift_halt(ports: Ports, store: str, because: str) -> bool:
-    """Let plans on a store go on, as a person says; False where none stood."""
-    halts = halted(ports.journal)
-    if store not in halts:
-        return False
-    body = {"store": store, "was": halts.pop(store), "because": because, "by": ports.actor}
-    ports.journal.put(HALTS, halts)
-    ports.journal.deletions.add_links([(NO_SERVICE, "", ports.now(), "lifted", body)])
-    return True
-
-
-def freeze(ports: Ports, plan: DeletionPlan, why: str) -> None:
-    """Stop a plan for good: the service lives again, or its name does. Another end makes another plan."""
-    if plan.state is not PlanState.OPEN:
+def freeze(ports: Ports, plan: DeletionPlan, why: str, by: FrozenBy = FrozenBy.LIFE) -> None:
+    """Stop a plan: the service lives again, or its name does (another end makes another plan), or a hold stands."""
+    if plan.state is PlanState.FROZEN and (plan.frozen_by is not FrozenBy.HOLD or by is FrozenBy.HOLD):
         return
-    link = (plan.service, plan.digest, ports.now(), "frozen", {"why": why})
-    ports.journal.deletions.save_plan(replace(plan, state=PlanState.FROZEN, why=why), [link])
+    if plan.state not in (PlanState.OPEN, PlanState.FROZEN):
+        return
+    aside = [s.store for s in plan.stores if s.state is ItemState.QUARANTINED]
+    body = {"why": why, "by": by.value, "aside_in": aside}
+    frozen = replace(plan, state=PlanState.FROZEN, why=why, frozen_by=by, returned=False)
+    ports.journal.deletions.save_plan(frozen, [(plan.service, plan.digest, ports.now(), "frozen", body)])
+
+
+def thaw(ports: Ports, plan: DeletionPlan) -> None:
+    """What froze a plan is over: after a hold the same plan goes on, after a life there has to be another."""
+    state, why, stores = PlanState.REPLACED, "what froze it is over", tuple(map(_unsaid, plan.stores))
+    if plan.frozen_by is FrozenBy.HOLD:
+        state, why, stores = PlanState.OPEN, "", plan.stores
+    thawed = replace(plan, state=state, why=why, stores=stores, frozen_by=None)
+    link = (plan.service, plan.digest, ports.now(), "thawed", {"was": plan.why, "state": state.value})
+    ports.journal.deletions.save_plan(thawed, [link])
+
+
+def _unsaid(verdict: StoreVerdict) -> StoreVerdict:
+    """What a person attested was before the service lived again."""
+    if verdict.attested is None:
+        return verdict
+    return replace(verdict, state=ItemState.UNVERIFIABLE, attested=None)

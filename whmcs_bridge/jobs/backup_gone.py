@@ -10,14 +10,12 @@ from datetime import date, timedelta
 
 from whmcs_bridge.domain.deletions import GoneRecord, PlanState
 from whmcs_bridge.domain.facts import ServiceFacts
-from whmcs_bridge.domain.ids import ClientId, ServiceId
-from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import BridgeError, MovedOn, UnknownId
 from whmcs_bridge.jobs.backup_look import Subject
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.erase import delete_all, remember, subject_for_accounts
+from whmcs_bridge.jobs.erase import delete_all, held_by_record, may_go, remember, subject_for_accounts
 from whmcs_bridge.jobs.facts import Memory
-from whmcs_bridge.jobs.pause import held_up
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import view_of
 from whmcs_bridge.policy.cases import DELETE_KEY
@@ -99,7 +97,7 @@ def steps_of_gone(ports: Ports, memory: Memory) -> Iterator[Step]:
         day = due_on(record)
         if day is None or today < day or record.service in memory.waits or not _confirmable(ports, record.service):
             continue
-        if not memory.scope.everyone or _held(memory, record.client, record.service):
+        if not memory.scope.everyone or held_by_record(memory.records_of(record.client), record.service, today):
             continue
         yield Step(
             id=f"{Kind.DELETE_BACKUPS}:service:{record.service}@{today}",
@@ -110,15 +108,6 @@ def steps_of_gone(ports: Ports, memory: Memory) -> Iterator[Step]:
             reason=f"its record was deleted in WHMCS, ended on {record.ended_on}",
             since=record.ended_on,
         )
-
-
-def _held(memory: Memory, client: ClientId, service: ServiceId) -> bool:
-    today = memory.today
-    return any(
-        r.kind in (RecordKind.HOLD, RecordKind.DISPUTE) and r.protects_on(today)
-        for r in memory.records_of(client)
-        if r.service_id in (None, service)
-    )
 
 
 def is_gone(ports: Ports, step: Step) -> bool:
@@ -134,10 +123,11 @@ def delete_gone(ports: Ports, step: Step) -> str:
     assert step.service is not None
     if ports.panel.service(step.service) is not None:
         raise MovedOn("WHMCS has the service again: nothing is deleted")
-    if _held(Memory(ports.journal, ports.today()), step.client, step.service):
-        raise MovedOn("a hold or a dispute stands")
+    held = held_by_record(ports.journal.records(client=step.client), step.service, ports.today())
+    if held:
+        raise MovedOn(held)
     subject, ended = gone_subject(ports, step.service)
-    note = delete_all(ports, subject, ended, lambda: not held_up(ports, step))
+    note = delete_all(ports, subject, ended, may_go(ports, step))
     for record in ports.journal.deletions.gone(step.service):
         ports.journal.deletions.save_gone(replace(record, done=True))
     return note

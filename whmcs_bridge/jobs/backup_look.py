@@ -1,16 +1,17 @@
 """Look at backup stores and panels: what they say of themselves, what is there, and whose it is. Changes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, LivingAccount, Probe, Verdict
-from whmcs_bridge.domain.deletions import Untouched, key_of
+from whmcs_bridge.domain.deletions import DeletionPlan, Untouched, key_of
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import MovedOn, StoreTrouble
 from whmcs_bridge.jobs.backup_accounts import rivals_of
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.policy.ownership import BackupRules, same_account, whose
+from whmcs_bridge.policy.ownership import BackupRules, lies_aside, same_account, surely_before, whose
 from whmcs_bridge.ports import BackupStore
 
 ItemKey = tuple[str, str, str]
@@ -27,7 +28,10 @@ class Look:
     """Why nothing may be concluded from it."""
     postponed: str = ""
     """Why nothing may be deleted in it now."""
+    busy: str = ""
+    """Which backup is at work, of an account that it is about: what it makes is not listed yet."""
     keeps_for: timedelta | None = None
+    _keys: dict[ItemKey, BackupItem] | None = None
 
     @property
     def by_hand(self) -> bool:
@@ -39,7 +43,18 @@ class Look:
 
     @property
     def keys(self) -> dict[ItemKey, BackupItem]:
-        return {key_of(item): item for item in self.items}
+        """The listing by what names each item; it does not change once it was made."""
+        if self._keys is None:
+            self._keys = {key_of(item): item for item in self.items}
+        return self._keys
+
+
+def root_of(store: BackupStore) -> str:
+    """Where a store begins; "" where it cannot even be opened."""
+    try:
+        return store.root
+    except StoreTrouble:
+        return ""
 
 
 @dataclass(slots=True)
@@ -49,9 +64,14 @@ class Subject:
     service: ServiceId
     client: ClientId
     accounts: Sequence[AccountIdentity]
-    rivals: Mapping[tuple[int, str], Sequence[AccountIdentity]] = field(default_factory=dict)
+    rivals: Mapping[str, Sequence[AccountIdentity]] = field(default_factory=dict)
+    """Account name -> whoever else has ever had it, on whatever server."""
     own_plans: frozenset[str] = frozenset()
-    """Hashes of this service's plans: what lies in their quarantine is its own."""
+    """Hashes of this service's plans: what they have moved aside is its own."""
+    plans_named: Callable[[str], Sequence[DeletionPlan]] = lambda digest: ()
+    """Hash -> the plans, to see what exactly they have moved aside."""
+    lives_again: str = ""
+    """Who lives under its name now: then only what is surely from before goes. "" is nobody."""
     living: dict[int, Mapping[str, LivingAccount]] = field(default_factory=dict)
     """Server -> who lives there, as its panel says; a server without a panel is not in it."""
 
@@ -73,8 +93,8 @@ def subject_of(
     ports: Ports, service: ServiceId, client: ClientId, accounts: Sequence[AccountIdentity], own_plans: frozenset[str]
 ) -> Subject:
     """Bring together who has ever had the names of this service."""
-    rivals = {(a.server, a.username): rivals_of(ports, a) for a in accounts if a.username}
-    return Subject(service, client, accounts, rivals, own_plans)
+    rivals = {a.username: rivals_of(ports, a) for a in accounts if a.username}
+    return Subject(service, client, accounts, rivals, own_plans, cache(ports.journal.deletions.plan_named))
 
 
 def look_at(store: BackupStore, accounts: Sequence[AccountIdentity], rules: BackupRules) -> Look:
@@ -91,12 +111,13 @@ def look_at(store: BackupStore, accounts: Sequence[AccountIdentity], rules: Back
         look.items, look.trouble = [], str(error)
         return look
     look.keeps_for = probe.keeps_for
-    look.postponed = _postponed(probe, accounts, rules)
+    look.busy = _busy(probe, accounts)
+    look.postponed = look.busy or _skewed(probe, rules)
     return look
 
 
 def _with_residue(look: Look, accounts: Sequence[AccountIdentity]) -> None:
-    known = set(look.keys)
+    known = {key_of(item) for item in look.items}
     for account in accounts:
         for item in look.store.residue(account):
             if key_of(item) not in known:
@@ -104,11 +125,13 @@ def _with_residue(look: Look, accounts: Sequence[AccountIdentity]) -> None:
                 look.items.append(item)
 
 
-def _postponed(probe: Probe, accounts: Sequence[AccountIdentity], rules: BackupRules) -> str:
+def _busy(probe: Probe, accounts: Sequence[AccountIdentity]) -> str:
     busy = {a.username for a in accounts if a.username} | {"*"}
     at_work = sorted(busy.intersection(probe.busy))
-    if at_work:
-        return f"a backup is at work ({', '.join(at_work)})"
+    return f"a backup is at work ({', '.join(at_work)})" if at_work else ""
+
+
+def _skewed(probe: Probe, rules: BackupRules) -> str:
     skew = probe.clock_skew
     if skew is not None and abs(skew) > timedelta(minutes=rules.max_clock_skew_minutes):
         return f"its clock is {abs(skew)} off ours"
@@ -142,8 +165,7 @@ def search(look: Look, subject: Subject, rules: BackupRules) -> Found:
     accounts = [a for a in subject.accounts if look.store.serves(a.server)]
     for item in look.items:
         if item.quarantine:
-            if item.quarantine in subject.own_plans:
-                found.mine[key_of(item)] = (item, ("name", "moved aside by a plan of this service"))
+            _sort_aside(item, subject, found)
             continue
         claim = _best([_judge(look, item, account, subject, rules) for account in accounts])
         if claim is None:
@@ -155,6 +177,22 @@ def search(look: Look, subject: Subject, rules: BackupRules) -> Found:
     return found
 
 
+def _sort_aside(item: BackupItem, subject: Subject, found: Found) -> None:
+    """What a plan of the service has moved aside was proved then; anything else in that place never was."""
+    if item.quarantine not in subject.own_plans:
+        return
+    plans = [p for p in subject.plans_named(item.quarantine) if p.service == subject.service]
+    row = next((r for p in plans for r in p.items if lies_aside(r, item)), None)
+    if row is None:
+        found.untouched.append(Untouched(item, Verdict.AMBIGUOUS.value, "it is nothing that a plan has moved aside"))
+    elif subject.lives_again and not any(p.lives_again for p in plans):
+        why = "it was moved aside before another account had the name"
+        found.untouched.append(Untouched(item, Verdict.AMBIGUOUS.value, why))
+    else:
+        found.mine[key_of(item)] = (item, (*row.proofs, MOVED_ASIDE))
+
+
+MOVED_ASIDE = "moved aside by a plan of this service"
 ORDER = (Verdict.SHARED, Verdict.MINE, Verdict.AMBIGUOUS)
 
 
@@ -174,13 +212,18 @@ def _judge(
     if claim.verdict is Verdict.NOT_MINE:
         return None
     living = subject.living.get(account.server)
+    lives = living.get(account.username) if living is not None else None
+    rivals = [r for r in subject.rivals.get(account.username, ()) if look.store.serves(r.server)]
+    if subject.lives_again and (lives is not None or any(r.until is None for r in rivals)):
+        claims = [look.store.claim(item, r) for r in rivals]
+        return surely_before(item, claim, account, rivals, claims, lives=lives, slack=rules.slack)
     return whose(
         item,
         claim,
         account,
-        subject.rivals.get((account.server, account.username), ()),
+        rivals,
         caps=look.store.caps,
-        lives=living.get(account.username) if living is not None else None,
+        lives=lives,
         confirmed_gone=living is not None and account.username not in living,
         slack=rules.slack,
     )

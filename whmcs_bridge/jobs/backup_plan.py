@@ -1,6 +1,7 @@
 """Freeze what goes: one list over all stores with a hash, made when a service has ended and kept until it is gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -14,11 +15,11 @@ from whmcs_bridge.domain.deletions import (
     Untouched,
     key_of,
 )
-from whmcs_bridge.jobs.backup_look import Found, Look, Subject
+from whmcs_bridge.jobs.backup_look import Found, Look, Subject, root_of
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.ownership import digest_of, listing_digest, over_caps, unchanged
 from whmcs_bridge.policy.rules import Policy
-from whmcs_bridge.ports import EvidenceLink
+from whmcs_bridge.ports import BackupStore, EvidenceLink
 
 
 def freeze_plan(
@@ -29,31 +30,124 @@ def freeze_plan(
     items = [pair for one in found.values() for pair in one.mine.values()]
     items.sort(key=lambda pair: key_of(pair[0]))
     untouched = tuple(u for one in found.values() for u in one.untouched)
-    rules, before = ports.settings.policy.backups, _standing_plan(ports, subject)
-    in_store = {name: len(look.items) for name, look in looks.items() if not look.trouble}
-    needs = over_caps([item for item, _ in items], in_store, rules)
-    if subject.resellers:
-        needs.append(f"a reseller's account, and {subject.resellers} accounts below it")
+    before, attested = ports.journal.deletions.plan_of(subject.service), _standing_plan(ports, subject)
     plan = DeletionPlan(
         number=0,
-        digest=digest_of(subject.service, [item for item, _ in items]),
+        digest=digest_of(subject.service, [item for item, _ in items], subject.lives_again),
         service=subject.service,
         client=subject.client,
         made_at=now,
         not_before=not_before,
         accounts=tuple(subject.accounts),
-        items=tuple(PlannedItem(item, proofs, changed_at=now) for item, proofs in items),
-        stores=tuple(_attested_before(before, _first_verdict(look, now)) for look in looks.values()),
+        items=tuple(_planned(item, proofs, now) for item, proofs in items),
+        stores=(
+            *(_attested_before(attested, _first_verdict(look, now)) for look in looks.values()),
+            *(_without_store(before, [look.store for look in looks.values()]) if before is not None else ()),
+        ),
         untouched=untouched,
-        needs=tuple(needs),
+        needs=tuple(_needs(ports, subject, looks, [item for item, _ in items])),
+        lives_again=subject.lives_again,
     )
-    return ports.journal.deletions.add_plan(plan, [_plan_link(ports, plan)])
+    return ports.journal.deletions.add_plan(_approved_before(before, plan), [_plan_link(ports, plan)])
+
+
+def _planned(item: BackupItem, proofs: tuple[str, ...], now: datetime) -> PlannedItem:
+    """What an earlier plan has moved aside lies there already."""
+    if not item.quarantine:
+        return PlannedItem(item, proofs, changed_at=now)
+    return PlannedItem(item, proofs, ItemState.QUARANTINED, aside=item, changed_at=now)
+
+
+def _needs(ports: Ports, subject: Subject, looks: Mapping[str, Look], items: Sequence[BackupItem]) -> Iterator[str]:
+    """Say why a person has to approve this very list."""
+    in_store = {name: len(look.items) for name, look in looks.items() if not look.trouble}
+    yield from over_caps(items, in_store, ports.settings.policy.backups)
+    if subject.resellers:
+        yield f"a reseller's account, and {subject.resellers} accounts below it"
+    if subject.lives_again:
+        yield f"{subject.lives_again}: these are surely from before"
+    if failed := _module_failed(ports, subject):
+        yield failed
+
+
+def _module_failed(ports: Ports, subject: Subject) -> str:
+    """The module said that it could not end the account, nobody has seen it end since, and no panel can tell."""
+    case = ports.journal.cases([subject.service]).get(subject.service)
+    servers = {a.server for a in subject.accounts if a.username}
+    if (case is not None and case.ended_by == "bridge") or servers <= set(subject.living):
+        return ""
+    told = [e for e in ports.journal.evidence(subject.service) if e.get("act") == "AfterModuleTerminateFailed"]
+    return f"its module could not end it on {str(told[-1].get('at'))[:10]}, and no panel confirms it" if told else ""
+
+
+def _approved_before(before: DeletionPlan | None, plan: DeletionPlan) -> DeletionPlan:
+    """An approval is of a list: where the same list is made once more for no further reason, it stands."""
+    if before is None or before.digest != plan.digest or not set(plan.needs) <= set(before.needs):
+        return plan
+    same_life = [(a.server, a.username, a.until) for a in before.accounts] == [
+        (a.server, a.username, a.until) for a in plan.accounts
+    ]
+    return replace(plan, approved_by=before.approved_by, approved_at=before.approved_at) if same_life else plan
+
+
+# --- stores that come, go, and are renamed ------------------------------------------------------------
+
+
+def other_stores(plan: DeletionPlan, stores: Sequence[BackupStore]) -> str:
+    """Say what has changed about the stores since a plan was made, so that it needs another; "" for nothing."""
+    roots = {store.name: root_of(store) for store in stores}
+    for name, root in roots.items():
+        verdict = plan.store(name)
+        if verdict is None or verdict.left_settings:
+            return f"store {name} was added"
+        if root and verdict.root and verdict.root != root:
+            return f"store {name} is at {root} now"
+    for verdict in plan.stores:
+        if verdict.store not in roots and not verdict.settled and not verdict.left_settings:
+            return f"store {verdict.store} is none of its stores any more"
+    return ""
+
+
+def _without_store(before: DeletionPlan, stores: Sequence[BackupStore]) -> Iterator[StoreVerdict]:
+    """Keep in sight what was not settled in a store that is no longer there, or is somewhere else now.
+
+    One that only has another name is the same place, and looked at by that name.
+    """
+    roots = {store.name: root_of(store) for store in stores}
+    known = {s.store for s in before.stores if not s.left_settings}
+    fresh = {(s.kind, roots[s.name]) for s in stores if s.name not in known or roots[s.name] != _root(before, s.name)}
+    for old in before.stores:
+        here = roots.get(old.store)
+        elsewhere = here is not None and bool(old.root) and bool(here) and here != old.root
+        if old.settled or (here is not None and not elsewhere) or (old.root and (old.kind, old.root) in fresh):
+            continue
+        if old.left_settings:
+            yield old
+            continue
+        left = sum(1 for p in before.items if p.item.store == old.store and not p.state.gone)
+        why = f"it is no store of this service in the settings any more ({old.root or 'never read'}), and {left} items"
+        why += " were planned there: put it back into the settings, or close the plan"
+        name = f"{old.store} (was {old.root})" if elsewhere else old.store
+        left_alone = replace(old, store=name, state=ItemState.REFUSED, why=why, until=None, next_check_at=None)
+        yield replace(left_alone, left_settings=True)
+
+
+def _root(plan: DeletionPlan, store: str) -> str:
+    verdict = plan.store(store)
+    return verdict.root if verdict is not None else ""
+
+
+def is_over(plan: DeletionPlan, subject: Subject, stores: Sequence[BackupStore]) -> bool:
+    """It has come to its verdict already, for this very end of the service and these stores."""
+    ends = {(a.server, a.username, a.until) for a in plan.accounts}
+    same = ends == {(a.server, a.username, a.until) for a in subject.accounts}
+    return plan.state is PlanState.DONE and plan.complete and same and not other_stores(plan, stores)
 
 
 def _standing_plan(ports: Ports, subject: Subject) -> DeletionPlan | None:
     """The plan that this one takes the place of, if it is about the same end of the same accounts."""
     plan = ports.journal.deletions.plan_of(subject.service)
-    if plan is None or plan.state not in (PlanState.OPEN, PlanState.DONE):
+    if plan is None or plan.state is PlanState.FROZEN:
         return None
     same = {(a.server, a.username) for a in plan.accounts} == {(a.server, a.username) for a in subject.accounts}
     return plan if same else None
@@ -82,9 +176,9 @@ def _first_verdict(look: Look, now: datetime) -> StoreVerdict:
     )
 
 
-def fits(plan: DeletionPlan, found: Iterable[Found]) -> bool:
+def fits(plan: DeletionPlan, found: Iterable[Found], lives_again: str = "") -> bool:
     """Whether everything found is what was planned: the same items, unchanged, none of them counted as gone."""
-    if plan.state is not PlanState.OPEN:
+    if plan.state is not PlanState.OPEN or plan.lives_again != lives_again:
         return False
     rows = {p.key: p for p in plan.items}
     aside = {key_of(p.aside): p for p in plan.items if p.aside is not None}
@@ -142,6 +236,7 @@ def _plan_link(ports: Ports, plan: DeletionPlan) -> EvidenceLink:
         ],
         "not_before": plan.not_before.isoformat(),
         "needs": list(plan.needs),
+        "lives_again": plan.lives_again,
         "stores": [{"store": s.store, "kind": s.kind, "root": s.root, "why": s.why} for s in plan.stores],
         "policy": policy.version,
         "by": ports.actor,

@@ -6,19 +6,24 @@ from datetime import date, timedelta
 
 from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.case import Case
-from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
+from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, PlanState
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.backup_accounts import accounts_of, keep_accounts, keep_panel_ids
 from whmcs_bridge.jobs.backup_capture import keep_captured
-from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck
+from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck, thaw
 from whmcs_bridge.jobs.backup_gone import watch
-from whmcs_bridge.jobs.backup_look import ask_panels
-from whmcs_bridge.jobs.backup_waits import LIVE_PLANS, SHORT, halted
+from whmcs_bridge.jobs.backup_look import ask_panels, serving
+from whmcs_bridge.jobs.backup_plan import other_stores
+from whmcs_bridge.jobs.backup_return import give_back
+from whmcs_bridge.jobs.backup_waits import LIVE_PLANS, SHORT, halted, how_to_approve
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.erase import living_twin, subject_for_accounts
+from whmcs_bridge.jobs.erase import held_by_record, subject_for_accounts
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.policy.decision import Note
+
+KNOWN_STORES = "backup-stores-known"
+"""Remembered: names of the stores that there were at the last run."""
 
 
 def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], list[str]]:
@@ -33,7 +38,9 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
     if not ports.settings.enforcing:
         return notes, problems
     for plan in ports.journal.deletions.plan_heads(LIVE_PLANS):
-        _freeze_or_thaw(ports, plan)
+        _freeze_or_thaw(ports, memory, plan)
+    problems += _give_back(ports)
+    _note_new_stores(ports)
     problems += _look_again(ports, memory)
     if complete:
         notes += watch(ports)
@@ -45,19 +52,65 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
 # --- plans whose service lives again --------------------------------------------------------------
 
 
-def _freeze_or_thaw(ports: Ports, plan: DeletionPlan) -> None:
-    """A service that lives again, or whose name does, freezes its plan; another end frees it for another plan."""
+def _freeze_or_thaw(ports: Ports, memory: Memory, plan: DeletionPlan) -> None:
+    """A service that lives again, or whose name does, freezes its plan; another end frees it for another plan.
+
+    A hold freezes it for as long as it stands; other stores than it was made for make another one of it.
+    """
     service = service_in_mirror(ports, plan.service)
     lives = service is not None and service.status is not None and not service.status.ended
     if lives and service is not None:
-        freeze(ports, plan, f"the service is {service.status} again")
+        freeze(ports, plan, f"the service is {service.status} again", FrozenBy.LIFE)
         return
-    subject = subject_for_accounts(ports, plan.service, plan.client, plan.accounts)
-    twin = living_twin(ports, subject)
-    if twin:
-        freeze(ports, plan, twin)
+    twin = subject_for_accounts(ports, plan.service, plan.client, plan.accounts).lives_again
+    held = held_by_record(memory.records_of(plan.client), plan.service, ports.today())
+    if twin and plan.lives_again != twin:
+        freeze(ports, plan, twin, FrozenBy.NAME)
+    elif plan.state is PlanState.FROZEN and plan.frozen_by is not FrozenBy.HOLD:
+        thaw(ports, plan)
+    elif held:
+        freeze(ports, plan, held, FrozenBy.HOLD)
     elif plan.state is PlanState.FROZEN:
-        ports.journal.deletions.save_plan(replace(plan, state=PlanState.REPLACED, why="what froze it is over"))
+        thaw(ports, plan)
+    elif plan.lives_again != twin:
+        _replace(ports, plan, f"no longer so: {plan.lives_again}")
+    elif why := other_stores(plan, serving(ports, plan.accounts)):
+        _replace(ports, plan, why)
+
+
+def _replace(ports: Ports, plan: DeletionPlan, why: str) -> None:
+    """Another plan takes its place as soon as one is due."""
+    link = (plan.service, plan.digest, ports.now(), "replaced", {"why": why})
+    ports.journal.deletions.save_plan(replace(plan, state=PlanState.REPLACED, why=why), [link])
+
+
+def _give_back(ports: Ports) -> list[str]:
+    """Put back what frozen plans have moved aside, but for those that only a hold stops."""
+    problems: list[str] = []
+    for head in ports.journal.deletions.plan_heads((PlanState.FROZEN,)):
+        if head.returned or head.frozen_by is FrozenBy.HOLD:
+            continue
+        plan = ports.journal.deletions.plan_of(head.service)
+        if plan is None or plan.number != head.number:
+            continue
+        subject = subject_for_accounts(ports, plan.service, plan.client, plan.accounts)
+        with ONE_AT_A_TIME:
+            problems += give_back(ports, subject, plan)[1]
+    return problems
+
+
+def _note_new_stores(ports: Ports) -> None:
+    """Ask staff, once, to look into a store that was not there before services were erased."""
+    journal = ports.journal
+    known, names = journal.get(KNOWN_STORES), [s.name for s in ports.stores]
+    if known == names:
+        return
+    journal.put(KNOWN_STORES, names)
+    erased = len(journal.deletions.tombstones())
+    for name in (n for n in names if known is not None and n not in known and erased):
+        text = f"store {name} is new: the backups of {erased} services were deleted before it was looked into"
+        todo = f"see what it has of them: whmcs-bridge backups audit --store {name}"
+        journal.add_task(Note("backups-new-store", text, todo), ports.today())
 
 
 def service_in_mirror(ports: Ports, number: ServiceId) -> Service | None:
@@ -81,6 +134,9 @@ def _look_again(ports: Ports, memory: Memory) -> list[str]:
         plan = ports.journal.deletions.plan_of(head.service)
         if plan is None or plan.number != head.number:
             continue
+        if _lives(ports, plan):
+            _look_no_more(ports, plan)
+            continue
         try:
             with ONE_AT_A_TIME:
                 after = recheck(ports, subject_for_accounts(ports, plan.service, plan.client, plan.accounts), plan, due)
@@ -91,6 +147,18 @@ def _look_again(ports: Ports, memory: Memory) -> list[str]:
             continue
         _remember(ports, memory, plan, after)
     return problems
+
+
+def _lives(ports: Ports, plan: DeletionPlan) -> bool:
+    service = service_in_mirror(ports, plan.service)
+    return service is not None and service.status is not None and not service.status.ended
+
+
+def _look_no_more(ports: Ports, plan: DeletionPlan) -> None:
+    """The service has come back since: what its stores hold from now on is its own again."""
+    stores = tuple(replace(s, next_check_at=None) for s in plan.stores)
+    link = (plan.service, plan.digest, ports.now(), "lives-again", {"why": "the service is there again"})
+    ports.journal.deletions.save_plan(replace(plan, stores=stores), [link])
 
 
 def _remember(ports: Ports, memory: Memory, before: DeletionPlan, after: DeletionPlan) -> None:
@@ -156,11 +224,13 @@ def _of_plan(plan: DeletionPlan) -> Iterator[Note]:
     name, service = plan.digest[:SHORT], plan.service
     show = f"whmcs-bridge backups plans show {name}"
     if plan.state is PlanState.FROZEN:
+        if plan.frozen_by is FrozenBy.NAME:
+            show = f"see what is surely from before: whmcs-bridge backups delete {service}"
         yield Note("backups-frozen", f"nothing of service {service} is deleted: {plan.why}", show, plan.client, service)
         return
     if plan.waits_for_approval:
         text = f"the deletion of backups of service {service} waits for approval: {'; '.join(plan.needs)}"
-        yield Note("backups-approval", text, f"whmcs-bridge backups plans approve {name}", plan.client, service)
+        yield Note("backups-approval", text, how_to_approve(plan), plan.client, service)
     for store in plan.stores:
         told = _OF_STORE.get(store.state)
         if told is not None:

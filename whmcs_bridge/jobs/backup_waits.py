@@ -27,9 +27,10 @@ def waiting_of(plan: DeletionPlan, halts: Mapping[str, str]) -> Waiting | None:
     if plan.state is PlanState.FROZEN:
         return Waiting("backups-frozen", plan.why)
     if plan.waits_for_approval:
-        name = plan.digest[:SHORT]
-        why = f"its plan needs approval: {'; '.join(plan.needs)}; whmcs-bridge backups plans approve {name}"
+        why = f"its plan needs approval: {'; '.join(plan.needs)}; {how_to_approve(plan)}"
         return Waiting("backups-approval", why)
+    if not plan.stores:
+        return Waiting("backups-no-store", "no [[backup_store]] keeps backups of its servers")
     undone = [s for s in plan.stores if not s.settled]
     if not undone:
         return None
@@ -42,6 +43,14 @@ def waiting_of(plan: DeletionPlan, halts: Mapping[str, str]) -> Waiting | None:
     until = max((s.until.date() for s in stuck if s.until is not None), default=None)
     why = "; ".join(f"store {s.store}: {s.why or s.state.value}" for s in stuck)
     return Waiting(f"backups-{first.state.value.split('_')[0]}", why, until)
+
+
+def how_to_approve(plan: DeletionPlan) -> str:
+    """The command that approves a plan."""
+    name = plan.digest[:SHORT]
+    if plan.lives_again:
+        return f'whmcs-bridge backups delete {plan.service} --plan {name} --override "why"'
+    return f"whmcs-bridge backups plans approve {name}"
 
 
 def halted(journal: Journal) -> dict[str, str]:

@@ -1,13 +1,14 @@
 """Delete an ended service's backups: exact identity, a frozen plan, one item at a time, verified by listing again."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from whmcs_bridge.domain.backups import AccountIdentity
-from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, StoreVerdict
+from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, PlanState, StoreVerdict
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import BridgeError, MovedOn
 from whmcs_bridge.jobs.backup_accounts import accounts_of, identity_of, remember_accounts
@@ -53,7 +54,9 @@ def subject_for_accounts(
     ports: Ports, service: ServiceId, client: ClientId, accounts: Sequence[AccountIdentity]
 ) -> Subject:
     """The same for a service whose accounts are known from the journal alone."""
-    return subject_of(ports, service, client, accounts, ports.journal.deletions.digests_of(service))
+    subject = subject_of(ports, service, client, accounts, ports.journal.deletions.digests_of(service))
+    subject.lives_again = living_twin(ports, subject)
+    return subject
 
 
 def delete_for(ports: Ports, facts: ServiceFacts, step: Step) -> str:
@@ -66,20 +69,59 @@ def delete_for(ports: Ports, facts: ServiceFacts, step: Step) -> str:
         raise MovedOn(f"the service is {facts.service.status}: nothing is deleted")
     subject = subject_for(ports, facts)
     ended_on = facts.case.ended_on or facts.ended_seen or ports.today()
-    return delete_all(ports, subject, ended_on, lambda: not held_up(ports, step))
+    return delete_all(ports, subject, ended_on, may_go(ports, step))
+
+
+ASK_WHMCS_AGAIN = timedelta(minutes=5)
+
+
+def may_go(ports: Ports, step: Step) -> Callable[[], bool]:
+    """Return what is asked before every single item: no pause and no hold has come, and the service has not come back.
+
+    WHMCS itself is asked after so many minutes once more: what it cannot say holds.
+    """
+    asked_at = ports.now()
+
+    def asked() -> bool:
+        nonlocal asked_at
+        assert step.service is not None
+        if held_up(ports, step):
+            return False
+        if held_by_record(ports.journal.records(client=step.client), step.service, ports.today()):
+            return False
+        if ports.now() - asked_at <= ASK_WHMCS_AGAIN:
+            return True
+        try:
+            found = ports.panel.service(step.service)
+        except BridgeError:
+            return False
+        asked_at = ports.now()
+        return found is None or (found.status is not None and found.status.ended)
+
+    return asked
+
+
+def held_by_record(records: Iterable[Record], service: ServiceId, today: date) -> str:
+    """Say which hold or dispute stands against a deletion; "" for none. What is about the whole client counts."""
+    for record in records:
+        about = record.service_id in (None, service)
+        if about and record.kind in (RecordKind.HOLD, RecordKind.DISPUTE) and record.protects_on(today):
+            return f"a {record.kind} by {record.author} stands since {record.since}"
+    return ""
 
 
 def delete_all(ports: Ports, subject: Subject, not_before: date, may_go: Callable[[], bool], only: str = "") -> str:
     """Carry the deletion out as far as it goes; return the evidence in one line. Raises as `delete_for` does.
 
-    `only`: the hash of the plan that a person has named; raises StalePlan where it does not fit any more.
+    `only`: the hash of the plan that a person has named; raises StalePlan where it does not fit any more. While
+    another service lives under the name, only a plan goes that was made in spite of it and that a person has let go.
     """
-    twin = living_twin(ports, subject)
-    if twin:
+    if subject.lives_again:
         plan = ports.journal.deletions.plan_of(subject.service)
-        if plan is not None:
-            freeze(ports, plan, twin)
-        raise MovedOn(twin)
+        if plan is None or plan.state is not PlanState.OPEN or plan.lives_again != subject.lives_again:
+            if plan is not None:
+                freeze(ports, plan, subject.lives_again, FrozenBy.NAME)
+            raise MovedOn(f"{subject.lives_again}; what may go: whmcs-bridge backups delete {subject.service}")
     plan = carry(ports, subject, not_before, may_go, only)
     return said_of(plan)
 
@@ -92,7 +134,7 @@ def said_of(plan: DeletionPlan) -> str:
         return "; ".join(_gone(plan, s) for s in plan.stores)
     undone = [s for s in plan.stores if not s.settled]
     if not undone:
-        return "no backup store is configured for this server"
+        raise MovedOn("no [[backup_store]] keeps backups of its servers")
     lines = "; ".join(f"store {s.store}: {s.why or s.state.value}" for s in undone)
     if any(s.state in TRIED_AGAIN and not s.by_hand for s in undone):
         raise BridgeError(lines)

@@ -56,10 +56,11 @@ class SqliteDeletions:
                 ).fetchall()
         return (_account(body) for (body,) in rows)
 
-    def accounts_named(self, server: int, username: str) -> list[AccountIdentity]:
+    def accounts_named(self, server: int | None, username: str) -> list[AccountIdentity]:
         with self._store.looking as conn:
             rows = conn.execute(
-                "SELECT body FROM accounts WHERE username=? AND server=? ORDER BY number", (username, server)
+                "SELECT body FROM accounts WHERE username=?1 AND (?2 IS NULL OR server=?2) ORDER BY number",
+                (username, server),
             )
             return [_account(body) for (body,) in rows]
 

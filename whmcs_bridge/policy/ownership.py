@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, LivingAccount, Verdict
-from whmcs_bridge.domain.deletions import key_of
+from whmcs_bridge.domain.deletions import ItemState, PlannedItem, key_of
 
 SLACK = timedelta(hours=26)
 """Names carry the panel's local day, and clocks differ: so far beyond both ends an item may still be the account's."""
@@ -101,6 +101,45 @@ def whose(
     return _by_name_and_time(item, claim, account, list(others), caps, lives, slack, confirmed_gone=confirmed_gone)
 
 
+def surely_before(
+    item: BackupItem,
+    claim: Claim,
+    account: AccountIdentity,
+    others: Iterable[AccountIdentity],
+    claims: Iterable[Claim],
+    *,
+    lives: LivingAccount | None,
+    slack: timedelta = SLACK,
+) -> Claim:
+    """Say whose an item is while another account lives under the name: MINE is only what is surely from before it.
+
+    `others` are all who have had the name, `claims` what the driver says of the item for each of them. The panel has
+    to show that the account that lives is another one. Whatever proves an item, nothing goes that may have been made
+    since anybody else had the name, and nothing that is updated in place; and a time has to lie within the account's
+    own days, with no slack.
+    """
+    if item.shared or claim.verdict is not Verdict.MINE:
+        return Claim(Verdict.SHARED, claim.proofs, claim.why) if item.shared else claim
+    if lives is None or same_account(account, lives) is not False:
+        return _perhaps(claim, "no panel shows that the account that lives is another one")
+    if item.made_on is None and item.meta.get("kind") == "tree":
+        return _perhaps(claim, "it is updated in place, and another account has the name")
+    times = times_of(item)
+    for other in others:
+        if _key(other) != _key(account) and any(_touch(span_of(other, slack), when) for when in times):
+            return _perhaps(claim, f"service {other.service} may have had the name then")
+    if claim.proven and len(set(claim.proofs)) > 1:
+        if any(c.proven and c.verdict is Verdict.MINE for c in claims):
+            return _perhaps(claim, "what proves it is another service's as well")
+        return claim
+    if not times or account.since is None or account.until is None:
+        return _perhaps(claim, "nothing tells that it was made before another account had the name")
+    began, ended = span_of(account, timedelta(0))
+    if not all(began <= first and last <= ended for first, last in times):
+        return _perhaps(claim, f"made outside {account.since} to {account.until}")
+    return Claim(Verdict.MINE, (*claim.proofs, f"time inside {account.since} to {account.until}, before any other's"))
+
+
 def _by_name_and_time(
     item: BackupItem,
     claim: Claim,
@@ -185,10 +224,14 @@ PANEL_ID = "panel_id"
 # --- what goes ------------------------------------------------------------------------------------
 
 
-def digest_of(service: int, items: Iterable[BackupItem]) -> str:
-    """Return the sha256 that names exactly this list for this service; order does not matter."""
+def digest_of(service: int, items: Iterable[BackupItem], lives_again: str = "") -> str:
+    """Return the sha256 that names exactly this list for this service; order does not matter.
+
+    `lives_again`: who has its name now; a list that was made in spite of it is another list.
+    """
     rows = sorted([*key_of(i), i.size, i.at.isoformat() if i.at else "", i.etag or ""] for i in items)
-    return hashlib.sha256(json.dumps([int(service), rows], ensure_ascii=False).encode()).hexdigest()
+    whole = [int(service), rows, *([lives_again] if lives_again else ())]
+    return hashlib.sha256(json.dumps(whole, ensure_ascii=False).encode()).hexdigest()
 
 
 def listing_digest(items: Iterable[BackupItem]) -> str:
@@ -220,8 +263,35 @@ def unchanged(planned: BackupItem, listed: BackupItem) -> bool:
     return key_of(planned) == key_of(listed) and same and planned.owner_hint == listed.owner_hint
 
 
-def collateral(before: Iterable[BackupItem], after: Iterable[BackupItem], planned: Iterable[BackupItem]) -> list[str]:
-    """Return the locators that vanished between two listings and were in no plan: nobody's deletion but a fault's."""
+def same_content(planned: BackupItem, moved: BackupItem) -> bool:
+    """Whether what lies aside, or back in its place, is what was planned, by all but its place."""
+    if (planned.store, planned.size, planned.version) != (moved.store, moved.size, moved.version):
+        return False
+    if planned.etag and planned.etag == moved.etag:
+        return True
+    return planned.at is not None and planned.at == moved.at
+
+
+def collateral(
+    before: Iterable[BackupItem], after: Iterable[BackupItem], planned: Iterable[BackupItem]
+) -> list[BackupItem]:
+    """Return what vanished between two listings and was in no plan: nobody's deletion but a fault's."""
     kept = {key_of(i) for i in after}
     kept.update(key_of(i) for i in planned)
-    return [i.locator for i in before if key_of(i) not in kept]
+    return [i for i in before if key_of(i) not in kept]
+
+
+def lies_aside(row: PlannedItem, item: BackupItem) -> bool:
+    """Whether what lies in quarantine is what was planned.
+
+    A folder whose deletion had begun may have lost some of what was in it: nobody else reaches into that place.
+    """
+    if same_content(row.item, item):
+        return True
+    begun = row.state in (ItemState.DELETING, ItemState.FAILED) or row.note.startswith(STILL_LISTED)
+    here = row.aside is not None and key_of(row.aside) == key_of(item)
+    return begun and here and item.meta.get("kind") == "tree" and (item.size or 0) <= (row.item.size or 0)
+
+
+STILL_LISTED = "still listed after the deletion"
+"""Note of an item whose deletion was sent, and which a listing showed again."""

@@ -753,6 +753,21 @@ BACKUP_STORE = (
         example="[3, 4]",
     ),
     Key(
+        "rotation_days",
+        Whole(1, 3650, "days"),
+        "The panel removes by itself what is older, and keeps nothing longer: what vanishes so halts no deletion.",
+        otherwise="it removes nothing by age",
+        example="14",
+    ),
+    Key(
+        "rotation_count",
+        Whole(1, 1000),
+        "The panel keeps so many backups of each account, in each folder of its own (daily, weekly, monthly), and "
+        "removes the oldest by itself: what vanishes so halts no deletion.",
+        otherwise="it removes nothing by number",
+        example="7",
+    ),
+    Key(
         "delete_with",
         Credentials(),
         "What moves aside, deletes and puts back logs in with these credentials of the driver, and is read only when "

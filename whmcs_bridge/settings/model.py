@@ -70,6 +70,10 @@ class BackupStoreSettings:
     servers: tuple[int, ...] = ()
     """WHMCS's ids; () is every server."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    rotation_days: int | None = None
+    """Its panel removes what is older; None: not by age."""
+    rotation_count: int | None = None
+    """Its panel keeps so many of each account's series; None: not by number."""
     delete_with: Mapping[str, Any] | None = None
     """Credentials that quarantine, delete and put back; None: those in `options` do all."""
     may_part: bool = False
