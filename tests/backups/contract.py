@@ -13,6 +13,7 @@ play (a cut line, a refused half), it leaves at None, and the test is skipped wi
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -55,6 +56,13 @@ ODD_PATHS = ("", ".", "..", "/", "//", "../x", "a/../b", "./x", "*", "?", "%2e%2
 GOING = (Outcome.DELETED, Outcome.ACCEPTED, Outcome.QUARANTINED, Outcome.PUT_BACK)
 
 
+BESIDE = {
+    "cpanel": (".meta/USER.db", "incremental/accounts/USER-=-meta", f"{DAY}/accounts/USER-=-meta"),
+    "hestia": ("USER.log",),
+}
+"""Layout -> what lies beside an account's backups; all but what has a day in it is residue, too."""
+
+
 class Place(ABC):
     """A store under test, and hands that lay things into it behind the driver's back."""
 
@@ -71,6 +79,8 @@ class Place(ABC):
     """What may be shown nowhere."""
     many = 10_001
     """How many items the paging is tried with."""
+    layouts: Collection[str] = ()
+    """Layouts that its store can be opened with, by `use`; none where it has no paths of a panel's."""
 
     @abstractmethod
     def store(self) -> BackupStore:
@@ -91,6 +101,10 @@ class Place(ABC):
     def remove(self, name: str) -> None:
         """Take an item away behind the driver's back; a place that cannot, skips."""
         pytest.skip("this place cannot take an item away by itself")
+
+    def use(self, layout: str) -> None:
+        """Open stores with this layout from now on."""
+        raise NotImplementedError
 
     def name_of(self, user: str) -> str:
         """Return the name of a user's backup of DAY."""
@@ -164,6 +178,17 @@ def without_effect(act: Callable[[], Any]) -> None:
     except StoreTrouble:
         return
     assert receipt.outcome not in GOING, receipt
+
+
+def lay_beside(place: Place, layout: str) -> tuple[set[str], set[str]]:
+    """Lay what a layout has beside the backups, for the account and every neighbour; return whose is what."""
+    if layout not in place.layouts:
+        pytest.skip("this place has no such layout")
+    place.use(layout)
+    mine = place.make(form.replace("USER", place.account.username) for form in BESIDE[layout])
+    users = (*NEIGHBOURS, "bob.smith", "bob_", "bob-=-meta")
+    others = place.make(form.replace("USER", user) for user in users for form in BESIDE[layout])
+    return mine, others - mine
 
 
 def set_aside(place: Place, store: BackupStore) -> tuple[BackupItem, BackupItem]:
@@ -336,6 +361,43 @@ class Contract:
         item = one_of(place, store, place.name_of(place.account.username))
         without_effect(lambda: store.delete(replace(item, store="another")))
         assert place.left() == laid.mine | laid.others
+
+    # --- beside the backups ------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("layout", BESIDE)
+    def test_what_lies_beside_the_backups_is_found_and_goes_by_the_same_rules(self, place: Place, layout: str) -> None:
+        mine, others = lay_beside(place, layout)
+        store = place.store()
+        residue = list(store.residue(place.account))
+        assert {item.locator for item in residue} == {name for name in mine if DAY.isoformat() not in name}
+        assert all(item in listing(store) for item in residue)
+        assert {item.locator for item in mine_of(store, place.account)} == mine
+        for item in {item.locator: item for item in (*mine_of(store, place.account), *residue)}.values():
+            assert store.claim(item, place.account).verdict is Verdict.MINE
+            assert store.delete(item).outcome is Outcome.DELETED
+        assert list(place.store().residue(place.account)) == []
+        assert place.left() == others
+
+    @pytest.mark.parametrize("layout", BESIDE)
+    def test_nobody_else_is_shown_what_lies_beside_an_account_s_backups(self, place: Place, layout: str) -> None:
+        mine, others = lay_beside(place, layout)
+        store = place.store()
+        for user in ("", "bob*", "Bob", "bob1", "bob.smith"):
+            account = replace(place.account, username=user)
+            assert not {item.locator for item in store.residue(account)} & mine, user
+        assert place.left() == mine | others
+
+    @pytest.mark.parametrize("layout", BESIDE)
+    def test_what_lies_beside_the_backups_waits_in_quarantine_and_comes_back(self, place: Place, layout: str) -> None:
+        mine, others = lay_beside(place, layout)
+        store = place.store()
+        item = next(iter(store.residue(place.account)))
+        there = store.quarantine(item, PLAN).item
+        assert there is not None
+        assert item not in store.residue(place.account)
+        assert there in listing(store)
+        assert store.put_back(there).item == item
+        assert place.left() == mine | others
 
     # --- quarantine --------------------------------------------------------------------------------
 
@@ -514,7 +576,10 @@ class Contract:
             pytest.skip("this place has no line to cut")
         lay_corpus(place)
         item = one_of(place, place.store(), place.name_of(place.account.username))
-        assert place.cut_after_send().delete(item).outcome is Outcome.UNKNOWN
+        store = place.cut_after_send()
+        assert store.delete(item).outcome is Outcome.UNKNOWN
+        with suppress(StoreTrouble):
+            store.delete(item)  # the line is made anew, or cannot be: no error but StoreTrouble may end a run
 
     def test_a_credential_that_may_only_read_deletes_nothing_and_says_so(self, place: Place) -> None:
         if place.read_only is None:

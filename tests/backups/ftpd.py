@@ -84,6 +84,7 @@ def running_ftpd(folder: Path, *, tls: bool = True) -> Iterator[Ftpd]:
     handler.authorizer = authorizer
     handler.encoding = "utf8"
     handler.use_sendfile = False
+    handler.auth_failed_timeout = 0
     if tls:
         handler.certfile = str(both)
         handler.tls_control_required = handler.tls_data_required = True

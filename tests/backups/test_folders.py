@@ -18,8 +18,7 @@ from tests.backups.contract import BOB, DAY, PLAN, Contract, left_alone, listing
 from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace, whole
 from whmcs_bridge.backups import folders
 from whmcs_bridge.backups.base import Odd
-from whmcs_bridge.backups.folders import Entry, Fault, FolderStore, Kind, Line
-from whmcs_bridge.backups.layouts import CPANEL
+from whmcs_bridge.backups.folders import Entry, Fault, FolderStore, Kind, Line, below
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL
 from whmcs_bridge.domain.backups import BackupItem, Outcome
 from whmcs_bridge.errors import StoreUnreachable, ViewIncomplete
@@ -47,6 +46,8 @@ class Server:
     ids: bool = False
     """It tells ids of folders, and shows linked ones as folders."""
     binds: bool = False
+    blind: bool = False
+    """It takes upper and lower case for the same, and finds what it is asked for by either."""
     gone: bool = False
     """It hangs up on whoever calls."""
     before: dict[str, Callable[[], object]] = field(default_factory=dict)
@@ -68,6 +69,10 @@ class DiskLine(Line):
         return iter([self._seen(entry.name, entry.path) for entry in os.scandir(self.whole(path))])
 
     def _entry(self, path: str) -> Entry | None:
+        if self.server.blind and not os.path.lexists(self.whole(path)):
+            folder, _, name = path.rpartition("/")
+            names = os.listdir(self.whole(folder)) if os.path.isdir(self.whole(folder)) else []
+            path = next((below(folder, one) for one in names if one.lower() == name.lower()), path)
         try:
             return self._seen(path.rpartition("/")[2], self.whole(path))
         except FileNotFoundError:
@@ -168,22 +173,26 @@ class DiskPlace(LocalPlace):
         self.cut_after_send = self._cut
 
     def store(self, **more: Any) -> DiskStore:
-        return DiskStore("disk", str(self.root), CPANEL, login=self.server, **more)
+        return DiskStore("disk", str(self.root), self.layout, login=self.server, **more)
 
     def _gone(self) -> DiskStore:
         self.server.gone = True
         return self.store()
 
     def _without_weekly(self) -> DiskStore:
-        entries = DiskLine._entries
-
-        def refuse(line: DiskLine, path: str) -> Iterator[Entry]:
-            if path == "weekly":
-                raise PermissionError(13, "Permission denied")
-            return entries(line, path)
-
-        self.patch.setattr(DiskLine, "_entries", refuse)
+        self.refuse("_entries", "weekly")
         return self.store()
+
+    def refuse(self, call: str, denied: str) -> None:
+        """Let the server say no to one request about a path."""
+        real = getattr(DiskLine, call)
+
+        def refuse(line: DiskLine, path: str, *more: Any) -> Any:
+            if path == denied:
+                raise PermissionError(13, "Permission denied")
+            return real(line, path, *more)
+
+        self.patch.setattr(DiskLine, call, refuse)
 
     def _cut(self) -> DiskStore:
         for call in ("_move", "_move_aside"):
@@ -319,6 +328,55 @@ def test_backup_folders_without_end_make_the_list_incomplete(place: DiskPlace) -
     place.make([f"{DAY}/accounts/bob/1/2/3/4/too-deep"])
     with pytest.raises(ViewIncomplete, match="more than 3 folders deep"):
         listing(place.store())
+
+
+# --- what lies beside the backups ------------------------------------------------------------------------
+
+
+def test_what_lies_beside_the_backups_is_found_in_a_folder_that_is_left_out(place: DiskPlace) -> None:
+    place.make([".meta/bob.db", ".meta/bob1.db"])
+    store = place.store(leave_out=(".meta",))
+    assert listing(store) == []
+    [item] = store.residue(BOB)
+    assert item.locator == ".meta/bob.db"
+    assert store.delete(item).outcome is Outcome.DELETED
+    assert place.left() == {".meta/bob1.db"}
+
+
+def test_another_s_file_does_not_lie_beside_where_the_server_takes_its_name_for_ours(place: DiskPlace) -> None:
+    place.make([".meta/Bob.db"])
+    place.server.blind = True
+    store = place.store()
+    assert list(store.residue(BOB)) == []
+    assert place.left() == {".meta/Bob.db"}
+
+
+@pytest.mark.parametrize("trick", ["a link", "a file"])
+def test_nothing_lies_beside_behind_a_link(place: DiskPlace, trick: str) -> None:
+    if trick == "a link":
+        elsewhere = place.root.parent / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "bob.db").touch()
+        (place.root / ".meta").symlink_to(elsewhere, target_is_directory=True)
+    else:
+        place.make([".meta"])
+    assert list(place.store().residue(BOB)) == []
+
+
+def test_a_folder_has_no_place_beside_the_backups(place: DiskPlace) -> None:
+    place.make([".meta/bob.db/x"])
+    assert list(place.store().residue(BOB)) == []
+    assert [item.locator for item in listing(place.store())] == [".meta/bob.db/x"]
+
+
+def test_what_may_not_be_looked_at_makes_the_view_incomplete(place: DiskPlace) -> None:
+    place.make([".meta/bob.db"])
+    place.refuse("_entries", ".meta")
+    with pytest.raises(ViewIncomplete):
+        place.store().residue(BOB)
+    place.refuse("_entry", ".meta")
+    with pytest.raises(ViewIncomplete):
+        place.store().residue(BOB)
 
 
 # --- what is looked at before anything happens -----------------------------------------------------------

@@ -17,7 +17,6 @@ from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace
 from whmcs_bridge.backups.base import Odd
 from whmcs_bridge.backups.claim import KIND
 from whmcs_bridge.backups.ftp import FtpStore, Login
-from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import SENTINEL
 from whmcs_bridge.domain.backups import Outcome
 from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, ViewIncomplete
@@ -55,7 +54,7 @@ class FtpPlace(LocalPlace):
         return self.opened(self.ftpd.login())
 
     def opened(self, login: Login) -> FtpStore:
-        self.stores.append(FtpStore("box", self.folder, CPANEL, login=login))
+        self.stores.append(FtpStore("box", self.folder, self.layout, login=login))
         return self.stores[-1]
 
     def make(self, names: Any) -> set[str]:

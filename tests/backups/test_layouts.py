@@ -20,6 +20,8 @@ READ = [
     (CPANEL, "cpbackup/daily/bob.tar.gz", Read("bob")),
     (CPANEL, ".meta/bob.db", Read("bob", timeless=True)),
     (CPANEL, "2026-05-31/accounts/bob-=-meta", Read("bob", DAY)),
+    (CPANEL, "incremental/accounts/bob-=-meta", Read("bob", timeless=True)),
+    (CPANEL, "incremental/accounts/.master.meta", Read("", shared=True)),
     (CPANEL, "2026-05-31/system/files/etc/passwd", Read("", DAY, shared=True)),
     (CPANEL, "2026-05-31/accounts/.master.meta", Read("", DAY, shared=True)),
     (CPANEL, "2026-13-31/accounts/bob.tar.gz", Read("bob")),
@@ -57,6 +59,25 @@ READ = [
 def test_a_path_is_read_as_the_panel_writes_it(layout: Layout, locator: str, expected: Read) -> None:
     assert layout.read(locator) == expected
     assert layout.read(f".whmcs-bridge-quarantine/0f0f/{locator}") == expected
+
+
+@pytest.mark.parametrize("layout", BY_NAME.values(), ids=lambda layout: layout.name)
+def test_what_lies_beside_the_backups_is_looked_for_under_exactly_one_name(layout: Layout) -> None:
+    for user in ("bob", "bob1", "b_b", "bob.smith", "B.B"):
+        for path in layout.beside(user):
+            assert layout.form_of(path, user)
+            assert not any(path in layout.beside(other) for other in (*NEIGHBOURS, "b", "") if other != user)
+    for odd in ("", ".", "..", "/", "bob/../x", "bob\n", "b*b", "USER/x", "bob/"):
+        assert layout.beside(odd) == ()
+    assert (
+        layout.beside("bob")
+        == {
+            "cpanel": (".meta/bob.db", "incremental/accounts/bob-=-meta"),
+            "hestia": ("bob.log",),
+            "vesta": ("bob.log",),
+            "directadmin": (),
+        }[layout.name]
+    )
 
 
 def test_a_folder_is_an_item_only_where_the_panel_keeps_whole_homes() -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.backups.contract import BOB, DAY, MADE, PLAN, Contract, Place, left_alone, listing, mine_of, one_of
-from whmcs_bridge.backups.layouts import CPANEL, HESTIA, Layout, custom
+from whmcs_bridge.backups.layouts import BY_NAME, CPANEL, HESTIA, Layout, custom
 from whmcs_bridge.backups.local import LocalStore
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL, shown
 from whmcs_bridge.domain.backups import Outcome, Verdict
@@ -29,11 +29,13 @@ NS = int(MADE.timestamp()) * 1_000_000_000
 class LocalPlace(Place):
     """A folder with a sentinel in it."""
 
+    layouts = ("cpanel", "hestia")
     many = 2_001
     """A folder has no pages; making more files takes longer than listing them."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.patch = patch
+        self.layout = CPANEL
         self.root = folder / "backup"
         self.root.mkdir()
         (self.root / SENTINEL).touch()
@@ -43,7 +45,7 @@ class LocalPlace(Place):
         self.made = 0
 
     def store(self) -> BackupStore:
-        return LocalStore("disk", str(self.root), CPANEL)
+        return LocalStore("disk", str(self.root), self.layout)
 
     def _unmounted(self) -> BackupStore:
         os.rename(self.root / SENTINEL, self.root.parent / "elsewhere")
@@ -98,6 +100,9 @@ class LocalPlace(Place):
     def replace(self, name: str) -> None:
         os.unlink(f"{self.root}/{name}")
         self.write(name, "another backup, longer than the one before it")  # a file system may give the inode again
+
+    def use(self, layout: str) -> None:
+        self.layout = BY_NAME[layout]
 
     def remove(self, name: str) -> None:
         os.unlink(f"{self.root}/{name}")
@@ -473,6 +478,40 @@ def test_a_mirror_that_is_written_in_place_has_no_time_to_prove_anything(place: 
 def test_what_names_the_account_s_files_goes_too(place: LocalPlace) -> None:
     place.make([".meta/bob.db", ".meta/bob1.db", f"{DAY}/accounts/bob-=-meta"])
     assert {item.locator for item in mine_of(opened(place), BOB)} == {".meta/bob.db", f"{DAY}/accounts/bob-=-meta"}
+
+
+def test_what_lies_beside_the_backups_is_found_in_a_folder_that_is_left_out(place: LocalPlace) -> None:
+    place.make([".meta/bob.db", ".meta/bob1.db"])
+    store = opened(place, leave_out=(".meta",))
+    assert listing(store) == []
+    [item] = store.residue(BOB)
+    assert store.delete(item).outcome is Outcome.DELETED
+    assert place.left() == {".meta/bob1.db"}
+
+
+@pytest.mark.parametrize("trick", ["a link", "a file", "a folder"])
+def test_nothing_lies_beside_that_is_no_file_in_its_own_place(place: LocalPlace, trick: str) -> None:
+    if trick == "a link":
+        elsewhere = place.root.parent / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "bob.db").touch()
+        (place.root / ".meta").symlink_to(elsewhere, target_is_directory=True)
+    else:
+        place.make([".meta" if trick == "a file" else ".meta/bob.db/x"])
+    assert list(opened(place).residue(BOB)) == []
+
+
+def test_what_may_not_be_looked_at_beside_the_backups_makes_the_view_incomplete(place: LocalPlace) -> None:
+    place.make([".meta/bob.db"])
+
+    def refuse(path: Any, *args: Any, **more: Any) -> int:
+        if path == ".meta":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return OPEN(path, *args, **more)
+
+    place.patch.setattr(os, "open", refuse)
+    with pytest.raises(ViewIncomplete, match=r"\.meta/bob\.db cannot be read"):
+        opened(place).residue(BOB)
 
 
 # --- quarantine and back ---------------------------------------------------------------------------------

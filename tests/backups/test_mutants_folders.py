@@ -30,7 +30,7 @@ KEYS = {"public": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExa
 
 def contract(tests: type[Any], name: str) -> Callable[..., object]:
     """A test of the contract, as a function of the place."""
-    return CONTRACT.setdefault((tests, name), lambda place: getattr(tests(), name)(place))
+    return CONTRACT.setdefault((tests, name), lambda place, *given: getattr(tests(), name)(place, *given))
 
 
 CONTRACT: dict[tuple[type[Any], str], Callable[..., object]] = {}
@@ -309,6 +309,23 @@ FOLDERS = (
         'raise Lost(f"store {self.name}: moved, and not there; a listing tells where it is")',
         "return Moved(there, Entry('', Kind.FILE, 0, None, ''))",
         test_folders.test_what_is_moved_and_not_to_be_found_is_unknown,
+    ),
+    base(
+        "I1",
+        "what answers to a name has it",
+        FolderStore._exactly,
+        "        for one in line.entries(folder):\n            if one.name == name and",
+        "        for one in filter(None, [line.glance(path)]):\n            if",
+        test_folders.test_another_s_file_does_not_lie_beside_where_the_server_takes_its_name_for_ours,
+    ),
+    base(
+        "I1",
+        "a beginning of a name is a name",
+        FolderStore._exactly,
+        "one.name == name",
+        "one.name.startswith(name[:3])",
+        kept("test_what_lies_beside_the_backups_is_found_and_goes_by_the_same_rules"),
+        "cpanel",
     ),
     base(
         "I12",

@@ -43,7 +43,7 @@ class SftpPlace(LocalPlace):
         return self.opened(self.sshd.login())
 
     def opened(self, login: Login) -> SftpStore:
-        self.stores.append(SftpStore("box", str(self.root), CPANEL, login=login))
+        self.stores.append(SftpStore("box", str(self.root), self.layout, login=login))
         return self.stores[-1]
 
     def close(self) -> None:

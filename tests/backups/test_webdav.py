@@ -18,7 +18,6 @@ from tests.backups.contract import BOB, PLAN, Contract, listing, mine_of
 from tests.backups.test_folders import stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, LocalPlace
 from whmcs_bridge.backups.base import Odd
-from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import SENTINEL
 from whmcs_bridge.backups.webdav import DavLine, Login, Reply, WebDavStore
 from whmcs_bridge.domain.backups import Outcome
@@ -100,7 +99,7 @@ class DavPlace(LocalPlace):
         return self.opened(self.dav.login())
 
     def opened(self, login: Login) -> WebDavStore:
-        self.stores.append(WebDavStore("box", self.folder, CPANEL, login=login))
+        self.stores.append(WebDavStore("box", self.folder, self.layout, login=login))
         return self.stores[-1]
 
     def make(self, names: Iterable[str]) -> set[str]:

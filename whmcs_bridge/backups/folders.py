@@ -26,7 +26,7 @@ from whmcs_bridge.backups.names import (
     shown,
     split_quarantine,
 )
-from whmcs_bridge.domain.backups import BackupItem, Capabilities, Outcome, Probe, Receipt
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Outcome, Probe, Receipt
 from whmcs_bridge.errors import SettingsProblem, StoreAuthFailed, StoreTrouble, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.settings.secret import Secret
@@ -418,6 +418,35 @@ class FolderStore(PathStore, ABC, Generic[Login]):
                 here = below(path, found.name)
                 self._only_way(found, shown(here), seen)
                 yield from self._all_in(line, here, depth + 1, seen)
+
+    def residue(self, account: AccountIdentity) -> Sequence[BackupItem]:
+        """What the layout has beside the account's backups, over a new line, also where `leave_out` hides it.
+
+        By the names that a listing shows: a server that takes Bob for bob would answer for another's file.
+        """
+        paths = self.layout.beside(account.username)
+        if not paths:
+            return ()
+        line = self._connect()
+        try:
+            self.case_blind = line.recognise()
+            return [item for path in paths for item in self._exactly(line, path)]
+        finally:
+            line.close()
+
+    def _exactly(self, line: Line, path: str) -> Iterator[BackupItem]:
+        folder, _, name = path.rpartition("/")
+        try:
+            found = line.look(folder) if folder else None
+        except Odd:
+            return  # what lies behind a link is elsewhere
+        except Told as told:
+            raise ViewIncomplete(f"store {self.name}: {folder} cannot be looked at: {told}") from told
+        if folder and (found is None or found.kind is not Kind.FOLDER):
+            return
+        for one in line.entries(folder):
+            if one.name == name and one.kind is not Kind.FOLDER:
+                yield self._plain(path, one)
 
     # --- changing --------------------------------------------------------------------------------
 

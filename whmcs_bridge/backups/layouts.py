@@ -51,8 +51,10 @@ NOTHING = Read()
 class Layout:
     """A panel's way of naming. It knows whole paths only."""
 
-    def __init__(self, name: str, user: str, forms: Sequence[Form]) -> None:
+    def __init__(self, name: str, user: str, forms: Sequence[Form], beside: Sequence[str] = ()) -> None:
+        """`beside` are the paths, with USER, at which the panel keeps what is no backup and names an account."""
         self.name = name
+        self._beside = tuple(beside)
         compiled = [(form, _compiled(form, user)) for form in forms]
         self._files = tuple((form, pattern) for form, pattern in compiled if not form.tree)
         self._trees = tuple((form, pattern) for form, pattern in compiled if form.tree)
@@ -69,6 +71,11 @@ class Layout:
         """Return the form in which this path belongs to exactly this user; None where it does not."""
         found = self._match(locator, tree)
         return found[0] if found is not None and user and found[1].get("user") == user else None
+
+    def beside(self, user: str) -> Sequence[str]:
+        """Return where something of exactly this user may lie beside the backups: logs, lists of what is in them."""
+        paths = (path.replace("USER", user) for path in self._beside)
+        return tuple(path for path in paths if self.form_of(path, user) is not None)
 
     def is_tree(self, locator: str) -> bool:
         """A folder of this path is one item, with everything in it."""
@@ -110,6 +117,7 @@ CPANEL = Layout(
         Form(rf"{_SETS}/accounts/USER\.tar(?:\.gz)?", linked=True),
         Form(rf"{_SETS}/accounts/USER", tree=True, linked=True),
         Form(rf"{_SETS}/accounts/USER-=-meta", linked=True),
+        Form(r"incremental/accounts/USER-=-meta", linked=True, timeless=True),
         Form(r"cpbackup/(?:daily|weekly|monthly)/USER\.tar(?:\.gz)?", linked=True),
         Form(r"cpbackup/(?:daily|weekly|monthly)/USER", tree=True, linked=True, timeless=True),
         Form(r"incremental/accounts/USER", tree=True, linked=True, timeless=True),
@@ -117,6 +125,7 @@ CPANEL = Layout(
         Form(rf"{_SETS}/system/.+", shared=True),
         Form(rf"(?:{_SETS}|incremental)/accounts/\.master\.meta", shared=True),
     ),
+    beside=(".meta/USER.db", "incremental/accounts/USER-=-meta"),
 )
 DIRECTADMIN = Layout(
     "directadmin",
@@ -133,7 +142,7 @@ _HESTIA_TAR = rf"\.(?P<day>{DATE})_[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}\.tar"
 
 def _hestia(name: str, tars: Sequence[str]) -> Layout:
     forms = [Form(before + tail) for tail in tars for before in ("USER", "USER/USER")]
-    return Layout(name, HESTIA_USER, (*forms, Form(r"USER\.log", timeless=True)))
+    return Layout(name, HESTIA_USER, (*forms, Form(r"USER\.log", timeless=True)), beside=("USER.log",))
 
 
 HESTIA = _hestia("hestia", [_HESTIA_TAR])

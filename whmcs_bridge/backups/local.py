@@ -25,7 +25,7 @@ from whmcs_bridge.backups.names import (
     shown,
     split_quarantine,
 )
-from whmcs_bridge.domain.backups import BackupItem, Capabilities, Outcome, Probe, Receipt
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Outcome, Probe, Receipt
 from whmcs_bridge.errors import StoreTrouble, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import BackupStoreSettings
 
@@ -181,6 +181,32 @@ class LocalStore(PathStore):
                     raise ViewIncomplete(f"store {self.name}: {locator} is more than {MAX_DEPTH} folders deep")
                 with self._inside(folder, name, locator) as inner:
                     yield from self._all_in(inner, locator, device, depth + 1)
+
+    def residue(self, account: AccountIdentity) -> Sequence[BackupItem]:
+        """What the layout has beside the account's backups, also where `leave_out` hides it.
+
+        By the names that the folder lists: a disk that takes Bob for bob would open another's file.
+        """
+        paths = self.layout.beside(account.username)
+        if not paths:
+            return ()
+        with self._opened() as root:
+            return [item for path in paths for item in self._exactly(root, path)]
+
+    def _exactly(self, root: int, path: str) -> Iterator[BackupItem]:
+        *folders, name = segments_of(path)
+        try:
+            folder = _beneath(root, folders)
+        except (FileNotFoundError, Odd):
+            return  # what lies behind a link is elsewhere
+        except OSError as error:
+            raise self._unseen(path, error) from error
+        try:
+            for own, found in self._listed(folder, path):
+                if own == name and not stat.S_ISDIR(found.st_mode):
+                    yield self._plain(path, found)
+        finally:
+            os.close(folder)
 
     # --- opening ---------------------------------------------------------------------------------
 
