@@ -37,6 +37,7 @@ class Sshd:
     port: int
     host_key: str
     private_key: str
+    pid: int
 
     def login(self, **changes: object) -> Login:
         fields = {
@@ -70,7 +71,7 @@ def running_sshd(folder: Path) -> Iterator[Sshd]:
     try:
         _wait_for(port, process, folder / "log")
         key = (folder / "host_key.pub").read_text().split()
-        yield Sshd(port, f"{key[0]} {key[1]}", (folder / "user_key").read_text())
+        yield Sshd(port, f"{key[0]} {key[1]}", (folder / "user_key").read_text(), process.pid)
     finally:
         process.terminate()
         process.wait(30)

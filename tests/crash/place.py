@@ -34,7 +34,7 @@ from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.journal.deletions import SqliteDeletions
 from whmcs_bridge.mirror import SqliteMirror
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import Deletions, Journal, JournalStep, Mirror, StepState
+from whmcs_bridge.ports import BackupStore, Deletions, Journal, JournalStep, Mirror, StepState
 from whmcs_bridge.settings.model import Settings
 from whmcs_bridge.simulator.front import Front
 from whmcs_bridge.simulator.records import Client, Service
@@ -165,6 +165,16 @@ FATES: tuple[Callable[[House, Client, Service], None], ...] = (
 )
 
 
+Crossed = Callable[[str], None]
+Stores = Callable[[Path, Crossed], Sequence[BackupStore]]
+"""Opens a trial's stores in the child; what is done to them is told as boundaries."""
+
+
+def a_vault(folder: Path, crossed: Crossed) -> Sequence[BackupStore]:
+    """The store that a place has unless it is given others."""
+    return [WatchedStore(folder / "vault", crossed)]
+
+
 @dataclass
 class Place:
     """A house on the morning of a busy day, with its databases as files; every trial starts from a copy."""
@@ -173,6 +183,7 @@ class Place:
     seed: int
     world: World = field(init=False)
     settings: Settings = SETTINGS
+    stores: Stores = a_vault
     trials: int = 0
     _wanted: dict[str, Any] | None = None
 
@@ -205,15 +216,25 @@ class Place:
 
     @classmethod
     def furnished(
-        cls, base: Path, config: Mapping[str, Any], furnish: Callable[[House], None], *, shadow: bool = False
+        cls,
+        base: Path,
+        config: Mapping[str, Any],
+        furnish: Callable[[House], None],
+        *,
+        shadow: bool = False,
+        stores: Stores = a_vault,
     ) -> "Place":
-        """A house of one's own under these tables; it stops where `furnish` leaves it."""
+        """A house of one's own under these tables; it stops where `furnish` leaves it.
+
+        Stores other than the vault are there in the trials only.
+        """
         settings = settings_of(config)
         whmcs = replace(settings.whmcs, connections=1)
-        place = cls(base, 0, replace(settings, whmcs=whmcs, mode="shadow" if shadow else "enforce"))
+        place = cls(base, 0, replace(settings, whmcs=whmcs, mode="shadow" if shadow else "enforce"), stores=stores)
         home = base / "morning"
         home.mkdir()
-        with House.of(config, world=a_world(), folder=home, stores=[FolderStore(home / "vault")]) as house:
+        vault = FolderStore(home / "vault")
+        with House.of(config, world=a_world(), folder=home, stores=[vault] if stores is a_vault else []) as house:
             house.bridge.journal._store.conn.execute("PRAGMA synchronous=OFF")  # type: ignore[attr-defined]
             house.enforcing(not shadow)
             furnish(house)
@@ -225,7 +246,7 @@ class Place:
         self.trials += 1
         folder = self.base / f"trial-{self.trials}"
         shutil.copytree(self.base / "morning", folder)
-        return Trial(folder, Front(deepcopy(self.world)), self.settings)
+        return Trial(folder, Front(deepcopy(self.world)), self.settings, self.stores)
 
     def undisturbed(self) -> dict[str, Any]:
         """The state after two syncs in which nobody died."""
@@ -269,6 +290,7 @@ class Trial:
     folder: Path
     front: Front
     settings: Settings = SETTINGS
+    stores: Stores = a_vault
 
     @property
     def world(self) -> World:
@@ -286,7 +308,7 @@ class Trial:
         pid = os.fork()
         if pid == 0:
             here.close()
-            _child(there, self.folder, self.world, self.settings, kill, marks, workers, act)
+            _child(there, self, kill, marks, workers, act)
         there.close()
         calls: list[str] = []
         with here:
@@ -382,7 +404,7 @@ def _exactly(line: socket.socket, count: int) -> bytes | None:
 class LineAdapter(BaseAdapter):
     """The child's network: every request goes to the parent."""
 
-    def __init__(self, line: socket.socket, crossed: Callable[[str], None]) -> None:
+    def __init__(self, line: socket.socket, crossed: Crossed) -> None:
         super().__init__()
         self._line, self._crossed, self._lock = line, crossed, threading.Lock()
 
@@ -424,7 +446,7 @@ DELETED = writing_methods(Deletions, SqliteDeletions)
 class Watched:
     """A port whose writes are boundaries: one before it, one after it."""
 
-    def __init__(self, inner: Any, name: str, methods: frozenset[str], crossed: Callable[[str], None]) -> None:
+    def __init__(self, inner: Any, name: str, methods: frozenset[str], crossed: Crossed) -> None:
         self._inner, self._name, self._methods, self._crossed = inner, name, methods, crossed
 
     def __getattr__(self, method: str) -> Any:
@@ -446,7 +468,7 @@ class Watched:
 class WatchedStore(FolderStore):
     """Deletions are boundaries too."""
 
-    def __init__(self, folder: Path, crossed: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, crossed: Crossed) -> None:
         super().__init__(folder)
         self._crossed = crossed
 
@@ -458,16 +480,10 @@ class WatchedStore(FolderStore):
 
 
 def _child(
-    line: socket.socket,
-    folder: Path,
-    world: World,
-    given: Settings,
-    kill: Kill,
-    marks: Path,
-    workers: int,
-    act: Callable[[Bridge], object],
+    line: socket.socket, trial: Trial, kill: Kill, marks: Path, workers: int, act: Callable[[Bridge], object]
 ) -> None:
     """Act and leave for good; never returns."""
+    folder = trial.folder
     met: list[str] = []
     lock = threading.Lock()
 
@@ -479,12 +495,12 @@ def _child(
 
     gc.disable()  # a collection would touch, and so copy, every page of the parent
     try:
-        settings = replace(given, source=folder / "bridge.toml", folder=folder)
+        settings = replace(trial.settings, source=folder / "bridge.toml", folder=folder)
         bridge = open_bridge(
             settings,
             adapter=LineAdapter(line, crossed),
-            clock=WorldClock(world),
-            stores=[WatchedStore(folder / "vault", crossed)],
+            clock=WorldClock(trial.world),
+            stores=trial.stores(folder, crossed),
             sleep=NEVER_SLEEP,
         )
         # Killed processes lose nothing that the system has taken, so the tests need not wait for the disk.
