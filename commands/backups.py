@@ -571,11 +571,13 @@ def _show_plan(plan: DeletionPlan, limit: int | None) -> None:
 @click.option("--verify", is_flag=True, help="Check the chain of all evidence; exits 1 where it is broken.")
 @json_option
 @pass_app
-def evidence(app: App, service: int | None, as_html: bool, verify: bool, as_json_: bool) -> None:
+def evidence(app: App, service: int | None, as_html: bool, verify: bool, kept: str | None, as_json_: bool) -> None:
+@click.option("--head", "kept", metavar="HEAD", help="With --verify: a head that you kept; is it still in the chain?")
     """Print the certificate of a deletion: what was where, what went when, what proved it, and what is left.
 
-    --verify checks that no record was changed, left out or put in between. Keep the newest record's hash elsewhere
-    from time to time: it shows that none was cut off at the end.
+    --verify checks that no record was changed, left out or put in between, and prints the chain's head. Whoever can
+    write here could write the whole chain anew, or cut off its end: a head that was kept elsewhere shows it. The
+    morning mail has one every day. Exits 1 where the chain is broken or a head is not in it any more.
 
     \b
     Example:
@@ -585,21 +587,21 @@ def evidence(app: App, service: int | None, as_html: bool, verify: bool, as_json
     """
     from commands.show import as_json
     from whmcs_bridge.domain.ids import ServiceId
+        whmcs-bridge backups evidence --verify --head 2026-03-02:42:0f3c...
     from whmcs_bridge.errors import BridgeError, UsageProblem
     from whmcs_bridge.jobs.backup_certificate import certificate, certificate_lines
 
-    if service is None and not verify:
+    if kept is not None and (service is not None or not verify):
+        raise UsageProblem("--head belongs to --verify: whmcs-bridge backups evidence --verify --head HEAD")
+    if verify and service is None:
+        _verify(app, kept, as_json_)
+        return
+    if service is None:
         raise UsageProblem("name a service, or check the whole chain: whmcs-bridge backups evidence --verify")
     with app.bridge(offline=True) as bridge:
         broken = bridge.journal.deletions.broken_at() if verify else ""
-        head = bridge.journal.deletions.head()
-        found = certificate(bridge.ports, ServiceId(service)) if service is not None else None
-    if found is None:
-        if as_json_:
-            as_json({"whole": not broken, "trouble": broken, "head": head})
-        elif not broken:
-            click.echo(f"The chain of evidence is whole. Newest record: {head}")
-    elif as_json_:
+        found = certificate(bridge.ports, ServiceId(service))
+    if as_json_:
         as_json(found)
     elif as_html:
         from whmcs_bridge.screens.page import fill
@@ -609,3 +611,45 @@ def evidence(app: App, service: int | None, as_html: bool, verify: bool, as_json
         click.echo("\n".join(certificate_lines(found)))
     if broken:
         raise BridgeError(f"the chain of evidence is broken: {broken}")
+
+
+def _verify(app: App, kept: str | None, as_json_: bool) -> None:
+    """Check the chain, and where a head is given, that it is still in it."""
+    from commands.show import as_json
+    from whmcs_bridge.errors import BridgeError, UsageProblem
+    from whmcs_bridge.jobs.backup_chain import check_head, head_line
+
+    standing, trouble = None, ""
+    with app.bridge(offline=True) as bridge:
+        broken = bridge.journal.deletions.broken_at()
+        digest = bridge.journal.deletions.head()
+        head, not_signed = head_line(bridge.ports)
+        if kept is not None:
+            try:
+                standing = check_head(bridge.ports, kept)
+            except UsageProblem:
+                raise
+            except BridgeError as error:
+                trouble = str(error)
+    wrong = [*([f"the chain of evidence is broken: {broken}"] if broken else []), *([trouble] if trouble else [])]
+    if as_json_:
+        told = {"whole": not broken, "trouble": broken, "head": digest, "today": head, "not_signed": not_signed}
+        asked = {"stands": not trouble, "trouble": trouble}
+        if standing is not None:
+            asked |= {"number": standing.record.number, "at": standing.record.at, "since": standing.since}
+            asked |= {"signed": standing.signed}
+        as_json(told | ({"kept": asked} if kept is not None else {}))
+    elif not wrong:
+        click.echo("The chain of evidence is whole.")
+        if standing is not None:
+            click.echo(f"The head is in it: record {standing.record.number} of {standing.record.at[:10]}.")
+            click.echo(f"Records since: {standing.since:,}.{_signed(standing.signed)}")
+        click.echo(f"Head of today, to be kept elsewhere: {head or 'there is no record yet'}")
+        if not_signed:
+            click.echo(f"It is not signed: {not_signed}")
+    if wrong:
+        raise BridgeError("; ".join(wrong))
+
+
+def _signed(signed: bool | None) -> str:
+    return "" if signed is None else " Its signature is the house's."

@@ -170,6 +170,40 @@ def test_verify_finds_a_record_that_was_changed_and_one_that_was_taken_out(desk:
     assert "name a service" in desk.run("backups", "evidence", code=2)
 
 
+def test_verify_knows_a_head_that_was_kept_and_finds_out_a_chain_that_was_cut(desk: Desk, shelf: Shelf) -> None:
+    shelf.put("site1", "full", MADE)
+    lived(desk, shelf, ended)
+    kept = desk.json("backups", "evidence", "--verify")["today"]
+    shown = desk.run("backups", "evidence", "--verify", "--head", kept)
+    assert "The head is in it: record 4 of 2025-03-" in shown
+    assert kept in shown
+    told = desk.json("backups", "evidence", "--verify", "--head", kept)["kept"]
+    assert (told["stands"], told["number"], told["since"], told["signed"]) == (True, 4, 0, None)
+    with desk.journal() as journal, journal._store.writing as conn:
+        conn.execute("DELETE FROM evidence_chain WHERE number=4")
+    assert "is whole" in desk.run("backups", "evidence", "--verify")
+    cut = desk.run("backups", "evidence", "--verify", "--head", kept, code=1)
+    assert "rewritten or cut off" in cut
+    assert "the chain ends at record 3 now" in cut
+    assert "--head belongs to --verify" in desk.run("backups", "evidence", "--head", kept, code=2)
+    assert "--head: expected the hash of a record" in desk.run("backups", "evidence", "--verify", "--head", "x", code=2)
+
+
+def test_a_house_with_a_key_signs_its_heads(desk: Desk, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.put("site1", "full", MADE)
+    lived(desk, shelf, ended)
+    with (desk.folder / "bridge.toml").open("a", encoding="utf-8") as file:
+        file.write('[backups]\nevidence_key = "env:EVIDENCE_KEY"\n')
+    assert "It is not signed: " in desk.run("backups", "evidence", "--verify")
+    monkeypatch.setenv("EVIDENCE_KEY", "sixteen letters and more")
+    kept = desk.json("backups", "evidence", "--verify")["today"]
+    assert kept.count(":") == 3
+    assert "Its signature is the house's." in desk.run("backups", "evidence", "--verify", "--head", kept)
+    assert kept in desk.run("backups", "evidence", "1")
+    monkeypatch.setenv("EVIDENCE_KEY", "another key altogether")
+    assert "is not the house's" in desk.run("backups", "evidence", "--verify", "--head", kept, code=1)
+
+
 def test_a_request_holds_the_deletion_until_it_is_handed_over(desk: Desk, shelf: Shelf) -> None:
     shelf.put("site1", "full", MADE)
     lived(desk, shelf, seen)

@@ -624,6 +624,22 @@ def test_more_than_goes_unasked_waits_for_the_approval_of_that_very_plan(cap: di
         assert shelf.names() == []
 
 
+def test_a_list_that_spans_more_days_than_the_house_allows_waits_for_its_own_approval() -> None:
+    shelf = Shelf()
+    with a_house(shelf, backups={"max_span_days": 30}) as house:
+        service = house.a_service()
+        for on in (date(2024, 11, 1), MADE):
+            shelf.put("site1", str(on), on)
+        end(house, service)
+        house.next_day()
+        plan = plan_of(house, service)
+        assert (plan.waits_for_approval, len(shelf.names())) == (True, 2)
+        assert plan.needs == ("70 days from the oldest to the newest item, 30 go unasked",)
+        approve(house, plan)
+        house.next_day()
+        assert shelf.names() == []
+
+
 # --- evidence -------------------------------------------------------------------------------------
 
 

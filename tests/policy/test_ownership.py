@@ -153,6 +153,19 @@ def test_a_share_means_nothing_for_a_handful() -> None:
     assert len(over_caps(many, {"s": 5 * len(many) - 1}, BackupRules())) == 1
 
 
+@pytest.mark.parametrize(("days", "asks"), [(0, False), (1830, False), (1831, True)])
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_list_over_more_years_than_rotations_keep_waits_for_a_person(days: int, asks: bool, by_name: bool) -> None:
+    """By the day in the name or by the time of the file; an item without a time counts for nothing."""
+    first = datetime(2019, 1, 1, 23, tzinfo=UTC)
+    last = first + timedelta(days=days)
+    made = [an_item(at, locator=f"{at}", made_on=at.date() if by_name else None) for at in (first, last)]
+    made.append(an_item(None, locator="timeless"))
+    assert bool(over_caps(made, {"s": 100}, BackupRules())) is asks
+    assert over_caps(made, {"s": 100}, BackupRules(max_span_days=None)) == []
+    assert bool(over_caps(made, {"s": 100}, BackupRules(max_span_days=1))) is (days > 1)
+
+
 def test_what_vanished_and_was_in_no_plan_is_collateral() -> None:
     one, two, new = an_item(), an_item(locator="eve/full"), an_item(locator="new")
     assert collateral([one, two], [two], [one]) == []

@@ -25,6 +25,7 @@ from whmcs_bridge.domain.deletions import (
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import UnknownId
 from whmcs_bridge.jobs.backup_accounts import rivals_of
+from whmcs_bridge.jobs.backup_chain import head_line
 from whmcs_bridge.jobs.backup_waits import SHORT
 from whmcs_bridge.jobs.context import Ports
 
@@ -105,7 +106,13 @@ def certificate(ports: Ports, service: ServiceId) -> dict[str, Any]:
         "left": _left(plan, _only_ours(ports, plan.accounts)) if plan is not None else [],
         "earlier": [{"store": e.get("store"), "locator": e.get("locator"), "gone": e.get("gone")} for e in old],
         "events": [{"number": n.number, "at": n.at, "kind": n.kind, "digest": n.digest} for n in links],
-        "chain": {"whole": not broken, "trouble": broken, "head": deletions.head(), "records": len(links)},
+        "chain": {
+            "whole": not broken,
+            "trouble": broken,
+            "head": deletions.head(),
+            "kept": head_line(ports)[0],
+            "records": len(links),
+        },
         "says": _says(plan),
         "says_not": list(SAYS_NOT),
     }
@@ -294,7 +301,7 @@ def certificate_lines(it: Mapping[str, Any]) -> list[str]:
     lines += ["", "It does not say:", *(f"  - {line}" for line in it["says_not"])]
     chain = it["chain"]
     lines += ["", f"{chain['records']} records, chain {'whole' if chain['whole'] else 'broken: ' + chain['trouble']}"]
-    lines.append(f"newest record {chain['head']}")
+    lines.append(f"head of the chain {chain['kept'] or chain['head']}")
     return lines
 
 

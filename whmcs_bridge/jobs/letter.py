@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from whmcs_bridge.domain.ids import ClientId, ServiceId
+from whmcs_bridge.jobs.backup_chain import head_line
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.scope import scope_of
 from whmcs_bridge.jobs.staff import grouped, subject
@@ -28,6 +29,7 @@ NAMES: Final = 4
 A_DAY: Final = timedelta(hours=26)
 """Longer between two runs is a missed one."""
 APPROVAL: Final = "approval"
+VERIFY: Final = "whmcs-bridge backups evidence --verify --head HEAD"
 QUIET_CODES: Final = frozenset({"act-hours"})
 """Stops that are the house's own hours: nobody has to do anything."""
 WORDS: Final[Mapping[Kind, str]] = {
@@ -117,7 +119,7 @@ def write(ports: Ports, day: Day) -> Letter:
     last = ports.journal.last_morning_mail(today)
     since = max(last.day, today - timedelta(days=30)) if last is not None else today - timedelta(days=1)
     news = ports.journal.tasks(today=today)
-    sections = [
+    told = [
         _done(ports, names, _title_of(since, today), since, today - timedelta(days=1)),
         _done(ports, names, "Today", today, today),
         *_imagined(ports, names, day, since),
@@ -128,9 +130,11 @@ def write(ports: Ports, day: Day) -> Letter:
         _withheld(day),
         _tasks(news, since),
     ]
-    shown = tuple(section for section in sections if section.lines)
+    shown = tuple(section for section in told if section.lines)
     lead = tuple(_lead(ports, day, empty=not shown))
-    return Letter(today, _subject(ports, day, news, empty=not shown), lead, shown)
+    evidence = _evidence(ports)  # of every day, also of one on which nothing was done
+    sections = (*shown, evidence) if evidence.lines else shown
+    return Letter(today, _subject(ports, day, news, empty=not shown), lead, sections)
 
 
 # --- the lead -------------------------------------------------------------------------------------
@@ -283,6 +287,15 @@ def _by_kind(names: _Names, steps: Iterable[tuple[Kind, str, ClientId, ServiceId
         found.setdefault((kind, message if kind is Kind.NOTICE else ""), []).append((client, service))
     for (kind, message), who in sorted(found.items(), key=lambda item: (ORDER[item[0][0]], item[0][1])):
         yield _counted(names, _due_word(kind, message), len(who), who)
+
+
+def _evidence(ports: Ports) -> Section:
+    """The head of the chain of evidence: the mail carries it out of the house."""
+    head, trouble = head_line(ports)
+    if not head:
+        return Section("", ())
+    lines = [Line(f"{head} (keep it: it shows later whether the record is still the same)", VERIFY)]
+    return Section("Evidence of deletions", (*lines, *((Line(f"not signed: {trouble}"),) if trouble else ())))
 
 
 # --- what comes and what waits ----------------------------------------------------------------------

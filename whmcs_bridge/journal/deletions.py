@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 import msgspec
@@ -205,6 +205,29 @@ class SqliteDeletions:
         return FIRST_LINK if row is None else str(row[0])
 
     def broken_at(self) -> str:
+    def newest(self) -> ChainLink | None:
+        return self._link("1", ())
+
+    def link_of(self, digest: str) -> ChainLink | None:
+        return self._link("digest=?", (digest,))
+
+    def _link(self, where: str, given: Sequence[object]) -> ChainLink | None:
+        with self._store.looking as conn:
+            row = conn.execute(
+                f"SELECT * FROM evidence_chain WHERE {where} ORDER BY number DESC LIMIT 1", given
+            ).fetchone()
+        return None if row is None else ChainLink(row[0], ServiceId(row[1]), *row[2:])
+
+    def deleted_on(self, day: date) -> int:
+        """Counted from the end, as far as the day reaches back."""
+        with self._store.looking as conn:
+            row = conn.execute(
+                "SELECT count(*) FROM evidence_chain WHERE kind='deleted' AND substr(at, 1, 10)=?1 AND number > "
+                "coalesce((SELECT number FROM evidence_chain WHERE substr(at, 1, 10)<?1 ORDER BY number DESC LIMIT 1), 0)",
+                (day.isoformat(),),
+            ).fetchone()
+        return int(row[0])
+
         """Check the whole chain; say what is wrong with it, "" for nothing."""
         before = FIRST_LINK
         for number, link in enumerate(self.links(), 1):

@@ -31,6 +31,8 @@ class BackupRules:
     max_items: int = 500
     max_gib: int = 2048
     max_percent_of_store: int = 20
+    max_span_days: int | None = 1830
+    """A list that spans more waits for a person; None: however long it spans."""
     slack_hours: int = 26
     quarantine_days: int = 0
     """Items stay aside so long before they are deleted, where the store can move them."""
@@ -250,11 +252,20 @@ def over_caps(items: Sequence[BackupItem], in_store: Mapping[str, int], rules: B
     size = sum(i.size or 0 for i in items)
     if size > rules.max_bytes:
         found.append(f"{size:,} bytes, {rules.max_bytes:,} go unasked")
+    days = _days_spanned(items)
+    if rules.max_span_days is not None and days > rules.max_span_days:
+        found.append(f"{days:,} days from the oldest to the newest item, {rules.max_span_days:,} go unasked")
     for store, total in sorted(in_store.items()):
         count = sum(1 for i in items if i.store == store)
         if count >= SHARE_COUNTS_FROM and count * 100 > total * rules.max_percent_of_store:
             found.append(f"{count:,} of {total:,} items in store {store}, {rules.max_percent_of_store} % go unasked")
     return found
+
+
+def _days_spanned(items: Iterable[BackupItem]) -> int:
+    """Days between the oldest and the newest item; one that tells no time counts for nothing."""
+    days = [first.date() for item in items for first, _ in times_of(item)]
+    return (max(days) - min(days)).days if days else 0
 
 
 def unchanged(planned: BackupItem, listed: BackupItem) -> bool:

@@ -94,6 +94,7 @@ class Reader:
         self.data = data
         self.report = report
         self.house = house
+        self._evidence_key: Secret | None = None
 
     def settings(self, folder: Path, source: Path) -> Settings | None:
         """Return what the file says; None where `report` has problems."""
@@ -111,7 +112,8 @@ class Reader:
         if self.report.problems:
             return None
         policy = replace(policy, version=version_of(policy), _cache={})
-        return Settings(mode, whmcs, policy, folder, source, stores, panels, staff, hooks, tuple(self.report.warnings))
+        warnings = tuple(self.report.warnings)
+        return Settings(mode, whmcs, policy, folder, source, stores, panels, staff, hooks, warnings, self._evidence_key)
 
     # --- tables in general -----------------------------------------------------------------------
 
@@ -196,12 +198,18 @@ class Reader:
             receipts=ReceiptRules(**(self._table("receipts") or {})),
             arrangements=ArrangementRules(**(self._table("arrangements") or {})),
             requests=RequestRules(**(self._table("requests") or {})),
-            backups=BackupRules(**(self._table("backups") or {})),
+            backups=self._backups(),
             limits=self._limits(),
             sanity=self._sanity(),
             approval=self._approval(),
         )
         return replace(policy, messages=self._messages(policy), _cache={})
+
+    def _backups(self) -> BackupRules:
+        """The rules; the key is no rule, and stays out of what the policy's version is the hash of."""
+        found = self._table("backups") or {}
+        self._evidence_key = found.pop("evidence_key", None)
+        return BackupRules(**found)
 
     def _calendar(self) -> Calendar:
         found = self._table("calendar")

@@ -641,6 +641,21 @@ BACKUPS = (
         "20",
     ),
     Key(
+        "max_span_days",
+        Whole(1, 36_500, "days", never=True),
+        "The same for the time between its oldest and its newest item. Five years are longer than rotations keep "
+        "things: what spans more has mostly had two owners, or is an archive that somebody keeps on purpose.",
+        "1830",
+    ),
+    Key(
+        "evidence_key",
+        SecretRef(),
+        "Signs the head of the chain of evidence in the morning mail, so that you know your own when you see it again. "
+        "16 characters or more.",
+        otherwise="it is not signed",
+        example='"file:/etc/whmcs-bridge/evidence-key"',
+    ),
+    Key(
         "slack_hours",
         Whole(26, 720, "hours"),
         "How far beyond the days of an account an item's time may lie: names carry the panel's local day.",

@@ -122,6 +122,8 @@ class Settings:
     hooks: HookSettings = HookSettings()
     warnings: tuple[str, ...] = ()
     """What is allowed but hardly meant, one line each."""
+    evidence_key: Secret | None = None
+    """Signs the daily head of the chain of evidence; None: it is not signed."""
 
     @property
     def enforcing(self) -> bool:
