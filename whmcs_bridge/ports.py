@@ -686,8 +686,8 @@ class Deletions(Protocol):
         """Replace what is known of a plan, its items left as they are, and append to the chain, in one transaction."""
         ...
 
-    def save_items(self, plan: int, items: Mapping[int, PlannedItem]) -> None:
-        """Replace items of a plan by their position, all in one transaction."""
+    def save_items(self, plan: int, items: Mapping[int, PlannedItem], links: Iterable[EvidenceLink] = ()) -> None:
+        """Replace items of a plan by their position, and append records to the evidence, all in one transaction."""
         ...
 
     def plan_of(self, service: ServiceId) -> DeletionPlan | None:

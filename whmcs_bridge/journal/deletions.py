@@ -119,8 +119,9 @@ class SqliteDeletions:
                 (plan.state, _next_check(plan), _head(plan), plan.number),
             )
 
-    def save_items(self, plan: int, items: Mapping[int, PlannedItem]) -> None:
+    def save_items(self, plan: int, items: Mapping[int, PlannedItem], links: Iterable[EvidenceLink] = ()) -> None:
         with self._store.writing as conn:
+            _append(conn, links)
             conn.executemany(
                 "UPDATE deletion_items SET state=?, body=? WHERE plan=? AND position=?",
                 [(p.state, _encode(p).decode(), plan, n) for n, p in items.items()],
