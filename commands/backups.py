@@ -569,10 +569,10 @@ def _show_plan(plan: DeletionPlan, limit: int | None) -> None:
 @click.argument("service", type=ID, metavar="[SERVICE]", required=False)
 @click.option("--html", "as_html", is_flag=True, help="Print one page of HTML that needs nothing else.")
 @click.option("--verify", is_flag=True, help="Check the chain of all evidence; exits 1 where it is broken.")
+@click.option("--head", "kept", metavar="HEAD", help="With --verify: a head that you kept; is it still in the chain?")
 @json_option
 @pass_app
 def evidence(app: App, service: int | None, as_html: bool, verify: bool, kept: str | None, as_json_: bool) -> None:
-@click.option("--head", "kept", metavar="HEAD", help="With --verify: a head that you kept; is it still in the chain?")
     """Print the certificate of a deletion: what was where, what went when, what proved it, and what is left.
 
     --verify checks that no record was changed, left out or put in between, and prints the chain's head. Whoever can
@@ -584,10 +584,10 @@ def evidence(app: App, service: int | None, as_html: bool, verify: bool, kept: s
         whmcs-bridge backups evidence 456
         whmcs-bridge backups evidence 456 --html > certificate.html
         whmcs-bridge backups evidence --verify
+        whmcs-bridge backups evidence --verify --head 2026-03-02:42:0f3c...
     """
     from commands.show import as_json
     from whmcs_bridge.domain.ids import ServiceId
-        whmcs-bridge backups evidence --verify --head 2026-03-02:42:0f3c...
     from whmcs_bridge.errors import BridgeError, UsageProblem
     from whmcs_bridge.jobs.backup_certificate import certificate, certificate_lines
 

@@ -205,7 +205,6 @@ class SqliteDeletions:
             row = conn.execute("SELECT digest FROM evidence_chain ORDER BY number DESC LIMIT 1").fetchone()
         return FIRST_LINK if row is None else str(row[0])
 
-    def broken_at(self) -> str:
     def newest(self) -> ChainLink | None:
         return self._link("1", ())
 
@@ -229,6 +228,7 @@ class SqliteDeletions:
             ).fetchone()
         return int(row[0])
 
+    def broken_at(self) -> str:
         """Check the whole chain; say what is wrong with it, "" for nothing."""
         before = FIRST_LINK
         for number, link in enumerate(self.links(), 1):
