@@ -19,7 +19,7 @@ from tests.backups import (
 from tests.backups.contract import Place
 from tests.backups.mutants import Mutant, called, missed, mutant
 from tests.backups.test_line_guards import stranger as stranger
-from whmcs_bridge.backups import borg, claim, jetbackup, proxmox
+from whmcs_bridge.backups import borg, claim, jetbackup, machines, proxmox
 from whmcs_bridge.backups.borg import BorgStore
 from whmcs_bridge.backups.jetbackup import JetBackupApi, JetBackupStore
 from whmcs_bridge.backups.line import HttpLine
@@ -27,6 +27,7 @@ from whmcs_bridge.backups.manual import ManualStore
 from whmcs_bridge.backups.pbs import PbsStore
 from whmcs_bridge.backups.programs import Program
 from whmcs_bridge.backups.proxmox import ProxmoxApi, ProxmoxStore
+from whmcs_bridge.backups.proxmox_panel import Guests, ProxmoxPanel
 from whmcs_bridge.backups.restic import ResticStore
 from whmcs_bridge.domain.backups import Outcome, Verdict
 
@@ -340,8 +341,8 @@ PROXMOX = (
         "proxmox",
         "a vmid that begins so is it",
         ProxmoxStore.claim,
-        "item.account in vmids",
-        "any(item.account.startswith(v) for v in vmids)",
+        "item.account in numbers_of(account)",
+        "any(item.account.startswith(v) for v in numbers_of(account))",
         MINE,
     ),
     mutant(
@@ -367,8 +368,8 @@ PROXMOX = (
         "proxmox",
         "what the storage reports is what it is",
         proxmox._read,
-        'if reported is not None and str(reported) != found["vmid"]:',
-        "if False:",
+        'or str(reported) == found["vmid"]',
+        "or True",
         test_proxmox.test_a_name_that_says_one_vmid_and_a_storage_that_says_another_prove_nothing,
     ),
     mutant(
@@ -376,8 +377,8 @@ PROXMOX = (
         "proxmox",
         "a vmid is an identity",
         ProxmoxStore.claim,
-        "if not agrees:",
-        "if False:",
+        "if proof:",
+        "if True:",
         test_proxmox.test_a_vmid_alone_is_never_enough,
         {},
         test_proxmox.SAME,
@@ -388,7 +389,7 @@ PROXMOX = (
         "proxmox",
         "another machine's uuid is no matter",
         ProxmoxStore.claim,
-        "if here and uuids and here not in uuids:",
+        "if contradicts(item.meta, account):",
         "if False:",
         test_proxmox.test_a_vmid_alone_is_never_enough,
         {"uuid": test_proxmox.OTHER, "vmgenid": test_proxmox.GENERATION},
@@ -520,9 +521,9 @@ PBS = (
         "I1",
         "pbs",
         "an id that begins so is it",
-        PbsStore.claim,
-        "item.account == account.username",
-        "item.account.startswith(account.username)",
+        PbsStore._host,
+        "item.account != account.username",
+        "not item.account.startswith(account.username)",
         MINE,
     ),
     mutant(
@@ -568,7 +569,7 @@ PBS = (
         "pbs",
         "another machine's uuid is no matter",
         PbsStore.claim,
-        "if here not in known:",
+        "if contradicts(item.meta, account):",
         "if False:",
         partial(
             BY_ID, exclusive=True, proofs={"uuid": test_pbs.OTHER}, comment=test_pbs.UUID, verdict=Verdict.NOT_MINE
@@ -578,10 +579,64 @@ PBS = (
         "I4",
         "pbs",
         "a recorded vmid is a name",
-        PbsStore.claim,
-        "if not by_name:",
-        "if False:",
+        machines.by_number,
+        "since is None or day is None or day < since",
+        "False",
         test_pbs.test_a_recorded_vmid_under_another_name_needs_the_uuid,
+    ),
+    mutant(
+        "I4",
+        "pbs",
+        "a number is the machine's after its end",
+        machines.by_number,
+        "day > account.until",
+        "False",
+        test_pbs.test_a_number_proves_nothing_of_days_before_it_was_seen_or_after_the_end,
+        *case(
+            test_pbs.test_a_number_proves_nothing_of_days_before_it_was_seen_or_after_the_end, "after the machine's end"
+        ),
+    ),
+    mutant(
+        "I4",
+        "proxmox",
+        "any network card is the container's",
+        machines.by_card,
+        "if here.isdisjoint(known):",
+        "if False:",
+        test_proxmox.test_a_container_is_told_by_its_cards_and_its_days_and_never_proved,
+        *case(
+            test_proxmox.test_a_container_is_told_by_its_cards_and_its_days_and_never_proved,
+            "its network card is none",
+        ),
+    ),
+    mutant(
+        "I5",
+        "proxmox",
+        "a guest that is not listed is gone",
+        Guests._must_be_free,
+        "if not self._api.is_free(number):",
+        "if False:",
+        test_proxmox.test_a_number_that_is_not_listed_is_free_only_if_the_cluster_says_so,
+    ),
+    mutant(
+        "I5",
+        "proxmox",
+        "a node without a quorum knows who lives",
+        ProxmoxPanel._quorate,
+        'row.get("quorate") != 1',
+        "False",
+        test_proxmox.test_what_may_leave_a_guest_out_says_nobody_is_gone,
+        *case(test_proxmox.test_what_may_leave_a_guest_out_says_nobody_is_gone, "no quorum: its list"),
+    ),
+    mutant(
+        "I5",
+        "proxmox",
+        "a right that is missing hides nobody",
+        ProxmoxPanel.living,
+        'self._api.must("/vms", "VM.Audit", "machines would be left out of its lists")',
+        "pass",
+        test_proxmox.test_what_may_leave_a_guest_out_says_nobody_is_gone,
+        *case(test_proxmox.test_what_may_leave_a_guest_out_says_nobody_is_gone, "lacks VM.Audit on /vms"),
     ),
     contract("I10", "pbs", "nothing is looked at again", PbsStore.delete, "if now != item:", "if False:", REPLACED),
     contract(

@@ -11,9 +11,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.backups.contract import BOB, MADE, Contract, Place, listing, one_of
+from tests.backups.contract import BOB, DAY, MADE, Contract, Place, listing, one_of
 from whmcs_bridge.backups.pbs import PbsStore, open_store
-from whmcs_bridge.domain.backups import BackupItem, Outcome, Verdict
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Outcome, Verdict
+from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import StoreAuthFailed, ViewIncomplete
 from whmcs_bridge.ports import BackupStore
 from whmcs_bridge.settings.drivers import same_place
@@ -192,7 +193,7 @@ def one(place: PbsPlace, name: str = "bob", **row: Any) -> tuple[BackupStore, Ba
         (False, {"uuid": UUID}, "", Verdict.AMBIGUOUS),
         (False, {}, UUID, Verdict.AMBIGUOUS),
         (False, {"uuid": UUID}, f"web, {UUID.upper()}", Verdict.MINE),
-        (False, {"panel_id": UUID}, UUID, Verdict.MINE),
+        (False, {"panel_id": UUID}, UUID, Verdict.AMBIGUOUS),
         (False, {"uuid": UUID}, f"{UUID} {OTHER}", Verdict.AMBIGUOUS),
     ],
 )
@@ -210,6 +211,50 @@ def test_a_recorded_vmid_under_another_name_needs_the_uuid(place: PbsPlace) -> N
     assert store.claim(item, account).verdict is Verdict.AMBIGUOUS
     claim = store.claim(item, replace(account, proofs={"vmid": "100", "uuid": UUID}))
     assert (claim.verdict, claim.proven) == (Verdict.MINE, True)
+
+
+NUMBERED = AccountIdentity(
+    service=ServiceId(1),
+    client=ClientId(1),
+    server=1,
+    username="100",
+    domain="",
+    since=DAY - timedelta(days=400),
+    until=DAY + timedelta(days=1),
+    proofs={"vmid": "100", "numbered_on": (DAY - timedelta(days=1)).isoformat()},
+)
+
+
+@pytest.mark.parametrize(
+    ("account", "verdict", "why"),
+    [
+        (NUMBERED, Verdict.MINE, ""),
+        (replace(NUMBERED, until=None), Verdict.MINE, ""),
+        (replace(NUMBERED, until=DAY), Verdict.MINE, ""),
+        (replace(NUMBERED, until=DAY - timedelta(days=1)), Verdict.AMBIGUOUS, "after the machine's end"),
+        (replace(NUMBERED, proofs={**NUMBERED.proofs, "numbered_on": f"{DAY}"}), Verdict.MINE, ""),
+        (
+            replace(NUMBERED, proofs={**NUMBERED.proofs, "numbered_on": f"{DAY + timedelta(days=1)}"}),
+            Verdict.AMBIGUOUS,
+            "before the machine was first seen",
+        ),
+        (replace(NUMBERED, proofs={"vmid": "100"}), Verdict.AMBIGUOUS, "before the machine was first seen"),
+        (replace(NUMBERED, proofs={"vmid": "100", "numbered_on": "once"}), Verdict.AMBIGUOUS, "first seen"),
+        (replace(NUMBERED, username="101", proofs={"vmid": "101"}), Verdict.NOT_MINE, ""),
+    ],
+)
+def test_a_number_proves_nothing_of_days_before_it_was_seen_or_after_the_end(
+    place: PbsPlace, account: AccountIdentity, verdict: Verdict, why: str
+) -> None:
+    store, item = one(place, "100", kind="ct")
+    claim = store.claim(item, account)
+    assert (claim.verdict, why in claim.why) == (verdict, True)
+    assert not claim.proven
+
+
+def test_a_machine_is_no_host_of_its_number(place: PbsPlace) -> None:
+    store, item = one(place, "100")
+    assert store.claim(item, NUMBERED).verdict is Verdict.NOT_MINE
 
 
 def test_a_host_called_like_a_vmid_is_not_the_machine(place: PbsPlace) -> None:

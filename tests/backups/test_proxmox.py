@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +12,12 @@ from werkzeug import Request, Response
 
 from tests.backups.contract import BOB, DAY, MADE, Contract, Place, listing, one_of, settled
 from whmcs_bridge.backups.proxmox import ProxmoxStore, open_store
-from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Outcome, Receipt, Verdict
+from whmcs_bridge.backups.proxmox_panel import ProxmoxPanel, open_panel
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, LivingAccount, Outcome, Receipt, Verdict
 from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble, ViewIncomplete
+from whmcs_bridge.policy.ownership import same_account
 from whmcs_bridge.ports import BackupStore
-from whmcs_bridge.settings.model import BackupStoreSettings
+from whmcs_bridge.settings.model import BackupStoreSettings, PanelSettings
 from whmcs_bridge.settings.secret import Secret
 
 TOKEN = "11111111-pve-token-for-tests"
@@ -40,6 +42,9 @@ class Double:
         self.lacks: set[tuple[str, str]] = set()
         self.active: list[dict[str, Any]] = []
         self.seen: list[Seen] = []
+        self.guests: dict[int, dict[str, Any]] = {}
+        self.hidden: dict[int, dict[str, Any]] = {}
+        self.cluster: list[dict[str, Any]] = [{"type": "cluster", "quorate": 1}, {"type": "node", "name": "pve1"}]
         self.running = 1
         self.ended = "OK"
         self.effect = True
@@ -71,8 +76,15 @@ class Double:
     def _get(self, path: str, words: Mapping[str, str]) -> Response:
         match path.strip("/").split("/"):
             case ["access", "permissions"]:
-                every = ("Datastore.Allocate", "Sys.Audit")
+                every = ("Datastore.Allocate", "Sys.Audit", "VM.Audit", "VM.Backup")
                 return data({words["path"]: {p: 1 for p in every if (words["path"], p) not in self.lacks}})
+            case ["cluster", what]:
+                return self._cluster(what, words)
+            case ["nodes", _, ("qemu" | "lxc") as kind, vmid, "config"]:
+                guest = self.guests.get(int(vmid))
+                if guest is None or guest["type"] != kind or guest["config"] is None:
+                    return Response("Configuration file does not exist", 500)
+                return data(guest["config"])
             case ["nodes"]:
                 return data([{"node": node, "status": status} for node, status in self.nodes.items()])
             case ["nodes", _, "storage"]:
@@ -89,6 +101,18 @@ class Double:
                 running = self.running >= 0
                 return data({"status": "running"} if running else {"status": "stopped", "exitstatus": self.ended})
         return Response("not implemented", 501)
+
+    def _cluster(self, what: str, words: Mapping[str, str]) -> Response:
+        if what == "status":
+            return data(self.cluster)
+        if what == "nextid":
+            if int(words["vmid"]) in {**self.guests, **self.hidden}:
+                taken = f"VM {words['vmid']} already exists"
+                return Response(f'{{"errors":{{"vmid":"{taken}"}},"data":null}}', 400)
+            return data(words["vmid"])
+        assert (what, words) == ("resources", {"type": "vm"})
+        rows = [{"vmid": vmid, "node": "pve1", **guest} for vmid, guest in self.guests.items()]
+        return data([{key: value for key, value in row.items() if key != "config"} for row in rows])
 
     def _delete(self, volid: str) -> Response:
         answer = self.on_delete()
@@ -210,7 +234,11 @@ SAME = f"name: web\nsmbios1: manufacturer=x,uuid={UUID.upper()}\nvmgenid: {GENER
     ("proofs", "config", "verdict"),
     [
         ({"uuid": UUID}, SAME, Verdict.MINE),
-        ({"panel_id": UUID}, SAME, Verdict.MINE),
+        ({"panel_id": UUID}, SAME, Verdict.AMBIGUOUS),
+        ({"uuid": OTHER, "uuid.1": UUID}, SAME, Verdict.MINE),  # rebuilt under its number: both are its own
+        ({"ctime": "1700000000"}, "meta: creation-qemu=8.1.2,ctime=1700000000\n", Verdict.MINE),
+        ({"ctime": "1700000001"}, "meta: creation-qemu=8.1.2,ctime=1700000000\n", Verdict.AMBIGUOUS),
+        ({"uuid": OTHER, "ctime": "1700000000"}, f"{SAME}meta: ctime=1700000000\n", Verdict.NOT_MINE),
         ({"vmgenid": GENERATION}, SAME, Verdict.MINE),
         ({"uuid": UUID, "vmgenid": OTHER}, SAME, Verdict.MINE),  # a rollback gives it another
         ({"vmgenid": OTHER}, SAME, Verdict.AMBIGUOUS),
@@ -249,6 +277,57 @@ def test_a_name_that_says_one_vmid_and_a_storage_that_says_another_prove_nothing
 
 def test_ids_that_agree_at_another_time_prove_nothing(place: ProxmoxPlace) -> None:
     assert claimed(place, replace(ACCOUNT, until=DAY.replace(month=3)), SAME)[0] is Verdict.AMBIGUOUS
+
+
+CARD, OTHER_CARD = "bc:24:11:00:00:01", "bc:24:11:00:00:02"
+NUMBERED = {"vmid": "100", "numbered_on": f"{DAY - timedelta(days=30)}"}
+WITH_CARD = f"hostname: web\nnet0: name=eth0,bridge=vmbr0,hwaddr={CARD.upper()},ip=dhcp,type=veth\n"
+
+
+@pytest.mark.parametrize(
+    ("proofs", "config", "verdict", "why"),
+    [
+        ({"mac": CARD}, WITH_CARD, Verdict.MINE, ""),
+        ({"mac": f"{OTHER_CARD} {CARD}"}, WITH_CARD, Verdict.MINE, ""),
+        ({"mac": OTHER_CARD, "mac.1": CARD}, WITH_CARD, Verdict.MINE, ""),
+        ({"mac": OTHER_CARD}, WITH_CARD, Verdict.AMBIGUOUS, "its network card is none"),
+        ({}, WITH_CARD, Verdict.MINE, ""),
+        ({"mac": CARD}, "hostname: web\n", Verdict.MINE, ""),
+        ({"numbered_on": f"{DAY + timedelta(days=1)}"}, WITH_CARD, Verdict.AMBIGUOUS, "first seen under its number"),
+        ({"numbered_on": f"{DAY + timedelta(days=1)}", "mac": CARD}, WITH_CARD, Verdict.MINE, ""),
+        ({"uuid": UUID, "mac": CARD}, WITH_CARD, Verdict.AMBIGUOUS, "its vmid alone"),  # the service's is no container
+    ],
+)
+def test_a_container_is_told_by_its_cards_and_its_days_and_never_proved(
+    place: ProxmoxPlace, proofs: dict[str, str], config: str, verdict: Verdict, why: str
+) -> None:
+    name = f"vzdump-lxc-100-{STAMP}.tar.zst"
+    place.double.lay(name)
+    place.double.configs[place.locator_of(name)] = config
+    store = place.store()
+    claim = store.claim(one_of(place, store, name), replace(ACCOUNT, proofs=NUMBERED | proofs))
+    assert (claim.verdict, why in claim.why, claim.proven) == (verdict, True, False)
+
+
+def test_a_machine_s_backup_without_a_uuid_is_not_told_as_a_container_s(place: ProxmoxPlace) -> None:
+    card = f"net0: virtio={CARD.upper()},bridge=vmbr0\n"
+    assert claimed(place, replace(ACCOUNT, proofs=NUMBERED | {"mac": CARD}), card)[0] is Verdict.AMBIGUOUS
+
+
+def test_a_container_after_its_end_is_somebody_else_s(place: ProxmoxPlace) -> None:
+    name = f"vzdump-lxc-100-{STAMP}.tar.zst"
+    place.double.lay(name)
+    place.double.configs[place.locator_of(name)] = "hostname: web\n"
+    store = place.store()
+    ended = replace(ACCOUNT, proofs=NUMBERED, until=DAY - timedelta(days=1))
+    assert store.claim(one_of(place, store, name), ended).verdict is Verdict.AMBIGUOUS
+
+
+def test_without_the_right_to_read_configurations_the_probe_says_what_is_missing(place: ProxmoxPlace) -> None:
+    place.double.lacks.add(("/vms", "VM.Backup"))
+    probe = place.store().probe()
+    assert probe.complete
+    assert "VM.Backup on /vms" in probe.notes[0]
 
 
 def test_a_configuration_that_cannot_be_read_proves_nothing(place: ProxmoxPlace) -> None:
@@ -415,3 +494,128 @@ def test_the_machine_in_it_is_looked_at_again_before_it_goes(place: ProxmoxPlace
 def test_times_are_the_store_s(place: ProxmoxPlace) -> None:
     _, item = one(place)
     assert (item.at, item.made_on) == (datetime(2026, 5, 31, 4, 10, tzinfo=UTC), DAY)
+
+
+# --- the panel -------------------------------------------------------------------------------------------
+
+QEMU: dict[str, Any] = {
+    "type": "qemu",
+    "name": "web",
+    "config": {
+        "smbios1": f"uuid={UUID.upper()},manufacturer=x",
+        "vmgenid": GENERATION,
+        "meta": "creation-qemu=8.1.2,ctime=1700000000",
+        "net0": f"virtio={CARD.upper()},bridge=vmbr0,firewall=1",
+        "net1": f"e1000={OTHER_CARD},bridge=vmbr1",
+    },
+}
+LXC: dict[str, Any] = {
+    "type": "lxc",
+    "name": "ct",
+    "config": {"net0": f"name=eth0,bridge=vmbr0,hwaddr={CARD},ip=dhcp,type=veth"},
+}
+
+
+def panel_on(url: str, token: str = TOKEN) -> ProxmoxPanel:
+    login = {"token_id": "bridge@pve!backups", "token": Secret.given(token)}
+    return open_panel(PanelSettings("cluster", "proxmox", (3, 4), {"url": url, "timeout_seconds": 5, **login}))
+
+
+def a_panel(place: ProxmoxPlace) -> ProxmoxPanel:
+    place.double.guests = {100: QEMU, 101: LXC, 102: {**QEMU, "config": None}}
+    return panel_on(place.double.url)
+
+
+def test_the_panel_tells_every_guest_and_what_proves_it(place: ProxmoxPlace) -> None:
+    panel = a_panel(place)
+    ids = {"uuid": UUID, "vmgenid": GENERATION, "ctime": "1700000000", "mac": f"{CARD} {OTHER_CARD}", "vmid": "100"}
+    living = panel.living()
+    assert list(living) == ["100", "101", "102"]
+    assert living["100"] == LivingAccount("100", UUID, "web", ids=ids)
+    assert living["101"] == LivingAccount("101", f"mac {CARD}", "ct", ids={"mac": CARD, "vmid": "101"})
+    assert living["102"] == LivingAccount("102", "", "web")  # lives, and nobody can say which one it is
+    assert (panel.name, panel.serves(3), panel.serves(1)) == ("cluster", True, False)
+    panel.close()
+
+
+def test_a_guest_is_asked_for_when_somebody_wants_to_know_and_once(place: ProxmoxPlace) -> None:
+    panel = a_panel(place)
+    living = panel.living()
+    asked = len(place.double.seen)
+    assert frozenset(living) == {"100", "101", "102"}
+    assert len(place.double.seen) == asked
+    assert living.get("100") is living.get("100")
+    assert "root" not in living
+    assert len(place.double.seen) == asked + 1
+
+
+def test_a_number_that_is_not_listed_is_free_only_if_the_cluster_says_so(place: ProxmoxPlace) -> None:
+    panel = a_panel(place)
+    place.double.hidden[200] = QEMU
+    living = panel.living()
+    assert living.get("201") is None
+    assert "201" not in living
+    for _ in range(2):
+        with pytest.raises(ViewIncomplete, match="leaves out 200"):
+            living.get("200")
+    assert [path for _, path, _ in place.double.seen].count("/cluster/nextid") == 3
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda double: double.lacks.add(("/vms", "VM.Audit")), "lacks VM.Audit on /vms"),
+        (lambda double: double.lacks.add(("/", "Sys.Audit")), "lacks Sys.Audit on /"),
+        (lambda double: double.guests.clear(), "no guest at all"),
+        (lambda double: double.cluster.clear(), "no quorum"),
+        (lambda double: double.cluster.__setitem__(0, {"type": "cluster", "quorate": 0}), "no quorum: its list"),
+        (lambda double: double.cluster.__setitem__(0, {"type": "cluster"}), "no quorum"),
+        (lambda double: double.guests.update({103: {**LXC, "type": "openvz"}}), "another shape"),
+        (lambda double: double.guests.update({103: {**LXC, "node": 3}}), "another shape"),
+        (lambda double: double.guests.update({99: LXC}), "another shape"),
+        (lambda double: double.guests.update({103: {**LXC, "vmid": 101}}), "another shape"),
+        (lambda double: double.guests.update({103: {**LXC, "node": None}}), "another shape"),
+    ],
+)
+def test_what_may_leave_a_guest_out_says_nobody_is_gone(
+    place: ProxmoxPlace, spoil: Callable[[Double], object], why: str
+) -> None:
+    panel = a_panel(place)
+    spoil(place.double)
+    with pytest.raises(ViewIncomplete, match=why):
+        panel.living()
+
+
+def test_a_node_without_a_cluster_needs_no_quorum(place: ProxmoxPlace) -> None:
+    panel = a_panel(place)
+    place.double.cluster = [{"type": "node", "name": "pve1"}]
+    assert len(panel.living()) == 3
+
+
+def test_a_panel_that_is_away_or_does_not_let_us_in_says_so_without_its_token(place: ProxmoxPlace) -> None:
+    with pytest.raises(StoreTrouble) as raised:
+        panel_on("http://127.0.0.1:1").living()
+    assert TOKEN not in str(raised.value)
+    with pytest.raises(StoreAuthFailed):
+        panel_on(place.double.url, token="another").living()
+
+
+@pytest.mark.parametrize(
+    ("captured", "now", "same"),
+    [
+        ({"uuid": UUID}, QEMU, True),
+        ({"panel_id": UUID}, QEMU, True),
+        ({"uuid": OTHER}, QEMU, False),
+        ({"uuid": OTHER, "uuid.1": UUID}, QEMU, True),  # a former one that was brought back
+        ({"uuid": UUID}, LXC, False),
+        ({"panel_id": f"mac {CARD}"}, LXC, True),
+        ({}, QEMU, None),
+        ({"uuid": UUID}, {**QEMU, "config": None}, None),
+    ],
+)
+def test_the_captured_machine_is_told_from_another_under_its_number(
+    place: ProxmoxPlace, captured: dict[str, str], now: dict[str, Any], same: bool | None
+) -> None:
+    place.double.guests[100] = now
+    living = panel_on(place.double.url).living()["100"]
+    assert same_account(replace(ACCOUNT, proofs=captured), living) is same

@@ -14,9 +14,12 @@ from typing import Any, Final
 from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.claim import NAME, NOT_MINE, proved
 from whmcs_bridge.backups.line import HttpLine, short
+from whmcs_bridge.backups.machines import NUMBER as VMID_FORM
+from whmcs_bridge.backups.machines import UUID_FORM, agreeing, by_number, contradicts, numbers_of
 from whmcs_bridge.backups.names import shown
-from whmcs_bridge.backups.proxmox import PROTECTED, UUID, UUID_HERE, VMID, ProxmoxApi
+from whmcs_bridge.backups.proxmox import PROTECTED, ProxmoxApi
 from whmcs_bridge.domain.backups import (
+    UUID,
     AccountIdentity,
     BackupItem,
     Capabilities,
@@ -36,6 +39,9 @@ MACHINES: Final = ("vm", "ct")
 KINDS: Final = (*MACHINES, "host")
 NAMESPACE, KIND_OF, NUMBER, TIME_OF = "ns", "backup-type", "backup-id", "backup-time"
 """What names a snapshot, in PBS's words; the strings are in an item's `meta` too."""
+COLLIDES: Final = Claim(
+    Verdict.AMBIGUOUS, ("backup id",), "several clusters may write into its namespace, and their ids collide"
+)
 Row = Mapping[str, Any]
 
 
@@ -49,7 +55,7 @@ def open_store(given: BackupStoreSettings) -> "PbsStore":
     return PbsStore(
         given.name,
         options["url"],
-        ProxmoxApi(line, given.name, login),
+        ProxmoxApi(line, f"store {given.name}", login),
         options["datastore"],
         options["namespaces"],
         given.servers,
@@ -141,8 +147,8 @@ class PbsStore(SimpleStore):
     def _item(self, space: str, row: Row) -> BackupItem:
         kind, number, moment, size = str(row[KIND_OF]), str(row[NUMBER]), row[TIME_OF], row.get("size")
         named = {NAMESPACE: space, KIND_OF: kind, NUMBER: number, TIME_OF: str(moment)}
-        fair = kind in KINDS and (VMID if kind in MACHINES else ID).fullmatch(number) is not None
-        uuids = UUID.findall(str(row.get("comment") or "").lower())
+        fair = kind in KINDS and (VMID_FORM if kind in MACHINES else ID).fullmatch(number) is not None
+        uuids = UUID_FORM.findall(str(row.get("comment") or "").lower())
         return BackupItem(
             self.name,
             shown(f"{space}:{kind}/{number}/{moment}"),
@@ -153,7 +159,7 @@ class PbsStore(SimpleStore):
             owner_hint=str(row.get("owner") or "") or None,
             account=number if fair else "",
             lock=PROTECTED if row.get("protected") else "",
-            meta=named | ({UUID_HERE: uuids[0]} if len(set(uuids)) == 1 else {}),
+            meta=named | ({UUID: uuids[0]} if len(set(uuids)) == 1 else {}),
         )
 
     # --- whose -----------------------------------------------------------------------------------
@@ -162,23 +168,23 @@ class PbsStore(SimpleStore):
         """Pure: whose the snapshot is, by its id and time in a namespace of its own, or by a uuid in its comment."""
         if item.store != self.name or not item.account:
             return NOT_MINE
-        machine = item.meta.get(KIND_OF) in MACHINES
-        by_name = item.account == account.username
-        if not by_name and not (machine and item.account == account.proofs.get("vmid")):
+        if item.meta.get(KIND_OF) not in MACHINES:
+            return self._host(item, account)
+        if item.account not in numbers_of(account):
             return NOT_MINE
-        uuids = {account.proofs[name].strip().lower() for name in (UUID_HERE, "panel_id") if name in account.proofs}
-        known = {uuid for uuid in uuids if UUID.fullmatch(uuid)}
-        here = item.meta.get(UUID_HERE, "")
-        if here and known:
-            if here not in known:
-                return Claim(Verdict.NOT_MINE, (NAME,), "its comment names another machine")
+        if contradicts(item.meta, account):
+            return Claim(Verdict.NOT_MINE, (NAME,), "its comment names another machine")
+        if agreeing(item.meta, account):
             return self._timed(item, account, ("backup id", "recorded uuid"))
         if not self._exclusive:
-            why = "several clusters may write into its namespace, and their ids collide"
-            return Claim(Verdict.AMBIGUOUS, ("backup id",), why)
-        if not by_name:
-            return Claim(Verdict.AMBIGUOUS, ("backup id",), "its vmid alone, which is used again")
-        return self._timed(item, account, ("backup id",))
+            return COLLIDES
+        return by_number(item, account, "backup id")
+
+    def _host(self, item: BackupItem, account: AccountIdentity) -> Claim:
+        """The backup of a host by its name: free text, so that it counts in a namespace of its own only."""
+        if account.is_machine or item.account != account.username:
+            return NOT_MINE
+        return self._timed(item, account, ("backup id",)) if self._exclusive else COLLIDES
 
     def _timed(self, item: BackupItem, account: AccountIdentity, proofs: tuple[str, ...]) -> Claim:
         found = proved(replace(item, meta={}), replace(account, proofs={}), proofs)

@@ -2,7 +2,8 @@
 
 PVE leaves out silently what a token may not see, takes `vmid=100` for a part of a file's name and then reports 100, and
 uses a vmid again (facts sheet on backup stores, section 6.1 and findings 4 and 5): the right to see everything is
-asked for first, all is listed, names are matched here, and a machine is told by the uuid in its backup's configuration.
+asked for first, all is listed, names are matched here, and a machine is told by the uuid in its backup's configuration,
+a container by its network cards and the days on which it had its number.
 """
 
 import re
@@ -14,7 +15,20 @@ from typing import Any, Final
 from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.claim import NAME, NOT_MINE, proved
 from whmcs_bridge.backups.line import HttpLine, clock_skew, short
+from whmcs_bridge.backups.machines import (
+    CONTAINER,
+    KIND_OF_GUEST,
+    MACHINE,
+    agreeing,
+    by_card,
+    contradicts,
+    ids_in,
+    lines_of,
+    numbers_of,
+)
 from whmcs_bridge.domain.backups import (
+    UUID,
+    VMID,
     AccountIdentity,
     BackupItem,
     Capabilities,
@@ -28,22 +42,21 @@ from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble, StoreUnreachable,
 from whmcs_bridge.settings.model import BackupStoreSettings
 
 DUMP: Final = re.compile(
-    r"backup/vzdump-(?:qemu|lxc|openvz)-(?P<vmid>[1-9][0-9]{2,8})-(?P<day>\d{4}_\d{2}_\d{2})-\d{2}_\d{2}_\d{2}"
+    r"backup/vzdump-(?P<kind>qemu|lxc|openvz)-(?P<vmid>[1-9][0-9]{2,8})-(?P<day>\d{4}_\d{2}_\d{2})-\d{2}_\d{2}_\d{2}"
     r"\.(?:tgz|(?:tar|vma)(?:\.(?:gz|lzo|zst|bz2))?)",
     re.ASCII,
 )
 SNAPSHOT: Final = re.compile(
-    r"backup/(?:vm|ct)/(?P<vmid>[1-9][0-9]{2,8})/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII
+    r"backup/(?P<kind>vm|ct)/(?P<vmid>[1-9][0-9]{2,8})/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII
 )
-VMID: Final = re.compile(r"[1-9][0-9]{2,8}", re.ASCII)
 UPID: Final = re.compile(r"UPID:(?P<node>[A-Za-z0-9-]+):[A-Za-z0-9._:@!+=-]+", re.ASCII)
-UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-UUID_HERE, VMGENID = "uuid", "vmgenid"
-"""In an item's `meta`, and among what is recorded of an account."""
 ODD = "odd"
 """In an item's `meta`: why its name alone does not say whose it is."""
 API: Final = "/api2/json"
 PROTECTED: Final = "protected"
+READS_CONFIGS: Final = "VM.Backup"
+BLIND: Final = f"its token lacks {READS_CONFIGS} on /vms, with propagate: no machine is told by the uuid in its backup"
+ELSEWHERE: Final = "copies in storages that are not named, and other clusters' on the same disk, are not seen"
 
 
 def open_store(given: BackupStoreSettings) -> "ProxmoxStore":
@@ -53,7 +66,7 @@ def open_store(given: BackupStoreSettings) -> "ProxmoxStore":
         f"store {given.name}", options["url"], timeout=options["timeout_seconds"], ca_file=options.get("ca_file")
     )
     login = f"PVEAPIToken={options['token_id']}={options['token'].reveal()}"
-    api = ProxmoxApi(line, given.name, login)
+    api = ProxmoxApi(line, f"store {given.name}", login)
     return ProxmoxStore(
         given.name,
         options["url"],
@@ -68,12 +81,13 @@ def open_store(given: BackupStoreSettings) -> "ProxmoxStore":
 class ProxmoxApi:
     """Requests whose answer is `data`, in PVE and PBS alike; and what the token may see."""
 
-    def __init__(self, line: HttpLine, name: str, login: str) -> None:
-        self.line, self._name, self._login = line, name, login
+    def __init__(self, line: HttpLine, what: str, login: str) -> None:
+        """`what` it is, as failures name it: "store pve"."""
+        self.line, self.what, self._login = line, what, login
         self.skew: timedelta | None = None
 
     def __repr__(self) -> str:
-        return f"ProxmoxApi({self._name!r})"
+        return f"ProxmoxApi({self.what!r})"
 
     def get(self, path: str, /, **params: str) -> Any:
         """Return the data of an answer. Raises StoreTrouble."""
@@ -117,7 +131,22 @@ class ProxmoxApi:
     def must(self, path: str, privilege: str, why: str) -> None:
         """Raises ViewIncomplete where the token lacks a privilege without which a list is not whole."""
         if not self.may(path, privilege):
-            raise ViewIncomplete(f"store {self._name}: its token lacks {privilege} on {path}, with propagate: {why}")
+            raise ViewIncomplete(f"{self.what}: its token lacks {privilege} on {path}, with propagate: {why}")
+
+    def is_free(self, number: str) -> bool:
+        """Whether no guest has this number, as the cluster itself says; it tells whoever may see the guest or not."""
+        reply = self.line.ask(
+            "GET",
+            f"{API}/cluster/nextid",
+            takes=(400,),
+            params={"vmid": number},
+            headers={"Authorization": self._login},
+        )
+        if reply.status_code == 400 and "already exists" in f"{reply.reason or ''} {reply.text}":
+            return False
+        if reply.status_code != 200 or str(self._data(reply)) != number:
+            raise self.line.gap("another shape to /cluster/nextid")
+        return True
 
     def _data(self, reply: Any) -> Any:
         found = self.line.json(reply)
@@ -142,7 +171,8 @@ class ProxmoxStore(SimpleStore):
     """Every backup in these storages of one cluster."""
 
     kind = "proxmox"
-    caps = Capabilities(locks=True, async_delete=True)
+    caps = Capabilities(locks=True, async_delete=True, name_is_all=True)
+    # A container's number and time: the panel has to confirm that it is gone. A recorded uuid needs nobody's word.
 
     def __init__(
         self,
@@ -172,9 +202,16 @@ class ProxmoxStore(SimpleStore):
             for place in places:
                 self._volumes(place)
             busy = self._at_work({place.node for place in places})
+            blind = () if self._api.may("/vms", READS_CONFIGS) else (BLIND,)
         except StoreTrouble as trouble:
             return Probe(complete=False, why=str(trouble))
-        return Probe(complete=True, clock_skew=self._api.skew, busy=tuple(sorted(busy)), keeps_for=self._kept)
+        return Probe(
+            complete=True,
+            clock_skew=self._api.skew,
+            busy=tuple(sorted(busy)),
+            keeps_for=self._kept,
+            notes=(*blind, ELSEWHERE),
+        )
 
     def items(self) -> Iterable[BackupItem]:
         """Every backup of every storage. Raises StoreTrouble where one of them cannot be seen whole."""
@@ -217,9 +254,9 @@ class ProxmoxStore(SimpleStore):
 
     def _item(self, place: Place, row: Mapping[str, Any], *, fresh: bool = False) -> BackupItem:
         volid = str(row["volid"])
-        vmid, day, odd = _read(volid, row)
+        vmid, day, odd, kind = _read(volid, row)
         made, size = row.get("ctime"), row.get("size")
-        meta = {ODD: odd} if odd else dict(self._config(place, row, fresh=fresh))
+        meta = {ODD: odd} if odd else {KIND_OF_GUEST: kind, **self._config(place, row, fresh=fresh)}
         return BackupItem(
             self.name,
             place.locator(volid),
@@ -244,7 +281,7 @@ class ProxmoxStore(SimpleStore):
                 text = self._api.get(f"/nodes/{place.node}/vzdump/extractconfig", volume=str(row["volid"]))
             except (StoreAuthFailed, StoreUnreachable, ViewIncomplete):
                 return {}
-            self._configs[key] = _ids(text if isinstance(text, str) else "")
+            self._configs[key] = ids_in(lines_of(text if isinstance(text, str) else ""))
         return self._configs[key]
 
     def _at_work(self, nodes: Iterable[str]) -> set[str]:
@@ -262,31 +299,24 @@ class ProxmoxStore(SimpleStore):
         """Pure: whose the backup is, by its vmid and the ids of the machine in it. A vmid alone is used again."""
         if item.store != self.name:
             return NOT_MINE
-        vmids = {text for text in (account.username, account.proofs.get("vmid", "")) if VMID.fullmatch(text)}
-        uuids = {text.lower() for name in (UUID_HERE, "panel_id") if UUID.fullmatch(text := _lower(account, name))}
-        here, same = item.meta.get(UUID_HERE, ""), bool(vmids) and item.account in vmids
-        if here and uuids and here not in uuids:
+        same = item.account in numbers_of(account)
+        if contradicts(item.meta, account):
             return Claim(Verdict.NOT_MINE, (), "the machine in it has another uuid") if same else NOT_MINE
-        generation = item.meta.get(VMGENID, "")
-        recorded = {UUID_HERE: here if here in uuids else "", VMGENID: _lower(account, VMGENID)}
-        agrees = bool(here and recorded[UUID_HERE]) or bool(generation and generation == recorded[VMGENID])
+        proof = agreeing(item.meta, account)
         if not same:
-            return (
-                Claim(Verdict.AMBIGUOUS, (), "its machine's id under another vmid: a copy has it too")
-                if agrees
-                else NOT_MINE
-            )
+            copied = Claim(Verdict.AMBIGUOUS, (), "its machine's id under another vmid: a copy has it too")
+            return copied if proof else NOT_MINE
         if item.meta.get(ODD):
             return Claim(Verdict.AMBIGUOUS, (NAME,), item.meta[ODD])
-        if not agrees:
-            return Claim(
-                Verdict.AMBIGUOUS, ("vmid",), "its vmid alone, which is used again; no uuid proves the machine"
-            )
-        return self._in_time(item, account, here)
+        if proof:
+            return self._in_time(item, account, proof)
+        if item.meta.get(KIND_OF_GUEST) == CONTAINER and not account.recorded(UUID):
+            return by_card(item, account)
+        return Claim(Verdict.AMBIGUOUS, (VMID,), "its vmid alone, which is used again; no uuid proves the machine")
 
-    def _in_time(self, item: BackupItem, account: AccountIdentity, uuid: str) -> Claim:
+    def _in_time(self, item: BackupItem, account: AccountIdentity, proof: str) -> Claim:
         """A machine's ids are copied when it is restored under another owner: the time may not speak against it."""
-        proofs = ("vmid", f"recorded {UUID_HERE if uuid else VMGENID}")
+        proofs = (VMID, f"recorded {proof}")
         found = proved(replace(item, meta={}), replace(account, proofs={}), proofs)
         if account.since is not None and found.verdict is not Verdict.MINE:
             return Claim(Verdict.AMBIGUOUS, proofs, f"its ids agree, but it was {found.why or 'made at another time'}")
@@ -354,40 +384,23 @@ class ProxmoxStore(SimpleStore):
         return ViewIncomplete(f"store {self.name}: {why}")
 
 
-def _read(volid: str, row: Mapping[str, Any]) -> tuple[str, date | None, str]:
-    """Return vmid, day in the name, and what is odd about it."""
+def _read(volid: str, row: Mapping[str, Any]) -> tuple[str, date | None, str, str]:
+    """Return vmid, day in the name, what is odd about it, and the kind of guest."""
     name = volid.partition(":")[2]
     dump, snapshot = DUMP.fullmatch(name), SNAPSHOT.fullmatch(name)
     found = dump or snapshot
     if found is None:
-        return "", None, "its name is none that Proxmox gives"
+        return "", None, "its name is none that Proxmox gives", ""
+    kind = MACHINE if found["kind"] in ("qemu", "vm") else CONTAINER
     day = None
     if dump is not None:
         try:
             day = date.fromisoformat(dump["day"].replace("_", "-"))
         except ValueError:
-            return found["vmid"], None, "no such day"
+            return found["vmid"], None, "no such day", kind
     reported = row.get("vmid")
-    if reported is not None and str(reported) != found["vmid"]:
-        return found["vmid"], day, f"its name says {found['vmid']}, and the storage {short(reported)}"
-    return found["vmid"], day, ""
-
-
-def _ids(config: str) -> Mapping[str, str]:
-    """Return uuid and vmgenid of a machine's configuration; nothing of its snapshots' sections."""
-    found: dict[str, str] = {}
-    for line in config.split("\n[")[0].splitlines():
-        name, _, value = line.partition(":")
-        if name == "smbios1":
-            fields = dict(field.strip().partition("=")[::2] for field in value.split(","))
-            found[UUID_HERE] = fields.get("uuid", "").lower()
-        elif name == VMGENID:
-            found[VMGENID] = value.strip().lower()
-    return {name: value for name, value in found.items() if UUID.fullmatch(value)}
-
-
-def _lower(account: AccountIdentity, name: str) -> str:
-    return account.proofs.get(name, "").strip().lower()
+    odd = "" if reported in (None, "") or str(reported) == found["vmid"] else short(reported)
+    return found["vmid"], day, f"its name says {found['vmid']}, and the storage {odd}" if odd else "", kind
 
 
 def _ours(locator: str, storages: Iterable[str]) -> bool:

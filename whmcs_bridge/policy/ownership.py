@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, LivingAccount, Verdict
+from whmcs_bridge.domain.backups import UUID, AccountIdentity, BackupItem, Capabilities, Claim, LivingAccount, Verdict
 from whmcs_bridge.domain.deletions import ItemState, PlannedItem, key_of
 
 SLACK = timedelta(hours=26)
@@ -213,7 +213,7 @@ def _holds(account: AccountIdentity, when: Span, slack: timedelta) -> bool:
 
 def same_account(account: AccountIdentity, lives: LivingAccount) -> bool | None:
     """Whether what lives on the panel is the captured account itself; None where no id tells."""
-    known = [value for name, value in account.proofs.items() if name == PANEL_ID and value]
+    known = account.recorded(PANEL_ID) | account.recorded(UUID)
     if not lives.identity or not known:
         return None
     return lives.identity in known

@@ -57,6 +57,7 @@ PANELS: Mapping[str, str] = {
     "hestia": "whmcs_bridge.settings.drivers.panels:HESTIA",
     "names": "whmcs_bridge.settings.drivers.names:OPTIONS",
     "vesta": "whmcs_bridge.settings.drivers.panels:VESTA",
+    "proxmox": "whmcs_bridge.settings.drivers.hypervisors:PANEL",
     "whm": "whmcs_bridge.settings.drivers.panels:WHM",
 }
 

@@ -66,8 +66,9 @@ def _line(url: str, token: str) -> tuple[Key, ...]:
 PROXMOX = DriverOptions(
     "Proxmox VE: backups of virtual machines in storages of a cluster. The token needs Datastore.Allocate on each "
     "storage, Sys.Audit on each node and VM.Backup on `/vms`, all with propagate: without the first two nothing is "
-    "concluded from its lists, without the third no machine is told. A backup is an account's by its vmid (the "
-    "account's name, or recorded) and the recorded uuid of the machine in it; containers have none and stay.",
+    "concluded from its lists, without the third no machine is told. A backup is an account's by its vmid ([backups] "
+    "id_fields, else WHMCS's user name) and the recorded uuid of the machine in it. A container has no uuid: its "
+    "backup is the account's by vmid, network card and days, once a panel with driver `proxmox` says that it is gone.",
     (
         *_line("https://pve1.example.com:8006", "PVE_TOKEN"),
         Key(
@@ -113,4 +114,11 @@ PBS = DriverOptions(
         ),
         Key("garbage_collected_days", Whole(1, 365, "days"), "Time between two garbage collections.", "1"),
     ),
+)
+
+PANEL = DriverOptions(
+    "Proxmox VE: the machines and containers of a cluster, on all its nodes, and the ids that prove a backup to be one "
+    "machine's: uuid, generation, time of creation, network cards. The token needs the role PVEAuditor on `/` with "
+    "propagate, and nothing else.",
+    _line("https://pve1.example.com:8006", "PVE_AUDIT_TOKEN"),
 )
