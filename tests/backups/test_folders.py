@@ -225,6 +225,16 @@ def stays_when_moved_back_upon(place: LocalPlace) -> None:
     assert (place.root / there.locator).exists()
 
 
+def sees_that_case_does_not_count(place: LocalPlace) -> None:
+    """The sentinel is found under its name in capitals too."""
+    store: Any = place.store()
+    listing(store)
+    assert not store.case_blind
+    os.link(place.root / SENTINEL, place.root / SENTINEL.upper())
+    listing(store)
+    assert store.case_blind
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskPlace:
     return DiskPlace(tmp_path, monkeypatch)
@@ -309,6 +319,20 @@ def test_a_second_way_within_a_backup_folder_makes_the_list_incomplete(place: Di
     (place.root / f"{DAY}/accounts/bob/again").symlink_to("mail", target_is_directory=True)
     place.server.ids = True
     with pytest.raises(ViewIncomplete, match="second way"):
+        listing(place.store())
+
+
+@pytest.mark.parametrize("name", ["../bob1.tar.gz", "accounts/bob.tar.gz", "", ".", "..", "/", "told-twice"])
+def test_a_list_of_what_lies_elsewhere_is_no_list(place: DiskPlace, name: str) -> None:
+    place.make(["told-twice"])
+    entries = DiskLine._entries
+
+    def odd(line: DiskLine, path: str) -> Iterator[Entry]:
+        yield from entries(line, path)
+        yield Entry(name, Kind.FILE, 1, None, "etag")
+
+    place.patch.setattr(DiskLine, "_entries", odd)
+    with pytest.raises(ViewIncomplete, match="elsewhere, or of two things by one name"):
         listing(place.store())
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.backups.contract import BOB, PLAN, Contract, left_alone, listing, mine_of
 from tests.backups.ftpd import PASSWORD, Ftpd, running_ftpd
-from tests.backups.test_folders import stays_when_moved_back_upon
+from tests.backups.test_folders import sees_that_case_does_not_count, stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace
 from whmcs_bridge.backups.base import Odd
 from whmcs_bridge.backups.claim import KIND
@@ -169,6 +169,10 @@ def test_a_name_in_another_case_is_another_s(place: FtpPlace) -> None:
     os.rename(place.root / BOB_S, place.root / BOB_S.replace("bob", "Bob"))
     assert store.delete(item).outcome is Outcome.GONE_BEFORE
     assert place.left() == {BOB_S.replace("bob", "Bob")}
+
+
+def test_a_server_that_takes_upper_case_for_lower_is_known(place: FtpPlace) -> None:
+    sees_that_case_does_not_count(place)
 
 
 def test_what_slips_in_while_something_is_moved_back_stays(place: FtpPlace) -> None:

@@ -19,7 +19,7 @@ from tests.backups.test_sftp import SftpPlace
 from tests.backups.test_webdav import Dav, DavPlace, running_dav
 from whmcs_bridge.backups import ftp, names, webdav
 from whmcs_bridge.backups.base import PathStore
-from whmcs_bridge.backups.folders import FolderStore, Line
+from whmcs_bridge.backups.folders import FolderStore, Line, ListingLine
 from whmcs_bridge.backups.ftp import FtpLine
 from whmcs_bridge.backups.sftp import SftpLine
 from whmcs_bridge.backups.webdav import DavLine
@@ -335,12 +335,20 @@ FOLDERS = (
         "if found.name in self._leave_out:",
         test_folders.test_folders_that_hold_no_backups_are_left_out_only_at_the_top,
     ),
+    *(
+        base("I13", what, Line.entries, old, new, test_folders.test_a_list_of_what_lies_elsewhere_is_no_list, name)
+        for what, old, new, name in (
+            ("a name may lead down", '"/" in name or ', "", "accounts/bob.tar.gz"),
+            ("a name may lead up", ' or name in ("", ".", "..")', "", ".."),
+            ("two things may have a name", "len(names) != len(found) or ", "", "told-twice"),
+        )
+    ),
     base(
         "I13",
         "what may not be listed is empty",
         Line.entries,
         "        except Told as told:\n",
-        "        except Told as told:\n            return ()\n",
+        "        except Told as told:\n            found = []\n        except StoreUnreachable as told:\n",
         kept("test_half_a_list_is_never_taken_for_a_whole_one"),
     ),
     base(
@@ -468,10 +476,37 @@ FTP = (
         "I10",
         "ftp",
         "case does not count",
-        FtpLine._entry,
-        "entry.name == name",
-        "entry.name.casefold() == name.casefold()",
+        ListingLine._entry,
+        "self._seen[folder].get(name)",
+        "{n.casefold(): e for n, e in self._seen[folder].items()}.get(name.casefold())",
         test_ftp.test_a_name_in_another_case_is_another_s,
+    ),
+    mutant(
+        "I11",
+        "ftp",
+        "what was seen before a move is seen after it",
+        ListingLine._forget,
+        "self._seen.clear()",
+        "pass",
+        test_ftp.test_what_slips_in_while_something_is_moved_back_stays,
+    ),
+    mutant(
+        "I13",
+        "ftp",
+        "what was seen once is seen for ever",
+        ListingLine._forget,
+        "self._seen.clear()",
+        "pass",
+        contract(test_ftp.TestFtp, "test_nothing_is_overwritten_by_what_is_put_back"),
+    ),
+    mutant(
+        "I3",
+        "ftp",
+        "a server tells sizes in text",
+        FtpLine._answers,
+        'self.session.voidcmd("TYPE I")',
+        "pass",
+        test_ftp.test_a_server_that_takes_upper_case_for_lower_is_known,
     ),
     mutant(
         "I11",
@@ -560,8 +595,7 @@ WEBDAV = (
         )
         for what, old, new, number in (
             ("a list need not tell of the folder itself", "if not itself:", "if False:", 0),
-            ("a list may tell of elsewhere", "if there != own + name or ", "if ", 1),
-            ("a name may lead upwards", ' or name in ("", ".", "..")', "", 2),
+            ("a list may tell of elsewhere", "if there != own + name:", "if False:", 1),
         )
     ),
     mutant(

@@ -13,7 +13,7 @@ from paramiko import SFTPClient
 
 from tests.backups.contract import BOB, DAY, PLAN, Contract, left_alone, listing, mine_of, one_of
 from tests.backups.sshd import Sshd
-from tests.backups.test_folders import stays_when_moved_back_upon
+from tests.backups.test_folders import sees_that_case_does_not_count, stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace, whole
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL
@@ -252,6 +252,10 @@ def test_what_was_put_in_quarantine_can_be_put_back_over_nothing(place: SftpPlac
     place.remove(BOB_S)
     assert store.put_back(there).item == item
     assert listing(store) == [item]
+
+
+def test_a_server_that_takes_upper_case_for_lower_is_known(place: SftpPlace) -> None:
+    sees_that_case_does_not_count(place)
 
 
 def test_what_slips_in_while_something_is_moved_back_stays(place: SftpPlace) -> None:

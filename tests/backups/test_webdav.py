@@ -15,7 +15,7 @@ from cheroot.wsgi import Server
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from tests.backups.contract import BOB, PLAN, Contract, listing, mine_of
-from tests.backups.test_folders import stays_when_moved_back_upon
+from tests.backups.test_folders import sees_that_case_does_not_count, stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, LocalPlace
 from whmcs_bridge.backups.base import Odd
 from whmcs_bridge.backups.names import SENTINEL
@@ -235,6 +235,10 @@ def test_a_busy_server_is_no_empty_one(place: DavPlace) -> None:
 def test_a_redirect_is_told_as_one(place: DavPlace) -> None:
     with pytest.raises(StoreUnreachable, match="sends us elsewhere"):
         listing(place.answering("PROPFIND", "backup", 301))
+
+
+def test_a_server_that_takes_upper_case_for_lower_is_known(place: DavPlace) -> None:
+    sees_that_case_does_not_count(place)
 
 
 def test_what_slips_in_while_something_is_moved_back_stays(place: DavPlace) -> None:

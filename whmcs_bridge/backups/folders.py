@@ -7,7 +7,7 @@ looks at one thing, moves and deletes one thing, and what its errors mean.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -143,6 +143,10 @@ class Line(ABC):
         """Move into the quarantine, at a stroke. Nothing lay at the target just before."""
         self._move(source, target)
 
+    def _forget(self) -> None:
+        """Something changes, or a new piece of work begins: what was seen before counts no more."""
+        return
+
     def _straight(self, path: str) -> bool:
         """The server reaches this folder by this very path, and by no link; True where it does not tell."""
         return True
@@ -156,13 +160,17 @@ class Line(ABC):
             with self._guarded(sent=False):
                 if not self._straight(path):
                     raise ViewIncomplete(f"{at} is reached through a link")
-                return sorted(self._entries(path), key=lambda found: found.name)
+                found = sorted(self._entries(path), key=lambda entry: entry.name)
         except UnicodeError:
             raise ViewIncomplete(f"{at} holds a name that is not UTF-8") from None
         except Told as told:
             raise ViewIncomplete(
                 f"{at} cannot be listed: {told or 'it is not there'}; until then nothing goes here"
             ) from told
+        names = {entry.name for entry in found}
+        if len(names) != len(found) or any("/" in name or name in ("", ".", "..") for name in names):
+            raise ViewIncomplete(f"{at}: the server tells of what lies elsewhere, or of two things by one name")
+        return found
 
     def look(self, path: str) -> Entry | None:
         """Return what lies at a path, each folder on its way looked at. Raises Odd where one is none, OddName."""
@@ -190,6 +198,7 @@ class Line(ABC):
 
         Raises StoreUnreachable.
         """
+        self._forget()
         try:
             with self._guarded(sent=False):
                 straight, sentinel = self._straight(""), self._entry(SENTINEL)
@@ -229,12 +238,15 @@ class Line(ABC):
 
     def make_folder(self, path: str) -> None:
         """Make a folder. A line that breaks here has changed nothing that matters."""
+        self._forget()
         with self._guarded(sent=False):
             self._make_folder(path)
 
     @contextmanager
     def _guarded(self, *, sent: bool) -> Iterator[None]:
         """Tell what an error means; `sent`: what breaks here may have been carried out."""
+        if sent:
+            self._forget()
         try:
             yield
         except (Told, StoreTrouble, UnicodeError):
@@ -262,6 +274,27 @@ class Line(ABC):
     def broken(self, error: Exception) -> StoreUnreachable:
         """Return the error of a line that broke, or was never made."""
         return StoreUnreachable(f"{self.what}: {self.where}: {self.said(error)}")
+
+
+class ListingLine(Line):
+    """A line that looks at a thing by listing the folder it lies in.
+
+    One listing of a folder serves for the looks before a change; after it, and for the next piece of work, the folder
+    is listed anew.
+    """
+
+    def __init__(self, what: str, where: str, folder: str) -> None:
+        super().__init__(what, where, folder)
+        self._seen: dict[str, Mapping[str, Entry]] = {}
+
+    def _entry(self, path: str) -> Entry | None:
+        folder, _, name = path.rpartition("/")
+        if folder not in self._seen:
+            self._seen[folder] = {entry.name: entry for entry in self.entries(folder)}
+        return self._seen[folder].get(name)
+
+    def _forget(self) -> None:
+        self._seen.clear()
 
 
 class Moved(NamedTuple):

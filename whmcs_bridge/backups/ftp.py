@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from whmcs_bridge.backups.base import Odd
-from whmcs_bridge.backups.folders import Entry, Fault, FolderStore, Kind, Line
+from whmcs_bridge.backups.folders import Entry, Fault, FolderStore, Kind, ListingLine
 from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.settings.secret import Secret
@@ -78,7 +78,7 @@ class FtpStore(FolderStore[Login]):
         return FtpLine(f"store {self.name}", self._login, self._folder)
 
 
-class FtpLine(Line):
+class FtpLine(ListingLine):
     """One control connection."""
 
     def __init__(self, what: str, login: Login, folder: str) -> None:
@@ -87,19 +87,15 @@ class FtpLine(Line):
         self.session = self._logged_in(login)
 
     def _entries(self, path: str) -> Iterator[Entry]:
-        facts = ["type", "size", "modify", "unique"]
-        for name, found in self.session.mlsd(self.whole(path), facts):
+        for name, found in self.session.mlsd(self.whole(path)):
             kind = found.get("type", "").lower()
             if not kind:
                 raise ViewIncomplete(f"{self.what}: {self.where} tells no types in MLSD, so that nothing can be known")
             if kind not in ("cdir", "pdir"):
                 yield _entry(name, kind, found)
 
-    def _entry(self, path: str) -> Entry | None:
-        folder, _, name = path.rpartition("/")
-        return next((entry for entry in self.entries(folder) if entry.name == name), None)
-
     def _answers(self, path: str) -> bool:
+        self.session.voidcmd("TYPE I")  # a listing has made it text, in which many servers tell no sizes
         with suppress(ftplib.Error):
             return self.session.size(self.whole(path)) is not None
         return False
@@ -158,7 +154,8 @@ class FtpLine(Line):
             session.login(login.user, self.revealed(login.password))
             if isinstance(session, ftplib.FTP_TLS):
                 session.prot_p()
-            session.voidcmd("TYPE I")  # SIZE and times are of bytes
+            with suppress(ftplib.error_perm):  # then it tells what it tells
+                session.sendcmd("OPTS MLST type;size;modify;unique;")
             return session
         except ssl.SSLError as error:
             session.close()

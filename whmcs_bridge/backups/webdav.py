@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from xml.etree import ElementTree
 
 from whmcs_bridge.backups.base import Denied, Gone, Locked, Lost, Odd
-from whmcs_bridge.backups.folders import Entry, Fault, FolderStore, Kind, Line
+from whmcs_bridge.backups.folders import Entry, Fault, FolderStore, Kind, ListingLine
 from whmcs_bridge.backups.names import shown
 from whmcs_bridge.errors import StoreAuthFailed, StoreRateLimited, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import BackupStoreSettings
@@ -81,7 +81,7 @@ class WebDavStore(FolderStore[Login]):
         return DavLine(f"store {self.name}", self._login, self._folder)
 
 
-class DavLine(Line):
+class DavLine(ListingLine):
     """A kept connection, which is made at the first request, and again where the server has closed it."""
 
     def __init__(self, what: str, login: Login, root: str) -> None:
@@ -105,15 +105,11 @@ class DavLine(Line):
                 itself = True
                 continue
             name = there.rpartition("/")[2]
-            if there != own + name or name in ("", ".", ".."):
+            if there != own + name:
                 raise ViewIncomplete(f"{self.what}: asked for {at}, the server tells of another folder")
             yield replace(entry, name=name)
         if not itself:
             raise ViewIncomplete(f"{self.what}: the server does not tell of {at} itself")
-
-    def _entry(self, path: str) -> Entry | None:
-        folder, _, name = path.rpartition("/")
-        return next((entry for entry in self.entries(folder) if entry.name == name), None)
 
     def _answers(self, path: str) -> bool:
         return self._ask("PROPFIND", self.whole(path), {"Depth": "0"}, ASK).status == MULTI_STATUS
