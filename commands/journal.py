@@ -333,8 +333,9 @@ def export(app: App, since: datetime | None, until: datetime | None) -> None:
     """Print everything that happened as JSON, one object a line, each with its "type".
 
     Rules, runs, steps, shadow steps, acts of others, records, approvals, tasks with comments, adoptions, morning
-    mails, evidence. The first line says the version of the format; fields are added, never renamed
-    (docs/reference/journal-export.md). It is streamed: the size of the journal does not matter.
+    mails, evidence, accounts, deletions of backups with their chain of evidence, tombstones. The first line says the
+    version of the format; fields are added, never renamed (docs/reference/journal-export.md). It is streamed: the
+    size of the journal does not matter.
 
     \b
     Example:

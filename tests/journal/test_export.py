@@ -1,5 +1,6 @@
 """The whole record: every type of line, documented, streamed, cut by days; and the story of one service."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +13,18 @@ from typing import Any
 import pytest
 
 from tests.journal.values import AT, TODAY, a_note, a_record, a_step
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
+from whmcs_bridge.domain.deletions import (
+    DeletionPlan,
+    GoneRecord,
+    Handover,
+    ItemState,
+    PlannedItem,
+    PlanState,
+    StoreVerdict,
+    Tombstone,
+    Untouched,
+)
 from whmcs_bridge.domain.ids import ClientId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import RecordState
 from whmcs_bridge.journal import SqliteJournal
@@ -62,6 +75,33 @@ def filled(journal: SqliteJournal) -> None:
     journal.begin_morning_mail(MorningMail(TODAY, run, "sent", AT, "a quiet day", "nothing"))
     journal.add_evidence(ServiceId(1), AT, {"account": "site1"})
     journal.end_run(run, AT, "ok", "1 suspend done")
+    deletions_of(journal)
+
+
+def deletions_of(journal: SqliteJournal) -> None:
+    """The backups of service 1 went; a client wished for theirs, and a record was deleted."""
+    one, own = ServiceId(1), ClientId(1)
+    account = AccountIdentity(one, own, 3, "site1", "example.com", TODAY, None, {"uid": "1001"})
+    journal.deletions.save_accounts([account])
+    item = BackupItem("offsite", "site1/full\u00e9.tar", 10, AT)
+    plan = DeletionPlan(
+        0,
+        "f" * 64,
+        one,
+        own,
+        AT,
+        TODAY,
+        PlanState.DONE,
+        accounts=(account,),
+        items=(PlannedItem(item, ("name", "time"), ItemState.GONE_VERIFIED),),
+        stores=(StoreVerdict("offsite", ItemState.GONE_VERIFIED, complete=True),),
+        untouched=(Untouched(BackupItem("offsite", "all.tar"), "shared", "it holds more"),),
+    )
+    journal.deletions.add_plan(plan, [(one, plan.digest, AT, "plan", {"items": [item.locator]})])
+    journal.deletions.add_links([(one, plan.digest, AT, "deleted", {"locator": item.locator})])
+    journal.deletions.save_handover(Handover(ServiceId(2), ClientId(2), TODAY, TODAY))
+    journal.deletions.save_tombstone(Tombstone(one, own, TODAY, ("a" * 64,)))
+    journal.deletions.save_gone(GoneRecord(ServiceId(4), ClientId(4), TODAY, done=True))
 
 
 def lines(journal: SqliteJournal, **days: date) -> list[dict[str, Any]]:
@@ -109,6 +149,40 @@ def test_it_is_cut_by_days_and_keeps_what_lasts(journal: SqliteJournal) -> None:
     assert "task" not in {line["type"] for line in lines(journal, since=LATER)}
     assert "task" in {line["type"] for line in lines(journal, since=NEXT, until=NEXT)}
     assert {line["type"] for line in lines(journal, until=TODAY - timedelta(days=1))} == {"export"}
+
+
+def test_what_went_is_in_it_item_by_item_with_what_was_left(journal: SqliteJournal) -> None:
+    filled(journal)
+    (plan,) = [line for line in lines(journal) if line["type"] == "deletion_plan"]
+    assert (plan["complete"], plan["attested"], plan["state"]) == (True, False, "done")
+    assert [(i["locator"], i["state"], i["proofs"]) for i in plan["items"]] == [
+        ("site1/full\u00e9.tar", "gone_verified", ["name", "time"])
+    ]
+    assert plan["left_alone"][0]["verdict"] == "shared"
+    assert plan["stores"][0]["store"] == "offsite"
+
+
+def test_the_chain_of_evidence_can_be_checked_from_the_export_alone(journal: SqliteJournal) -> None:
+    filled(journal)
+    before = "0" * 64
+    for line in [line for line in lines(journal) if line["type"] == "evidence_record"]:
+        whole = [line[name] for name in ("previous", "number", "service", "plan", "at", "kind", "body")]
+        text = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
+        assert line["previous"] == before
+        assert hashlib.sha256(text.encode()).hexdigest() == line["digest"]
+        before = line["digest"]
+    assert before == journal.deletions.head()
+
+
+def test_a_plan_that_was_worked_on_is_in_the_export_of_that_day(journal: SqliteJournal) -> None:
+    filled(journal)
+    later = AT + (LATER - TODAY)
+    journal.deletions.add_links([(ServiceId(1), "f" * 64, later, "verified", {"store": "offsite"})])
+    kinds = [line["type"] for line in lines(journal, since=LATER, until=LATER)]
+    assert [kind for kind in kinds if kind.startswith(("deletion", "evidence", "tomb"))] == [
+        "deletion_plan",
+        "evidence_record",
+    ]
 
 
 def test_it_is_read_in_chunks_while_others_write(journal: SqliteJournal) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from whmcs_bridge.domain.backups import AccountIdentity
+from whmcs_bridge.domain.deletions import DeletionPlan, GoneRecord, Handover, PlannedItem, Tombstone
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record
 from whmcs_bridge.jobs.staff import task_json
@@ -33,6 +35,12 @@ _step: Final = msgspec.json.Decoder(Step).decode
 _shadow: Final = msgspec.json.Decoder(ShadowStep).decode
 _act: Final = msgspec.json.Decoder(ForeignAct).decode
 _record: Final = msgspec.json.Decoder(Record).decode
+_plan: Final = msgspec.json.Decoder(DeletionPlan).decode
+_items: Final = msgspec.json.Decoder(list[PlannedItem]).decode
+_account: Final = msgspec.json.Decoder(AccountIdentity).decode
+_handover: Final = msgspec.json.Decoder(Handover).decode
+_tombstone: Final = msgspec.json.Decoder(Tombstone).decode
+_gone: Final = msgspec.json.Decoder(GoneRecord).decode
 _load: Final = msgspec.json.Decoder().decode
 
 
@@ -128,6 +136,66 @@ def _evidence_json(row: Row) -> Json:
     return {"type": "evidence", "number": number, "service": service, "at": at, "payload": _load(payload)}
 
 
+def _link_json(row: Row) -> Json:
+    """A record of the chain as it was hashed: `body` is the text, so that whoever has the export can check it."""
+    number, service, plan, at, kind, body, previous, digest = row
+    told = {"number": number, "service": service, "plan": plan, "at": at, "kind": kind, "body": body}
+    return {"type": "evidence_record", **told, "previous": previous, "digest": digest}
+
+
+def _plan_json(row: Row) -> Json:
+    from whmcs_bridge.jobs.backup_plan import untouched_json  # most journals are opened for something else
+
+    number, body, items = row
+    kept = _plan(body)
+    return {
+        "type": "deletion_plan",
+        "number": number,
+        "plan": kept.digest,
+        "service": kept.service,
+        "client": kept.client,
+        "state": kept.state.value,
+        "why": kept.why,
+        "made_at": kept.made_at.isoformat(),
+        "not_before": kept.not_before.isoformat(),
+        "needs": list(kept.needs),
+        "approved_by": kept.approved_by,
+        "approved_at": kept.approved_at.isoformat() if kept.approved_at is not None else None,
+        "complete": kept.complete,
+        "attested": kept.attested,
+        "accounts": [_plain(account) for account in kept.accounts],
+        "stores": [_plain(store) for store in kept.stores],
+        "items": [_item_json(one) for one in _items(items)],
+        "left_alone": [untouched_json(one) for one in kept.untouched],
+    }
+
+
+def _item_json(one: PlannedItem) -> Json:
+    from whmcs_bridge.jobs.backup_plan import item_json
+
+    until = one.until.isoformat() if one.until is not None else None
+    return {**item_json(one.item), "proofs": list(one.proofs), "state": one.state.value, "note": one.note} | {
+        "until": until
+    }
+
+
+def _account_json(row: Row) -> Json:
+    number, body = row
+    return {"type": "account", "number": number, **_plain(_account(body))}
+
+
+def _handover_json(row: Row) -> Json:
+    return {"type": "handover", **_plain(_handover(row[0]))}
+
+
+def _tombstone_json(row: Row) -> Json:
+    return {"type": "tombstone", **_plain(_tombstone(row[0]))}
+
+
+def _gone_json(row: Row) -> Json:
+    return {"type": "gone_record", **_plain(_gone(row[0]))}
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One type of line: where its rows are, on which days they happened, and what is made of them."""
@@ -139,6 +207,8 @@ class Kind:
     within: str
     """Condition on `:since` and `:until`, house days."""
     shape: Callable[[Row], Json]
+    chunk: int = CHUNK
+    """So many rows are held at a time."""
 
 
 _COMMENTS: Final = (
@@ -224,6 +294,59 @@ KINDS: Final = (
         _mail_json,
     ),
     EVIDENCE,
+    Kind(
+        "account",
+        "number, body",
+        "accounts",
+        "number",
+        "(coalesce(json_extract(body, '$.since'), '0000-01-01') BETWEEN :since AND :until "
+        "OR json_extract(body, '$.until') BETWEEN :since AND :until)",
+        _account_json,
+    ),
+    Kind(
+        "deletion_plan",
+        "number, body, (SELECT json_group_array(json(body)) FROM "
+        "(SELECT body FROM deletion_items WHERE plan=deletion_plans.number ORDER BY position))",
+        "deletion_plans",
+        "number",
+        "substr(made_at, 1, 10) <= :until AND (substr(made_at, 1, 10) >= :since OR state IN ('open', 'frozen') "
+        "OR EXISTS (SELECT 1 FROM evidence_chain AS e WHERE e.service_id=deletion_plans.service_id "
+        "AND e.plan=deletion_plans.digest AND substr(e.at, 1, 10) BETWEEN :since AND :until))",
+        _plan_json,
+        chunk=10,  # each with its items, which may be many thousands
+    ),
+    Kind(
+        "evidence_record",
+        "number, service_id, plan, at, kind, body, previous, digest",
+        "evidence_chain",
+        "number",
+        "substr(at, 1, 10) BETWEEN :since AND :until",
+        _link_json,
+    ),
+    Kind(
+        "handover",
+        "body",
+        "handovers",
+        "service_id",
+        "json_extract(body, '$.asked_on') <= :until AND json_extract(body, '$.until') >= :since",
+        _handover_json,
+    ),
+    Kind(
+        "tombstone",
+        "body",
+        "tombstones",
+        "service_id",
+        "json_extract(body, '$.erased_on') BETWEEN :since AND :until",
+        _tombstone_json,
+    ),
+    Kind(
+        "gone_record",
+        "body",
+        "gone_records",
+        "service_id",
+        "json_extract(body, '$.told_on') <= :until AND (open OR json_extract(body, '$.told_on') >= :since)",
+        _gone_json,
+    ),
 )
 """In the order of the export."""
 _SETTLED: Final = "json_extract(payload, '$.kind')='adoption'"
@@ -240,12 +363,12 @@ def export(store: Store, since: date | None, until: date | None) -> Iterator[Jso
             with store.looking as conn:
                 rows = conn.execute(
                     f"SELECT {kind.key}, {kind.columns} FROM {kind.table} WHERE {kind.key} > :last AND {kind.within} "
-                    f"ORDER BY {kind.key} LIMIT {CHUNK}",
+                    f"ORDER BY {kind.key} LIMIT {kind.chunk}",
                     {**days, "last": last},
                 ).fetchall()
             for _, *row in rows:
                 yield kind.shape(tuple(row))
-            if len(rows) < CHUNK:
+            if len(rows) < kind.chunk:
                 break
             last = rows[-1][0]
 
