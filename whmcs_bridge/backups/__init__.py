@@ -23,6 +23,7 @@ DRIVERS: Mapping[str, str] = {
     "jetbackup": "whmcs_bridge.backups.jetbackup:open_store",
     "local": "whmcs_bridge.backups.local:open_store",
     "manual": "whmcs_bridge.backups.manual:open_store",
+    "openstack": "whmcs_bridge.backups.openstack:open_store",
     "pbs": "whmcs_bridge.backups.pbs:open_store",
     "proxmox": "whmcs_bridge.backups.proxmox:open_store",
     "restic": "whmcs_bridge.backups.restic:open_store",

@@ -43,6 +43,7 @@ STORES: Mapping[str, str] = {
     "jetbackup": "whmcs_bridge.settings.drivers.jetbackup:OPTIONS",
     "local": "whmcs_bridge.settings.drivers.local:OPTIONS",
     "manual": "whmcs_bridge.settings.drivers.manual:OPTIONS",
+    "openstack": "whmcs_bridge.settings.drivers.openstack:OPTIONS",
     "pbs": "whmcs_bridge.settings.drivers.hypervisors:PBS",
     "proxmox": "whmcs_bridge.settings.drivers.hypervisors:PROXMOX",
     "restic": "whmcs_bridge.settings.drivers.repositories:RESTIC",
