@@ -619,6 +619,16 @@ def test_what_comes_into_its_place_just_before_it_is_put_back_is_not_overwritten
     assert (place.root / BOB_S).read_text() == "tonight's"
 
 
+def test_what_lay_in_a_day_that_is_gone_stays_in_quarantine(place: DiskPlace) -> None:
+    place.make([BOB_S])
+    store = place.store()
+    there, _ = set_aside(place, store)
+    (place.root / DAY.isoformat() / "accounts").rmdir()
+    receipt = store.put_back(there)
+    assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "the folder that it lay in is gone")
+    assert listing(store) == [there]
+
+
 def test_nothing_is_put_back_through_a_link(place: DiskPlace) -> None:
     place.make([BOB_S])
     store = place.store()

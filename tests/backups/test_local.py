@@ -14,7 +14,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.backups.contract import BOB, DAY, MADE, PLAN, Contract, Place, left_alone, listing, mine_of, one_of
+from tests.backups.contract import (
+    BOB,
+    DAY,
+    MADE,
+    PLAN,
+    Contract,
+    Place,
+    left_alone,
+    listing,
+    mine_of,
+    one_of,
+    set_aside,
+)
 from whmcs_bridge.backups.layouts import BY_NAME, CPANEL, HESTIA, Layout, custom
 from whmcs_bridge.backups.local import LocalStore
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL, shown
@@ -484,8 +496,9 @@ def test_what_lies_beside_the_backups_is_found_in_a_folder_that_is_left_out(plac
     place.make([".meta/bob.db", ".meta/bob1.db"])
     store = opened(place, leave_out=(".meta",))
     assert listing(store) == []
-    [item] = store.residue(BOB)
-    assert store.delete(item).outcome is Outcome.DELETED
+    residue = store.residue(BOB)
+    assert [item.locator for item in residue] == [".meta/bob.db"]
+    assert store.delete(residue[0]).outcome is Outcome.DELETED
     assert place.left() == {".meta/bob1.db"}
 
 
@@ -539,6 +552,47 @@ def test_nothing_is_overwritten_by_what_is_put_back(place: LocalPlace) -> None:
     assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "something else lies where it lay")
     assert (place.root / BOB_S).read_text() == "made since"
     assert any(item.quarantine for item in store.items())
+
+
+def test_what_lay_in_a_day_that_is_gone_stays_in_quarantine(place: LocalPlace) -> None:
+    """The panel has rotated the whole set away: a folder of ours in its place would look like a set of its own."""
+    place.make([BOB_S])
+    store = opened(place)
+    there, _ = set_aside(place, store)
+    (place.root / DAY.isoformat() / "accounts").rmdir()
+    receipt = store.put_back(there)
+    assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "the folder that it lay in is gone")
+    assert listing(store) == [there]
+
+
+def test_nothing_is_put_back_through_a_link(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    there, _ = set_aside(place, store)
+    os.rename(place.root / DAY.isoformat(), place.root.parent / "elsewhere")
+    (place.root / DAY.isoformat()).symlink_to(place.root.parent / "elsewhere", target_is_directory=True)
+    assert store.put_back(there).outcome is Outcome.REFUSED
+    assert not list((place.root.parent / "elsewhere" / "accounts").iterdir())
+
+
+def test_a_folder_of_which_a_part_is_gone_is_not_put_back(place: LocalPlace) -> None:
+    whole(place, f"{DAY}/accounts/bob")
+    store = opened(place)
+    [item] = mine_of(store, BOB)
+    there = store.quarantine(item, PLAN).item
+    assert there is not None
+    (place.root / there.locator / "again").unlink()
+    assert store.put_back(there).outcome is Outcome.REFUSED
+    assert not (place.root / item.locator).exists()
+
+
+def test_a_file_of_which_another_has_a_name_now_is_not_put_back(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    there, _ = set_aside(place, store)
+    os.link(place.root / there.locator, place.root.parent / "outside")
+    assert store.put_back(there).outcome is Outcome.REFUSED
+    assert not (place.root / BOB_S).exists()
 
 
 # --- a backup at work ------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from tests.backups import test_claim, test_local
+from tests.backups import mutants, test_claim, test_local
 from tests.backups.contract import Contract
+from tests.backups.mutants import mutant
 from tests.backups.test_local import LocalPlace
 from tests.settings import test_mistakes
 from whmcs_bridge import backups
@@ -322,6 +323,84 @@ def test_a_guard_that_is_taken_away_is_missed(mutant: Mutant, tmp_path: Path) ->
         mutant.apply(guard)
         with pytest.raises((AssertionError, pytest.fail.Exception, StoreTrouble, ValueError)):
             mutant.kill(LocalPlace(tmp_path / "without", patch))
+
+
+BACK = (
+    mutant(
+        "I10",
+        "local",
+        "half a folder is put back",
+        LocalStore._return_checked,
+        "self._check(aside, name, item)",
+        "self._check(aside, name, item, begun=True)",
+        test_local.test_a_folder_of_which_a_part_is_gone_is_not_put_back,
+    ),
+    mutant(
+        "I10",
+        "local",
+        "what changed in quarantine is put back",
+        LocalStore._return_checked,
+        "self._check(aside, name, item)",
+        "pass",
+        contract("test_what_has_changed_in_quarantine_is_not_put_back"),
+    ),
+    mutant(
+        "I10",
+        "local",
+        "what lies where it lay is it",
+        LocalStore._lies_back,
+        "self._check(folder, own, back)",
+        "os.stat(own, dir_fd=folder)",
+        contract("test_what_has_gone_from_quarantine_is_not_put_back"),
+    ),
+    mutant(
+        "I3",
+        "local",
+        "a file may have got names",
+        LocalStore._check,
+        "+ more_names:",
+        "+ more_names + 1:",
+        test_local.test_a_file_of_which_another_has_a_name_now_is_not_put_back,
+    ),
+    mutant(
+        "I11",
+        "local",
+        "a way back overwrites",
+        local._return,
+        "os.link(name, own, src_dir_fd=aside, dst_dir_fd=folder, follow_symlinks=False)",
+        "return os.rename(name, own, src_dir_fd=aside, dst_dir_fd=folder) is None",
+        contract("test_nothing_is_overwritten_by_what_is_put_back"),
+    ),
+    mutant(
+        "I3",
+        "local",
+        "links on the way back are followed",
+        local._beneath,
+        "os.open(name, FOLDER, dir_fd=here)",
+        "os.open(name, os.O_RDONLY, dir_fd=here)",
+        test_local.test_nothing_is_put_back_through_a_link,
+    ),
+    mutant(
+        "I1",
+        "local",
+        "a beginning of a name is a name",
+        LocalStore._exactly,
+        "own == name",
+        "own.startswith(name[:3])",
+        test_local.test_what_lies_beside_the_backups_is_found_in_a_folder_that_is_left_out,
+    ),
+)
+
+
+@pytest.mark.parametrize("one", BACK, ids=str)
+def test_a_guard_of_the_way_back_that_is_taken_away_is_missed(
+    one: mutants.Mutant, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def kill() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            one.kill(LocalPlace(tmp_path_factory.mktemp("disk"), patch), *one.given)
+
+    mutants.missed(one, kill)
 
 
 # --- I8: no verb that takes more than one ------------------------------------------------------------------
