@@ -20,6 +20,7 @@ from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import StoreUnreachable
 from whmcs_bridge.jobs import erase
 from whmcs_bridge.jobs.backup_accounts import after_seeing, keep_accounts, keep_panel_ids, misnamed, twin_of
+from whmcs_bridge.jobs.backup_sight import blind_panels
 from whmcs_bridge.jobs.explain import facts_for
 from whmcs_bridge.ports import AccountPanel
 from whmcs_bridge.simulator.faults import Fault
@@ -354,6 +355,7 @@ class OneByOne(Names):
     looks = 0
 
     def living(self) -> Any:
+        super().living()
         outer = self
 
         class Looking(Mapping[str, LivingAccount]):
@@ -383,6 +385,60 @@ def test_where_each_look_costs_a_request_what_is_known_is_looked_at_once_a_day()
         house.next_day()
         assert panel.looks == 5
         assert accounts(house, service)[0].recorded("uuid") == {"u-1"}
+
+
+# --- a panel that does not see all ---------------------------------------------------------------------
+
+
+def sees(house: House) -> list[str]:
+    return [problem for problem in house.next_day().problems if "may not see all" in problem]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "named", "blind"),
+    [(40, 40, False), (40, 38, False), (40, 36, False), (40, 35, True), (5, 3, False), (5, 2, True), (1, 0, True)],
+)
+def test_a_panel_that_leaves_out_who_lives_by_whmcs_is_not_believed(accounts: int, named: int, blind: bool) -> None:
+    panel = Names()
+    with House.of(stores=[Shelf()]) as house:
+        house.bridge.ports.account_panels = [panel]
+        services = [house.a_service() for _ in range(accounts)]
+        for service in services[:named]:
+            panel.add(service.username)
+        panel.add("not-in-whmcs")
+        said = sees(house)
+        assert bool(said) == blind == bool(blind_panels(house.bridge.ports))
+        for service in services:
+            panel.add(service.username)
+        assert sees(house) == []
+        assert blind_panels(house.bridge.ports) == {}
+        if blind:
+            assert said == [
+                f"panel panel does not name {accounts - named} of {accounts} accounts that live by WHMCS: "
+                "its token may not see all; nothing on its servers is deleted until it does"
+            ]
+
+
+def test_orders_that_wait_machines_and_ended_services_are_no_panel_s_accounts() -> None:
+    panel = Names()
+    with a_cluster(panel) as (house, vm):
+        panel.add(house.a_service().username)
+        for _ in range(3):
+            house.a_service(status=ServiceStatus.PENDING)
+            house.a_service(status=ServiceStatus.TERMINATED)
+        vm("104"), vm("105"), vm("106")
+        assert sees(house) == []
+
+
+def test_a_cluster_that_leaves_out_machines_is_not_believed_either() -> None:
+    panel = OneByOne(living_now={"104": machine()})
+    with a_cluster(panel) as (house, vm):
+        for number in range(104, 109):
+            vm(str(number))
+        assert "4 of 5" in sees(house)[0]
+        panel.trouble = StoreUnreachable("panel panel: no answer")
+        house.next_day()
+        assert blind_panels(house.bridge.ports).keys() == {"panel"}
 
 
 # --- resellers ----------------------------------------------------------------------------------------

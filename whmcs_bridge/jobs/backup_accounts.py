@@ -13,6 +13,7 @@ from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import StoreTrouble
+from whmcs_bridge.jobs.backup_sight import judge_sight
 from whmcs_bridge.jobs.backup_sightings import Sightings
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
@@ -187,7 +188,7 @@ def keep_panel_ids(ports: Ports) -> list[str]:
     sightings = Sightings(ports, int(ports.journal.get(SEEN_TO, 0)))
     problems: list[str] = []
     for panel in ports.account_panels:
-        problems += _keep_ids(ports, sightings, f"panel {panel.name}", panel)
+        problems += _keep_ids(ports, sightings, f"panel {panel.name}", panel, panel=panel.name)
     for store in ports.stores:
         # one of every server would take one server's account for another's of the same name
         if store.kind in KNOW_ACCOUNTS and not store.serves(NO_SERVER):
@@ -203,7 +204,7 @@ class KnowsAccounts(Protocol):
     def living(self) -> Mapping[str, LivingAccount]: ...
 
 
-def _keep_ids(ports: Ports, sightings: Sightings, place: str, there: KnowsAccounts) -> list[str]:
+def _keep_ids(ports: Ports, sightings: Sightings, place: str, there: KnowsAccounts, *, panel: str = "") -> list[str]:
     deletions = ports.journal.deletions
     problems: list[str] = []
     changed: list[AccountIdentity] = []
@@ -215,6 +216,9 @@ def _keep_ids(ports: Ports, sightings: Sightings, place: str, there: KnowsAccoun
         whole = isinstance(living, dict)
         todo = here if whole or not sightings.looked_today(place) else [a for a in here if _new(a, sightings, place)]
         names = frozenset(living)
+        if panel:
+            own = [a for a in here if a.username and not a.under and a.is_machine is not whole]
+            problems += judge_sight(ports, panel, own, names, lambda account: _living(ports, account) is not None)
         for account in todo:
             if account.username in names:
                 found = living[account.username]
@@ -332,13 +336,23 @@ def twin_of(ports: Ports, account: AccountIdentity) -> str:
     for other in ports.mirror.services_with_account(account.server, account.username):
         if other.id != account.service and _lives(other) and not _is_machine(ports, other):
             return f"service {other.id} lives on the same server under the name {account.username}"
-    for rival in rivals_of(ports, account) if account.is_machine else ():
-        if rival.until is None and rival.is_machine and _same_cluster(ports, account, rival):
-            book = ports.mirror.book_of_service(rival.service)
-            found = next((s for s in book.services if s.id == rival.service), None) if book is not None else None
-            if found is not None and _lives(found) and not _another_machine(account, rival):
-                return f"service {rival.service} lives, and its machine has the same number {account.username}"
-    return ""
+    rivals = rivals_of(ports, account) if account.is_machine else []
+    rival = next((r for r in rivals if _has_its_machine(ports, account, r)), None)
+    return f"service {rival.service} lives, and its machine has the same number {account.username}" if rival else ""
+
+
+def _has_its_machine(ports: Ports, account: AccountIdentity, rival: AccountIdentity) -> bool:
+    """Another living service has the number in the same cluster, and nothing shows that it is another machine."""
+    if rival.until is not None or not rival.is_machine or not _same_cluster(ports, account, rival):
+        return False
+    return not _another_machine(account, rival) and _living(ports, rival) is not None
+
+
+def _living(ports: Ports, account: AccountIdentity) -> Service | None:
+    """The service of an account, if it lives in WHMCS."""
+    book = ports.mirror.book_of_service(account.service)
+    found = next((s for s in book.services if s.id == account.service), None) if book is not None else None
+    return found if found is not None and _lives(found) else None
 
 
 def _lives(service: Service) -> bool:
