@@ -24,6 +24,7 @@ from whmcs_bridge.jobs import (
     backup_carry,
     backup_desk,
     backup_gone,
+    backup_guard,
     backup_look,
     backup_plan,
     backup_tend,
@@ -35,7 +36,7 @@ from whmcs_bridge.jobs import (
 from whmcs_bridge.jobs.backup_carry import _Worker
 from whmcs_bridge.plan import limits
 from whmcs_bridge.policy import ownership as owned
-from whmcs_bridge.policy import protections, stages
+from whmcs_bridge.policy import protections, rotation, stages
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.settings.secret import Secret
 
@@ -49,6 +50,9 @@ def core(
     """A guard of the runs, and the test with what it is given."""
     return mutant(invariant, RUNS, what, guarded, old, new, kill, *given)
 
+
+BEFORE = guards.test_while_the_name_lives_again_only_what_is_surely_from_before_is_the_accounts.pytestmark[0].args[1]  # type: ignore[attr-defined]
+ROTATED = guards.test_a_rotation_explains_only_what_it_would_have_taken.pytestmark[0].args[1]  # type: ignore[attr-defined]
 
 MUTANTS = (
     # --- I4: two proofs ---------------------------------------------------------------------------------
@@ -140,6 +144,59 @@ MUTANTS = (
         "if False:",
         ownership.test_where_a_name_is_all_a_panel_confirms_or_nothing_goes,
     ),
+    core(
+        "I4",
+        "in a store of several servers only one of them counts",
+        backup_look._judge,
+        "if look.store.serves(r.server)]",
+        "if r.server == account.server]",
+        guards.test_in_a_store_of_several_servers_a_name_is_everybodys_who_has_it_on_any,
+    ),
+    *(
+        core(
+            "I4",
+            f"while the name lives again: {what}",
+            owned.surely_before,
+            old,
+            new,
+            guards.test_while_the_name_lives_again_only_what_is_surely_from_before_is_the_accounts,
+            *BEFORE[case],
+        )
+        for what, old, new, case in (
+            (
+                "it need not be another account",
+                "if lives is None or same_account(account, lives) is not False:",
+                "if lives is None:",
+                2,
+            ),
+            (
+                "an account without an id is another",
+                "same_account(account, lives) is not False:",
+                "same_account(account, lives) is True:",
+                3,
+            ),
+            (
+                "a folder that is updated in place is old",
+                'if item.made_on is None and item.meta.get("kind") == "tree":',
+                "if False:",
+                8,
+            ),
+            ("the other's days are no matter", "if _key(other) != _key(account) and any(", "if False and any(", 5),
+            (
+                "an id that both have proves it",
+                "if any(c.proven and c.verdict is Verdict.MINE for c in claims):",
+                "if False:",
+                9,
+            ),
+            ("no time is an old one", "if not times or account.since is None", "if account.since is None", 7),
+            (
+                "its own days are no matter",
+                "if not all(began <= first and last <= ended for first, last in times):",
+                "if False:",
+                4,
+            ),
+        )
+    ),
     # --- I5: not live ------------------------------------------------------------------------------------
     core(
         "I5",
@@ -200,6 +257,22 @@ MUTANTS = (
         "if other.id != subject.service and",
         "if False and",
         deletions.test_of_a_name_that_two_services_had_each_gets_its_own_days,
+    ),
+    core(
+        "I5",
+        "a panel is asked before a listing, not after it",
+        _Worker._look_closely,
+        "ask_panels(self.ports, self.subject)",
+        "pass",
+        guards.test_whoever_is_given_the_name_while_a_store_is_listed_keeps_what_is_there,
+    ),
+    core(
+        "I5",
+        "who lives there since the listing is no matter",
+        _Worker._look_closely,
+        "if just_listed and self.subject.living == lived:",
+        "if just_listed:",
+        guards.test_whoever_is_given_the_name_while_a_store_is_listed_keeps_what_is_there,
     ),
     # --- I6: ended, and nothing against it ----------------------------------------------------------------
     core(
@@ -311,6 +384,32 @@ MUTANTS = (
         "if wish.until >= today:",
         "if False:",
         guards.test_a_wish_for_the_data_holds_the_deletion,
+    ),
+    core(
+        "I6",
+        "a hold that comes while items go is for the next run",
+        erase.may_go,
+        "if held_by_record(ports.journal.records(client=step.client), step.service, ports.today()):",
+        "if False:",
+        guards.test_what_comes_against_a_deletion_while_items_go_stops_the_rest,
+        "a hold",
+    ),
+    core(
+        "I6",
+        "a service that comes back while items go is for the next run",
+        erase.may_go,
+        "return found is None or (found.status is not None and found.status.ended)",
+        "return True",
+        guards.test_what_comes_against_a_deletion_while_items_go_stops_the_rest,
+        "the service",
+    ),
+    core(
+        "I6",
+        "what a module could not end has ended",
+        backup_plan._needs,
+        "if failed := _module_failed(ports, subject):",
+        "if failed := '':",
+        guards.test_what_its_module_could_not_end_goes_only_by_a_persons_word_or_a_panels,
     ),
     # --- I7: shared ---------------------------------------------------------------------------------------
     core(
@@ -505,6 +604,17 @@ MUTANTS = (
         ),
         guards.test_what_lies_in_the_quarantine_of_another_service_is_its_own,
     ),
+    Mutant(
+        "I11",
+        RUNS,
+        "what slipped in before the move is what was planned",
+        (
+            (_Worker._fault, "if there is not None and not lies_aside(row, there):", "if False:"),
+            (backup_look._sort_aside, "if row is None:", "if False:"),
+            (backup_look._sort_aside, "(*row.proofs, MOVED_ASIDE)", "(MOVED_ASIDE,)"),
+        ),
+        guards.test_what_changed_after_it_was_moved_aside_is_not_deleted,
+    ),
     # --- I12: collateral ------------------------------------------------------------------------------------
     core(
         "I12",
@@ -537,6 +647,58 @@ MUTANTS = (
         " or s.store in halts]",
         "]",
         guards.test_a_plan_that_only_waits_for_a_halt_is_withheld_with_its_reason,
+    ),
+    core(
+        "I12",
+        "what a run that died has seen is forgotten",
+        backup_guard.begin_batch,
+        "ports.journal.put(BATCH + name, body)",
+        "pass",
+        guards.test_a_neighbour_that_vanished_before_a_run_died_is_missed_by_the_next_one,
+    ),
+    core(
+        "I12",
+        "an empty store was always empty",
+        backup_guard._shrunk,
+        "    if listed == 0:",
+        "    if False:",
+        guards.test_a_listing_that_has_lost_what_was_in_no_plan_is_not_believed,
+        1,
+    ),
+    core(
+        "I12",
+        "half a store is the store",
+        backup_guard._shrunk,
+        "return now * 2 < before and",
+        "return False and",
+        guards.test_a_listing_that_has_lost_what_was_in_no_plan_is_not_believed,
+        30,
+    ),
+    core(
+        "I12",
+        "a rotation may take anything",
+        rotation._explained,
+        "any(d < day for d in left)",
+        "False",
+        guards.test_a_rotation_explains_only_what_it_would_have_taken,
+        *ROTATED[3],
+    ),
+    core(
+        "I12",
+        "a rotation takes what is young",
+        rotation._explained,
+        "day + timedelta(days=rotation.days) <= today",
+        "True",
+        guards.test_a_rotation_explains_only_what_it_would_have_taken,
+        *ROTATED[2],
+    ),
+    core(
+        "I13",
+        "a store that is no longer in the settings holds nothing",
+        backup_plan._without_store,
+        "for old in before.stores:",
+        "for old in ():",
+        guards.test_a_store_that_leaves_the_settings_keeps_the_whole_from_being_complete,
     ),
     # --- I13: only a listing ----------------------------------------------------------------------------------
     core(

@@ -1,11 +1,13 @@
 """What stands between a plan and a deletion, guard by guard: who lives, what has ended, caps, switches, other plans."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from hooks import after_module_failed
 from tests.builders import a_record
 from tests.house import HOSTING, House, done, service_id, the_result
 from tests.jobs.shelves import Lie, Names, Shelf
@@ -21,15 +23,30 @@ from tests.jobs.test_deletions import (
     states,
     tasks,
 )
-from whmcs_bridge.domain.backups import BackupItem, Outcome, Probe, Receipt
+from whmcs_bridge.domain.backups import (
+    AccountIdentity,
+    BackupItem,
+    Claim,
+    LivingAccount,
+    Outcome,
+    Probe,
+    Receipt,
+    Verdict,
+)
 from whmcs_bridge.domain.deletions import ItemState, PlanState
+from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import BridgeError, MovedOn, StalePlan, StoreUnreachable, UsageProblem
+from whmcs_bridge.hookpoints import HookEvent
 from whmcs_bridge.jobs import backup_audit, backup_carry, backup_desk, backup_guard, erase
+from whmcs_bridge.jobs.backup_waits import halted
 from whmcs_bridge.jobs.explain import facts_for
 from whmcs_bridge.jobs.pause import end_pause, pause
 from whmcs_bridge.policy.decision import Kind
+from whmcs_bridge.policy.ownership import PANEL_ID, surely_before
+from whmcs_bridge.policy.rotation import Rotation, unexplained
+from whmcs_bridge.simulator.records import Actor
 
 # --- who lives --------------------------------------------------------------------------------------
 
@@ -66,6 +83,49 @@ def test_a_panel_that_goes_away_between_two_stores_stops_the_rest() -> None:
         assert second.names() == []
 
 
+def test_whoever_is_given_the_name_while_a_store_is_listed_keeps_what_is_there() -> None:
+    """Listings are long; the panel's word is from right before the first deletion."""
+
+    class Slow(Shelf):
+        def items(self) -> Iterable[BackupItem]:
+            if len(self.asked) > before[0]:
+                panel.add("site1", "uid-2")
+            return super().items()
+
+    shelf, panel, before = Slow(), Names(), [99]
+    with a_house(shelf, panels=(panel,)) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        panel.add("site1", "uid-1")
+        house.sync()
+        panel.living_now = {}
+        end(house, service)
+        before[0] = len(shelf.asked)
+        house.next_day()
+        assert shelf.names() == ["site1/full"]
+
+
+@pytest.mark.parametrize("comes", ["a hold", "the service"])
+def test_what_comes_against_a_deletion_while_items_go_stops_the_rest(comes: str) -> None:
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        for name in ("a", "b", "c"):
+            shelf.put("site1", name, MADE)
+        end(house, service)
+
+        def come(_item: BackupItem) -> None:
+            if comes == "a hold":
+                hold(house, service, RecordKind.HOLD)
+            else:
+                set_status(house, service, ServiceStatus.ACTIVE)
+                house.world.advance(minutes=6)
+
+        shelf.on_delete = come
+        house.next_day()
+        assert len(shelf.names()) == 2
+
+
 # --- what has ended -----------------------------------------------------------------------------------
 
 
@@ -84,6 +144,28 @@ def test_a_service_that_is_not_ended_has_nothing_deleted_whatever_a_plan_says(st
         with pytest.raises(MovedOn, match="nothing is deleted"):
             erase.delete_for(ports, living, step)
         assert shelf.names() == ["site1/newer"]
+
+
+def test_what_its_module_could_not_end_goes_only_by_a_persons_word_or_a_panels() -> None:
+    for panels in ((), (Names(),)):
+        shelf = Shelf()
+        with a_house(shelf, panels=panels) as house:
+            service = house.a_service()
+            shelf.put("site1", "full", MADE)
+            house.sync()
+            now = house.bridge.clock.now()
+            failed = HookEvent(
+                "AfterModuleTerminateFailed", {"params": {"serviceid": str(service.id)}}, now, Actor.ADMIN
+            )
+            after_module_failed.handle(failed, house.bridge)
+            end(house, service)
+            house.next_day(2)
+            assert shelf.names() == ([] if panels else ["site1/full"])
+            if not panels:
+                assert "could not end it" in plan_of(house, service).needs[0]
+                approve(house, plan_of(house, service))
+                house.next_day()
+                assert shelf.names() == []
 
 
 def test_a_person_cannot_delete_the_backups_of_a_service_that_lives() -> None:
@@ -173,6 +255,17 @@ def test_what_lies_in_the_quarantine_of_another_service_is_its_own() -> None:
         end(house, service)
         house.next_day()
         assert [i.quarantine for i in shelf.held.values()] == ["0f" * 32]
+
+
+def test_in_a_store_of_several_servers_a_name_is_everybodys_who_has_it_on_any() -> None:
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service(username="bob")
+        house.a_service(username="bob", server=2)
+        shelf.put("bob", "whose", MADE)
+        end(house, service)
+        house.next_day(2)
+        assert shelf.names() == ["bob/whose"]
 
 
 # --- caps, switches, modes --------------------------------------------------------------------------------
@@ -317,6 +410,30 @@ def test_the_hash_that_a_person_names_has_to_be_that_of_the_list() -> None:
         assert shelf.names() == []
 
 
+def test_what_changed_after_it_was_moved_aside_is_not_deleted() -> None:
+    class Slipped(Shelf):
+        """Something else takes the place of a file between the look and the move."""
+
+        def quarantine(self, item: BackupItem, plan: str) -> Receipt:
+            moved = super().quarantine(item, plan).item
+            assert moved is not None
+            other = replace(moved, size=7, etag="another's", at=None)
+            self.held[(moved.locator, "")] = other
+            return Receipt(Outcome.QUARANTINED, item=other)
+
+        def put_back(self, item: BackupItem) -> Receipt:
+            return Receipt(Outcome.REFUSED, "its place is taken")
+
+    shelf = Slipped(quarantine=True)
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        house.next_day(2)
+        assert len(shelf.held) == 1
+        assert not plan_of(house, service).complete
+
+
 def test_what_cannot_be_moved_aside_is_not_deleted_where_it_lies() -> None:
     class Stuck(Shelf):
         def quarantine(self, item: BackupItem, plan: str) -> Receipt:
@@ -427,6 +544,162 @@ def test_a_halt_stops_the_plan_that_found_it_and_every_other_and_is_in_the_evide
         assert backup_carry.lift_halt(house.bridge.ports, "shelf", "found out")
         house.next_day()
         assert plan_of(house, service).complete
+
+
+# --- a name that lives again, and what is surely from before it ------------------------------------------------
+
+
+def tenant(service: int, since: date | None, until: date | None = None, identity: str = "") -> AccountIdentity:
+    proofs = {PANEL_ID: identity} if identity else {}
+    return AccountIdentity(ServiceId(service), ClientId(service), 1, "bob", "example.com", since, until, proofs)
+
+
+OLD = tenant(1, date(2024, 1, 1), date(2024, 6, 30), "uid-1")
+NEW = tenant(2, date(2024, 9, 1))
+LIVES = LivingAccount("bob", "uid-2")
+BY_NAME = Claim(Verdict.MINE, ("name",))
+BY_ID = Claim(Verdict.MINE, ("name", "recorded id"), proven=True)
+
+
+def dated(day: date | None, **more: Any) -> BackupItem:
+    return BackupItem("s", "bob/x", 1, None, account="bob", made_on=day, **more)
+
+
+@pytest.mark.parametrize(
+    ("item", "claim", "lives", "others", "theirs", "verdict"),
+    [
+        (dated(date(2024, 3, 1)), BY_NAME, LIVES, [OLD, NEW], [], Verdict.MINE),
+        (dated(date(2024, 3, 1)), BY_NAME, None, [NEW], [], Verdict.AMBIGUOUS),
+        (dated(date(2024, 3, 1)), BY_NAME, LivingAccount("bob", "uid-1"), [NEW], [], Verdict.AMBIGUOUS),
+        (dated(date(2024, 3, 1)), BY_NAME, LivingAccount("bob"), [NEW], [], Verdict.AMBIGUOUS),
+        (dated(date(2024, 7, 2)), BY_NAME, LIVES, [NEW], [], Verdict.AMBIGUOUS),
+        (dated(date(2024, 9, 5)), BY_ID, LIVES, [NEW], [], Verdict.AMBIGUOUS),
+        (dated(date(2024, 3, 1)), BY_NAME, LIVES, [tenant(2, None)], [], Verdict.AMBIGUOUS),
+        (dated(None), BY_NAME, LIVES, [NEW], [], Verdict.AMBIGUOUS),
+        (dated(None, meta={"kind": "tree"}), BY_ID, LIVES, [NEW], [], Verdict.AMBIGUOUS),
+        (dated(date(2024, 3, 1)), BY_ID, LIVES, [NEW], [BY_ID], Verdict.AMBIGUOUS),
+        (dated(date(2024, 3, 1)), BY_ID, LIVES, [NEW], [BY_NAME], Verdict.MINE),
+        (dated(date(2024, 3, 1), shared=True), BY_ID, LIVES, [NEW], [], Verdict.SHARED),
+    ],
+)
+def test_while_the_name_lives_again_only_what_is_surely_from_before_is_the_accounts(
+    item: BackupItem,
+    claim: Claim,
+    lives: LivingAccount | None,
+    others: list[AccountIdentity],
+    theirs: list[Claim],
+    verdict: Verdict,
+) -> None:
+    assert surely_before(item, claim, OLD, others, theirs, lives=lives).verdict is verdict
+
+
+# --- what a panel's own rotation explains ---------------------------------------------------------------------
+
+
+def series(*ages: int, account: str = "eve", **more: Any) -> list[BackupItem]:
+    """Daily backups of an account, so many days old."""
+    return [
+        BackupItem("s", f"{(TODAY - timedelta(days=n)):%Y-%m-%d}/{account}", 1, None, account=account,
+                   made_on=TODAY - timedelta(days=n), **more)
+        for n in ages
+    ]  # fmt: skip
+
+
+TODAY = date(2025, 3, 10)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "lost", "left", "explained"),
+    [
+        (Rotation(), series(40), series(1, 2), False),
+        (Rotation(days=30), series(40), series(1, 2), True),
+        (Rotation(days=30), series(29), series(1, 2), False),
+        (Rotation(days=30), series(40), series(1, 50), False),
+        (Rotation(count=2), series(3), series(1, 2), True),
+        (Rotation(count=2), series(3), series(1), False),
+        (Rotation(count=2), series(1), series(2, 3), False),
+        (Rotation(count=2), series(3), series(1, 2, account="ann"), False),
+        (Rotation(days=30), series(40, shared=True), series(1), False),
+        (Rotation(days=30), series(40, lock="hold"), series(1), False),
+        (Rotation(days=30), series(40, account=""), series(1), False),
+        (Rotation(days=30), [BackupItem("s", "eve", account="eve")], [], False),
+    ],
+)
+def test_a_rotation_explains_only_what_it_would_have_taken(
+    rotation: Rotation, lost: list[BackupItem], left: list[BackupItem], explained: bool
+) -> None:
+    assert (unexplained(lost, left, rotation, TODAY) == []) is explained
+
+
+# --- what should be there, and is not ---------------------------------------------------------------------------
+
+
+def test_a_store_that_leaves_the_settings_keeps_the_whole_from_being_complete() -> None:
+    first, second = Shelf("first"), Shelf("second")
+    with a_house(first, second) as house:
+        service = house.a_service()
+        for shelf in (first, second):
+            shelf.put("site1", "full", MADE)
+        house.sync()
+        set_status(house, service, ServiceStatus.TERMINATED)
+        house.sync()
+        house.bridge.ports.stores = [first]
+        house.next_day(3)
+        assert first.names() == []
+        plan = plan_of(house, service)
+        assert not plan.complete
+        assert "put it back into the settings" in next(s.why for s in plan.stores if s.store == "second")
+        assert house.case(service).erased_on is None
+        house.bridge.ports.stores = [first, second]
+        house.next_day(3)
+        assert second.names() == []
+        assert plan_of(house, service).complete
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def test_a_neighbour_that_vanished_before_a_run_died_is_missed_by_the_next_one() -> None:
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        for name in ("site1", "site2", "site3"):
+            shelf.put(name, "full", MADE)
+        end(house, service)
+
+        def die(_item: BackupItem) -> None:
+            del shelf.held["site2/full", ""]
+            raise Died
+
+        shelf.on_delete = die
+        with pytest.raises(Died):
+            house.next_day()
+        shelf.on_delete = None
+        assert not halted(house.bridge.journal)
+        house.next_day()
+        assert list(halted(house.bridge.journal)) == ["shelf"]
+        assert "site1/full" in shelf.names()
+
+
+@pytest.mark.parametrize("others", [1, 30])
+def test_a_listing_that_has_lost_what_was_in_no_plan_is_not_believed(others: int) -> None:
+    """Rights that were taken away, and a disk that is not there, look like an empty store, or like half of one."""
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        for number in range(others):
+            shelf.put(f"else{number}", "full", MADE)
+        end(house, service)
+        house.next_day()
+        shelf.put("site1", "newer", MADE)
+        house.sync()
+        held, shelf.held = shelf.held, dict(list(shelf.held.items())[: others // 3])
+        house.next_day(2)
+        assert list(halted(house.bridge.journal)) == ["shelf"]
+        shelf.held = held
+        assert "store-collateral" in tasks(house)
 
 
 def halted_house(house: House, *shelves: Shelf) -> Any:
