@@ -220,6 +220,37 @@ def test_a_backup_that_is_a_folder_goes_whole(place: FtpPlace) -> None:
     assert [left.locator for left in listing(place.store())] == ["2026-05-31/accounts/bob1"]
 
 
+def elsewhere_with_something(place: FtpPlace) -> Path:
+    """A folder outside the store, which the server reaches as well."""
+    elsewhere = place.root.parent / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "precious").touch()
+    return elsewhere
+
+
+def test_a_link_in_a_backup_folder_goes_and_nothing_that_it_leads_to(place: FtpPlace) -> None:
+    """MLSD shows it as a folder: whoever emptied it first would delete elsewhere."""
+    elsewhere = elsewhere_with_something(place)
+    place.make(["2026-05-31/accounts/bob/a"])
+    (place.root / "2026-05-31/accounts/bob/out").symlink_to(elsewhere, target_is_directory=True)
+    store = place.store()
+    [item] = mine_of(store, BOB)
+    assert store.delete(item).outcome is Outcome.DELETED
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["deep", "precious"]
+    assert listing(place.store()) == []
+
+
+def test_a_link_in_the_place_of_a_backup_folder_goes_and_is_told(place: FtpPlace) -> None:
+    elsewhere = elsewhere_with_something(place)
+    place.make(["2026-05-31/accounts/alice.tar.gz"])
+    (place.root / "2026-05-31/accounts/bob").symlink_to(elsewhere, target_is_directory=True)
+    store = place.store()
+    [item] = mine_of(store, BOB)
+    receipt = store.delete(item)
+    assert (receipt.outcome, receipt.note) == (Outcome.REFUSED, "it was a link and is gone; what it led to is left")
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["deep", "precious"]
+
+
 def test_what_was_set_aside_is_put_back(place: FtpPlace) -> None:
     place.make([BOB_S])
     store = place.store()

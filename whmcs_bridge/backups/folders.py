@@ -143,6 +143,13 @@ class Line(ABC):
         """Move into the quarantine, at a stroke. Nothing lay at the target just before."""
         self._move(source, target)
 
+    def _unlink(self, path: str) -> bool:
+        """Remove a link that a listing shows as a folder; True if it was one. What is a folder stays as it is.
+
+        False where listings tell links from folders, or nothing can.
+        """
+        return False
+
     def _forget(self) -> None:
         """Something changes, or a new piece of work begins: what was seen before counts no more."""
         return
@@ -230,6 +237,11 @@ class Line(ABC):
         """Delete one thing that is no folder."""
         with self._guarded(sent=True):
             self._delete(path, found)
+
+    def unlink(self, path: str) -> bool:
+        """Remove what was taken for a folder and is a link; True if it was."""
+        with self._guarded(sent=True):
+            return self._unlink(path)
 
     def remove_folder(self, path: str) -> None:
         """Remove an empty folder."""
@@ -520,6 +532,8 @@ class FolderStore(PathStore, ABC, Generic[Login]):
         else:
             item, found, _ = self._move_aside(line, item, ASIDE)
         if is_tree(item):
+            if line.unlink(item.locator):
+                raise Odd("it was a link and is gone; what it led to is left")
             self._empty(line, item.locator, 0)
             line.remove_folder(item.locator)
         else:
@@ -544,11 +558,11 @@ class FolderStore(PathStore, ABC, Generic[Login]):
         for found in line.entries(path):
             here = below(path, found.name)
             with suppress(Gone):
-                if found.kind is Kind.FOLDER:
+                if found.kind is not Kind.FOLDER:
+                    line.delete(here, found)
+                elif not line.unlink(here):
                     self._empty(line, here, depth + 1)
                     line.remove_folder(here)
-                else:
-                    line.delete(here, found)
 
     def _move_aside(self, line: Line, item: BackupItem, plan: str) -> Moved:
         """Move an item into a plan's quarantine, and look at it there; what is another is put back."""

@@ -111,6 +111,14 @@ class FtpLine(ListingLine):
     def _delete(self, path: str, found: Entry) -> None:
         self.session.delete(self.whole(path))
 
+    def _unlink(self, path: str) -> bool:
+        # Many servers show a link as what it leads to. DELE takes a link, and refuses a folder.
+        try:
+            self.session.delete(self.whole(path))
+        except ftplib.error_perm:
+            return False
+        return True
+
     def _remove_folder(self, path: str) -> None:
         if self.entries(path):  # nowhere is it said that RMD takes empty folders only
             raise Odd("a folder is not empty")
