@@ -216,6 +216,10 @@ def audit(app: App, store: str | None, everything: bool, as_json_: bool) -> None
             _show_audit(one, None if everything else SHOWN)
         for problem in found.problems:
             click.echo(problem)
+        if found.back:
+            click.echo(
+                f"Accounts that were erased and have items again: {found.back:,}. Find out what brings them back."
+            )
     if not found.whole:
         raise BridgeError("the audit is not complete: not everything could be read")
 

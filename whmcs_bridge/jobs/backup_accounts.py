@@ -22,6 +22,8 @@ from whmcs_bridge.ports import AccountPanel
 
 SEEN_TO = "accounts-seen-to"
 """Remembered: (mirror's newest snapshot, house day) up to which services were looked at."""
+ERASED_IS_BACK = "erased-is-back"
+"""Code of the task about a service that lives although its backups were erased."""
 CHUNK = 5_000
 NO_SERVER: Final = 0
 """No server of WHMCS has this id: what serves it serves all."""
@@ -150,7 +152,7 @@ def keep_accounts(ports: Ports) -> list[Note]:
             _keep(ports, chunk, today)
             chunk = []
         if service.id in stones and service.status is not None and service.status.living:
-            notes.append(_back_again(service))
+            notes.append(back_again(service))
     _keep(ports, chunk, today)
     if newest != after:
         journal.put(SEEN_TO, newest)
@@ -171,9 +173,10 @@ def _keep(ports: Ports, services: Sequence[Service], today: date) -> None:
     deletions.save_accounts(changed)
 
 
-def _back_again(service: Service) -> Note:
+def back_again(service: Service) -> Note:
+    """What staff is told of a service that lives although its backups were erased."""
     text = f"service {service.id} lives in WHMCS, and its backups were erased: was WHMCS restored from a backup?"
-    return Note("erased-is-back", text, "find out why it is back; nothing is done to it", service.client_id, service.id)
+    return Note(ERASED_IS_BACK, text, "find out why it is back; nothing is done to it", service.client_id, service.id)
 
 
 # --- ids that panels and stores know accounts by --------------------------------------------------
@@ -320,7 +323,12 @@ def accounts_of(
 
 def hash_of(account: AccountIdentity) -> str:
     """Return the sha256 that a tombstone keeps of an account."""
-    return hashlib.sha256(f"{account.server}/{account.username}".encode()).hexdigest()
+    return hash_of_name(account.server, account.username)
+
+
+def hash_of_name(server: int, username: str) -> str:
+    """Return the same for a name that a store shows."""
+    return hashlib.sha256(f"{server}/{username}".encode()).hexdigest()
 
 
 def rivals_of(ports: Ports, account: AccountIdentity) -> list[AccountIdentity]:

@@ -7,9 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
+from whmcs_bridge.domain.deletions import PlanState, key_of
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import StoreTrouble, UnknownId
-from whmcs_bridge.jobs.backup_accounts import hash_of
+from whmcs_bridge.jobs.backup_accounts import hash_of, hash_of_name
+from whmcs_bridge.jobs.backup_back import left_by
+from whmcs_bridge.jobs.backup_look import ItemKey
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.ownership import span_of, times_of
 from whmcs_bridge.ports import BackupStore
@@ -41,8 +44,10 @@ class Heap:
     oldest: datetime | None = None
     newest: datetime | None = None
     services: tuple[ServiceId, ...] = ()
+    buried: bool = False
+    """Its account is one of a service whose deletion is over."""
     erased: bool = False
-    """Backups of a service that were verified gone: something has brought them back."""
+    """It holds items that a deletion did not leave knowingly: something has brought them back."""
     example: str = ""
 
     def add(self, item: BackupItem) -> None:
@@ -84,6 +89,11 @@ class Audit:
     def whole(self) -> bool:
         return not self.problems and not any(s.trouble for s in self.stores)
 
+    @property
+    def back(self) -> int:
+        """Accounts that were erased, and have items again."""
+        return sum(heap.erased for store in self.stores for heap in store.heaps)
+
 
 def audit(ports: Ports, only: str | None = None) -> Audit:
     """Sort what every store (or the one named) holds; raises UnknownId for a store that is not in the settings.
@@ -97,8 +107,30 @@ def audit(ports: Ports, only: str | None = None) -> Audit:
         )
     accounts = list(ports.journal.deletions.accounts())
     living, problems = _living(ports, {a.server for a in accounts})
-    erased = {name for stone in ports.journal.deletions.tombstones().values() for name in stone.accounts}
+    erased = _erased(ports)
     return Audit([_audit_store(store, accounts, living, erased) for store in stores], problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What should not be there any more."""
+
+    hashes: frozenset[str]
+    """Of the accounts of erased services."""
+    left: frozenset[ItemKey]
+    """What their plans have left knowingly."""
+
+
+def _erased(ports: Ports) -> Erased:
+    deletions = ports.journal.deletions
+    stones = deletions.tombstones()
+    hashes = frozenset(name for stone in stones.values() for name in stone.accounts)
+    left: set[ItemKey] = set()
+    for head in deletions.plan_heads((PlanState.DONE,)) if hashes else ():
+        if not head.complete and head.service in stones:
+            plan = deletions.plan_of(head.service)
+            left |= left_by(plan) if plan is not None else set()
+    return Erased(hashes, frozenset(left))
 
 
 def _living(ports: Ports, servers: Iterable[int]) -> tuple[dict[int, frozenset[str]], list[str]]:
@@ -119,10 +151,11 @@ def _audit_store(
     store: BackupStore,
     accounts: Sequence[AccountIdentity],
     living: Mapping[int, frozenset[str]],
-    erased: set[str],
+    erased: Erased,
 ) -> StoreAudit:
     made = StoreAudit(store.name, store.kind)
     names, lives = _index(store, accounts, living)
+    served = [server for server in sorted({a.server for a in accounts} | set(living)) if store.serves(server)]
     heaps: dict[tuple[Standing, str], Heap] = {}
     try:
         probe = store.probe()
@@ -139,13 +172,30 @@ def _audit_store(
                     standing,
                     key,
                     services=tuple(dict.fromkeys(a.service for a in owners)),
-                    erased=standing is Standing.ENDED and any(hash_of(a) in erased for a in owners),
+                    buried=_is_buried(store, standing, key, owners, served, erased),
                 )
             heap.add(item)
+            heap.erased |= heap.buried and key_of(item) not in erased.left
     except StoreTrouble as error:
         made.trouble, made.items, heaps = str(error), 0, {}
     made.heaps = sorted(heaps.values(), key=lambda h: (ORDER[h.standing], -h.size, h.account))
     return made
+
+
+def _is_buried(
+    store: BackupStore,
+    standing: Standing,
+    key: str,
+    owners: Sequence[AccountIdentity],
+    served: Sequence[int],
+    erased: Erased,
+) -> bool:
+    """By the accounts the journal knows; where it knows none any more, by the hashes that tombstones keep."""
+    if standing in (Standing.ENDED, Standing.AGAIN):
+        return any(hash_of(a) in erased.hashes for a in owners)
+    if standing is not Standing.UNKNOWN or not erased.hashes:
+        return False
+    return any(hash_of_name(server, key) in erased.hashes for server in served)
 
 
 ORDER = {standing: n for n, standing in enumerate((Standing.ENDED, Standing.UNKNOWN, Standing.AGAIN))}
@@ -195,6 +245,7 @@ def audit_json(found: Audit) -> dict[str, Any]:
     return {
         "complete": found.whole,
         "problems": found.problems,
+        "erased_and_back": found.back,
         "stores": [
             {
                 "store": store.store,

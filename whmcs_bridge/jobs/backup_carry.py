@@ -17,7 +17,7 @@ from whmcs_bridge.domain.deletions import (
     key_of,
 )
 from whmcs_bridge.errors import MovedOn, StalePlan, StoreAuthFailed, StoreTrouble
-from whmcs_bridge.jobs import backup_guard
+from whmcs_bridge.jobs import backup_back, backup_guard
 from whmcs_bridge.jobs.backup_accounts import hash_of
 from whmcs_bridge.jobs.backup_look import (
     Found,
@@ -110,6 +110,7 @@ def _watch(ports: Ports, subject: Subject, plan: DeletionPlan | None, look: Look
     backup_guard.compare(ports, look)
     rows = [p for p in plan.items if p.item.store == look.store.name and not p.state.gone] if plan is not None else []
     backup_guard.see(ports, look, rows, (subject.service, plan.digest if plan is not None else ""))
+    backup_back.notice(ports, look, subject.service)
 
 
 class _Worker:

@@ -10,6 +10,7 @@ from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, Pla
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.backup_accounts import accounts_of, keep_accounts, keep_panel_ids
+from whmcs_bridge.jobs.backup_back import still_back
 from whmcs_bridge.jobs.backup_capture import keep_captured
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck, thaw
 from whmcs_bridge.jobs.backup_gone import watch
@@ -32,6 +33,7 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
     Nothing is deleted here: that is what steps are for.
     """
     notes = keep_accounts(ports)
+    notes += still_back(ports, notes)
     if not ports.stores:
         return notes, []
     problems = [*keep_panel_ids(ports), *keep_captured(ports)]

@@ -223,7 +223,8 @@ class SqliteDeletions:
         with self._store.looking as conn:
             row = conn.execute(
                 "SELECT count(*) FROM evidence_chain WHERE kind='deleted' AND substr(at, 1, 10)=?1 AND number > "
-                "coalesce((SELECT number FROM evidence_chain WHERE substr(at, 1, 10)<?1 ORDER BY number DESC LIMIT 1), 0)",
+                "coalesce((SELECT number FROM evidence_chain WHERE substr(at, 1, 10)<?1 "
+                "ORDER BY number DESC LIMIT 1), 0)",
                 (day.isoformat(),),
             ).fetchone()
         return int(row[0])
@@ -264,6 +265,16 @@ class SqliteDeletions:
         with self._store.looking as conn:
             found = [_tombstone(body) for (body,) in conn.execute("SELECT body FROM tombstones")]
         return {stone.service: stone for stone in found}
+
+    def erased_names(self) -> dict[str, list[tuple[int, ServiceId]]]:
+        found: dict[str, list[tuple[int, ServiceId]]] = {}
+        with self._store.looking as conn:
+            for name, server, service in conn.execute(
+                "SELECT username, server, service_id FROM accounts JOIN tombstones USING (service_id) "
+                "WHERE username<>''"
+            ):
+                found.setdefault(name, []).append((server, ServiceId(service)))
+        return found
 
     def drop_tombstone(self, service: ServiceId) -> None:
         with self._store.writing as conn:
