@@ -285,6 +285,34 @@ def test_a_root_that_may_not_be_read_is_told(place: DiskPlace) -> None:
         listing(place.store())
 
 
+def test_a_folder_that_goes_while_it_is_walked_makes_the_list_incomplete(place: DiskPlace) -> None:
+    place.make([BOB_S])
+    entries = DiskLine._entries
+
+    def going(line: DiskLine, path: str) -> Iterator[Entry]:
+        if path == f"{DAY}/accounts":
+            raise FileNotFoundError
+        return entries(line, path)
+
+    place.patch.setattr(DiskLine, "_entries", going)
+    with pytest.raises(ViewIncomplete, match=r"2026-05-31/accounts cannot be listed: it is not there; until"):
+        listing(place.store())
+
+
+@pytest.mark.parametrize("call", ["_straight", "_entry"])
+def test_a_name_that_is_no_text_ends_no_run(place: DiskPlace, call: str) -> None:
+    place.make([BOB_S])
+    store = place.store()
+    [item] = listing(store)
+
+    def garbled(*_given: Any) -> Any:
+        return b"\xff".decode()
+
+    place.patch.setattr(DiskLine, call, garbled)
+    with pytest.raises(ViewIncomplete, match="not UTF-8"):
+        store.delete(item)
+
+
 def test_folders_that_hold_no_backups_are_left_out_only_at_the_top(place: DiskPlace) -> None:
     place.make(["lost+found/x", "a/lost+found/x"])
     assert [item.locator for item in place.store(leave_out=("lost+found",)).items()] == ["a/lost+found/x"]

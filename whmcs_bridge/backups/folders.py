@@ -167,13 +167,13 @@ class Line(ABC):
             with self._guarded(sent=False):
                 if not self._straight(path):
                     raise ViewIncomplete(f"{at} is reached through a link")
-                found = sorted(self._entries(path), key=lambda entry: entry.name)
-        except UnicodeError:
-            raise ViewIncomplete(f"{at} holds a name that is not UTF-8") from None
+                try:
+                    found = sorted(self._entries(path), key=lambda entry: entry.name)
+                except UnicodeError:
+                    raise ViewIncomplete(f"{at} holds a name that is not UTF-8") from None
         except Told as told:
-            raise ViewIncomplete(
-                f"{at} cannot be listed: {told or 'it is not there'}; until then nothing goes here"
-            ) from told
+            why = str(told) or "it is not there"
+            raise ViewIncomplete(f"{at} cannot be listed: {why}; until then nothing goes here") from told
         names = {entry.name for entry in found}
         if len(names) != len(found) or any("/" in name or name in ("", ".", "..") for name in names):
             raise ViewIncomplete(f"{at}: the server tells of what lies elsewhere, or of two things by one name")
@@ -211,9 +211,8 @@ class Line(ABC):
                 straight, sentinel = self._straight(""), self._entry(SENTINEL)
                 blind = sentinel is not None and self._answers(SENTINEL.upper())
         except Told as told:
-            raise StoreUnreachable(
-                f"{self.what}: {self.folder} of {self.where} cannot be read: {told or 'it is not there'}"
-            ) from told
+            why = str(told) or "it is not there"
+            raise StoreUnreachable(f"{self.what}: {self.folder} of {self.where} cannot be read: {why}") from told
         if not straight:
             raise StoreUnreachable(f"{self.what}: {self.folder} is reached through a link; write its own path")
         if sentinel is None or sentinel.kind is not Kind.FILE:
@@ -261,8 +260,10 @@ class Line(ABC):
             self._forget()
         try:
             yield
-        except (Told, StoreTrouble, UnicodeError):
+        except (Told, StoreTrouble):
             raise
+        except UnicodeError as error:
+            raise ViewIncomplete(f"{self.what}: {self.where} tells a name that is not UTF-8") from error
         except Exception as error:
             match self.fault(error):
                 case Fault.BROKEN:
