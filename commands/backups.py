@@ -256,19 +256,22 @@ def _show_audit(found: StoreAudit, limit: int | None) -> None:
 @backups.command("delete", cls=Command)
 @service_argument
 @click.option("--plan", "digest", metavar="HASH", help="Carry out this plan, which you have seen; approves it.")
+@click.option("--override", default="", metavar="REASON", help="With --plan: why, although its name lives again.")
 @json_option
 @pass_app
-def delete(app: App, service: int, digest: str | None, as_json_: bool) -> None:
+def delete(app: App, service: int, digest: str | None, override: str, as_json_: bool) -> None:
     """Plan the deletion of an ended service's backups; with --plan, carry out the plan that was shown.
 
     WHMCS is asked first whether the service has ended; a hold, a promise or the days that backups are kept stand
-    against a person too. Without --plan nothing is deleted. Exits 1 where something is left, 3 where the stores hold
-    something else than was shown.
+    against a person too. Without --plan nothing is deleted. Where another service lives under its name by now, the plan
+    holds only what is surely from before, and takes --override as well. Exits 1 where something is left, 3 where the
+    stores hold something else than was shown.
 
     \b
     Example:
         whmcs-bridge backups delete 456
         whmcs-bridge backups delete 456 --plan 3f711c257cc1
+        whmcs-bridge backups delete 456 --plan 3f711c257cc1 --override "ticket 12-345"
     """
     from commands.show import as_json
     from whmcs_bridge.domain.ids import ServiceId
@@ -279,7 +282,7 @@ def delete(app: App, service: int, digest: str | None, as_json_: bool) -> None:
             plan = backup_desk.plan_by_hand(bridge.ports, ServiceId(service))
             done = ""
         else:
-            done = backup_desk.delete_by_hand(bridge.ports, ServiceId(service), digest)
+            done = backup_desk.delete_by_hand(bridge.ports, ServiceId(service), digest, override)
             plan = backup_desk.plan_by_name(bridge.ports, digest)
     if as_json_:
         as_json({**_plan_json(plan), "done": done})
@@ -290,7 +293,10 @@ def delete(app: App, service: int, digest: str | None, as_json_: bool) -> None:
         return
     _show_plan(plan, limit=SHOWN)
     if plan.items:
-        click.echo(f"To carry out exactly this: whmcs-bridge backups delete {service} --plan {plan.digest[:12]}")
+        override = ' --override "why"' if plan.lives_again else ""
+        click.echo(
+            f"To carry out exactly this: whmcs-bridge backups delete {service} --plan {plan.digest[:12]}{override}"
+        )
 
 
 @backups.command("request", cls=Command)
@@ -518,6 +524,7 @@ def _plan_json(plan: DeletionPlan) -> dict[str, Any]:
         "made_at": plan.made_at,
         "not_before": plan.not_before,
         "needs": list(plan.needs),
+        "lives_again": plan.lives_again,
         "waits_for_approval": plan.waits_for_approval,
         "approved_by": plan.approved_by,
         "bytes": plan.size,

@@ -253,8 +253,8 @@ MUTANTS = (
     core(
         "I5",
         "who has the name in WHMCS now does not matter",
-        erase.living_twin,
-        "if other.id != subject.service and",
+        backup_accounts.twin_of,
+        "if other.id != account.service and",
         "if False and",
         deletions.test_of_a_name_that_two_services_had_each_gets_its_own_days,
     ),

@@ -58,6 +58,8 @@ ASK_AGAIN = timedelta(minutes=5)
 LOOK_AGAIN = timedelta(hours=20)
 """What waits for a person or a lock is looked at again, once a day however the timer drifts."""
 POLL_AGAIN = timedelta(hours=1)
+ACCEPTED_AT_MOST = timedelta(days=3)
+"""What a store has accepted and not done by then has failed: it is told, and sent again."""
 NOT_BY_US = "not by us"
 ONE_AT_A_TIME = Lock()
 """Two deletions side by side would each take the other's items for collateral."""
@@ -137,6 +139,8 @@ class _Worker:
         self.begun = False
         """What may not vanish from the store is written down."""
         self.sent = 0
+        self.acted = False
+        """There is evidence of it that something was sent."""
         self.held = False
         self.failures = 0
         self.over = ""
@@ -361,14 +365,20 @@ class _Worker:
 
     def _poll(self) -> None:
         for number, row in self.rows.items():
-            if row.state is not ItemState.ACCEPTED or not row.task:
+            if row.state is not ItemState.ACCEPTED:
                 continue
-            receipt = self._ask(
-                lambda row=row: self.store.poll(Receipt(Outcome.ACCEPTED, task=row.task, item=row.item))  # type: ignore[misc]
-            )
-            self.sent += 1
-            if receipt.outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN):
+            outcome = Outcome.ACCEPTED
+            if row.task:
+                receipt = self._ask(
+                    lambda row=row: self.store.poll(Receipt(Outcome.ACCEPTED, task=row.task, item=row.item))  # type: ignore[misc]
+                )
+                self.sent, outcome = self.sent + 1, receipt.outcome
+            accepted_at = row.changed_at or self.plan.made_at
+            if outcome not in (Outcome.ACCEPTED, Outcome.UNKNOWN):
                 self._put(number, self._answered(row, receipt))
+            elif self.ports.now() - accepted_at > ACCEPTED_AT_MOST:
+                note = f"{STILL_LISTED} (accepted on {accepted_at.date()})"
+                self._put(number, replace(row, state=ItemState.FAILED, note=note, task=""))
 
     def _go_on(self) -> bool:
         """Ask before every single item whether it may still go."""
@@ -431,9 +441,10 @@ class _Worker:
             self.unsaved[number] = row
 
     def _save(self) -> None:
-        if self.unsaved:
-            self.ports.journal.deletions.save_items(self.plan.number, self.unsaved)
-            self.unsaved = {}
+        if self.unsaved or self.links:
+            self.acted = self.acted or bool(self.links)
+            self.ports.journal.deletions.save_items(self.plan.number, self.unsaved, self.links)
+            self.unsaved, self.links = {}, []
 
     def _link(self, kind: str, row: PlannedItem, receipt: Receipt) -> None:
         body = {**item_json(row.item), "proofs": list(row.proofs), "answer": receipt.outcome.value}
@@ -534,7 +545,7 @@ class _Worker:
             untouched=(*untouched, *(self.found.untouched if seen else ())),
         )
         deletions = self.ports.journal.deletions
-        if (old.state, old.why, old.digest) != (verdict.state, verdict.why, verdict.digest) or self.links:
+        if (old.state, old.why, old.digest) != (verdict.state, verdict.why, verdict.digest) or self.acted:
             self.links.append(store_link(plan, verdict, self.before, self.look, now))
         deletions.save_plan(plan, self.links)
         self.links = []

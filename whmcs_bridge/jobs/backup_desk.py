@@ -15,9 +15,9 @@ from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, look_and_plan
 from whmcs_bridge.jobs.backup_gone import gone_subject
 from whmcs_bridge.jobs.backup_look import Found, Look, Subject, ask_panels, look_at, search, serving
 from whmcs_bridge.jobs.backup_tend import service_in_mirror
-from whmcs_bridge.jobs.backup_waits import SHORT, halted
+from whmcs_bridge.jobs.backup_waits import SHORT, halted, how_to_approve
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.erase import delete_all, subject_for, subject_for_accounts
+from whmcs_bridge.jobs.erase import delete_all, held_by_record, may_go, subject_for, subject_for_accounts
 from whmcs_bridge.jobs.facts import Memory, facts_of_service
 from whmcs_bridge.jobs.live import read_client
 from whmcs_bridge.jobs.pause import held_up
@@ -33,6 +33,7 @@ RUN = "backups"
 ANSWERED_BY_THE_PLAN = (
     "approval",
     "backups-approval",
+    "backups-name",
     "backups-refused",
     "backups-accepted",
     "backups-locked",
@@ -108,18 +109,20 @@ def plan_by_hand(ports: Ports, service: ServiceId) -> DeletionPlan:
     return plan
 
 
-def delete_by_hand(ports: Ports, service: ServiceId, digest: str) -> str:
+def delete_by_hand(ports: Ports, service: ServiceId, digest: str, override: str = "") -> str:
     """Carry out the plan of this hash, as a step in the journal; return the evidence in one line.
 
-    Naming the hash is the approval of that very list. Raises StalePlan where the stores hold something else by now,
-    MovedOn for what waits, BridgeError for what failed. The caller holds the writer.
+    Naming the hash is the approval of that very list. A plan of a name that lives again needs a reason as well,
+    `override`. Raises StalePlan where the stores hold something else by now, MovedOn for what waits, BridgeError for
+    what failed. The caller holds the writer.
     """
     if not ports.settings.enforcing:
         raise UsageProblem(f'mode is shadow: nothing is deleted; set mode = "enforce" in {ports.settings.source}')
     subject = _ended_subject(ports, service)
-    plan = approve_plan(ports, digest)
+    plan = plan_by_name(ports, digest)
     if plan.service != service:
         raise UsageProblem(f"plan {digest} is of service {plan.service}, not of {service}")
+    plan = approve_plan(ports, digest, override)
     step = Step(
         id=f"{Kind.DELETE_BACKUPS}:service:{service}@{ports.today()}",
         kind=Kind.DELETE_BACKUPS,
@@ -139,7 +142,7 @@ def _as_a_step(ports: Ports, subject: Subject, plan: DeletionPlan, step: Step) -
     number = journal.begin(run, step, ports.now(), ports.actor, ports.settings.policy.version)
     state, note = StepState.UNKNOWN, ""
     try:
-        note = delete_all(ports, subject, plan.not_before, lambda: not held_up(ports, step), plan.digest)
+        note = delete_all(ports, subject, plan.not_before, may_go(ports, step), plan.digest)
         state = StepState.DONE
         remember_erased(ports, subject.service)
         return note
@@ -163,7 +166,11 @@ def remember_erased(ports: Ports, service: ServiceId) -> None:
 def _ended_subject(ports: Ports, service: ServiceId) -> Subject:
     """Return whose backups they are, for a service that WHMCS says now has ended, and that nothing protects."""
     if ports.panel.service(service) is None:
-        return gone_subject(ports, service)[0]
+        subject = gone_subject(ports, service)[0]
+        held = held_by_record(ports.journal.records(client=subject.client), service, ports.today())
+        if held:
+            raise BridgeError(f"withheld (hold): {held}")
+        return subject
     book = ports.mirror.book_of_service(service)
     if book is None:
         raise UnknownId(f"service {service} is not in the mirror: run a sync first")
@@ -203,14 +210,23 @@ def plan_by_name(ports: Ports, digest: str) -> DeletionPlan:
     return found[0]
 
 
-def approve_plan(ports: Ports, digest: str) -> DeletionPlan:
-    """Record that a person approves this very list; raises StalePlan for one that was replaced or is over."""
+def approve_plan(ports: Ports, digest: str, override: str = "") -> DeletionPlan:
+    """Record that a person approves this very list; raises StalePlan for one that was replaced or is over.
+
+    `override`: why it may go although its name lives again; such a plan needs one, and no other takes one.
+    """
     plan = open_plan(ports, digest)
+    if plan.lives_again and not override and not plan.approved_by:
+        raise UsageProblem(f"{plan.lives_again}, so a reason is needed: {how_to_approve(plan)}")
+    if override and not plan.lives_again:
+        raise UsageProblem(f"plan {digest} needs no --override: nobody else lives under its name")
     if plan.approved_by:
         return plan
     now = ports.now()
     approved = replace(plan, approved_by=ports.actor, approved_at=now)
     body = {"by": ports.actor, "needs": list(plan.needs), "items": len(plan.items), "bytes": plan.size}
+    if override:
+        body |= {"override": override, "lives_again": plan.lives_again}
     ports.journal.deletions.save_plan(approved, [(plan.service, plan.digest, now, "approved", body)])
     return approved
 
@@ -231,7 +247,8 @@ def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
     """Let what is left be as it is, on a person's word: the verdict names it and is not complete."""
     plan = open_plan(ports, digest)
     left = [s for s in plan.stores if not s.settled]
-    if any(s.state in (ItemState.PLANNED, ItemState.DELETING, ItemState.FAILED) for s in left):
+    to_go = (ItemState.PLANNED, ItemState.DELETING, ItemState.FAILED)
+    if not plan.waits_for_approval and any(s.state in to_go for s in left):
         raise UsageProblem(f"plan {digest} has items that a run may still delete; wait for it, or lift what holds it")
     now, deletions = ports.now(), ports.journal.deletions
     closed = replace(plan, state=PlanState.DONE, why=f"closed by {ports.actor}: {because}")

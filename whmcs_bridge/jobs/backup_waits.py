@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState, Waiting
+from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, PlanState, Waiting
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.ports import Journal
 
@@ -25,7 +25,7 @@ WAITS = (
 def waiting_of(plan: DeletionPlan, halts: Mapping[str, str]) -> Waiting | None:
     """Say why the deletion cannot go on now; None where a run may try."""
     if plan.state is PlanState.FROZEN:
-        return Waiting("backups-frozen", plan.why)
+        return Waiting("backups-name" if plan.frozen_by is FrozenBy.NAME else "backups-frozen", plan.why)
     if plan.waits_for_approval:
         why = f"its plan needs approval: {'; '.join(plan.needs)}; {how_to_approve(plan)}"
         return Waiting("backups-approval", why)

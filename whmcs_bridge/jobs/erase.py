@@ -9,9 +9,8 @@ from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, Pla
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind
-from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import BridgeError, MovedOn
-from whmcs_bridge.jobs.backup_accounts import accounts_of, identity_of, remember_accounts
+from whmcs_bridge.jobs.backup_accounts import accounts_of, identity_of, remember_accounts, twin_of
 from whmcs_bridge.jobs.backup_carry import carry, freeze
 from whmcs_bridge.jobs.backup_look import Subject, subject_of
 from whmcs_bridge.jobs.context import Ports
@@ -152,11 +151,5 @@ def _gone(plan: DeletionPlan, store: StoreVerdict) -> str:
 
 
 def living_twin(ports: Ports, subject: Subject) -> str:
-    """Say which living service uses one of the accounts on the same server; "" for none."""
-    for account in subject.accounts:
-        if not account.username:
-            continue  # nobody's twin: without a name only a store's own record of the owner can claim an item
-        for other in ports.mirror.services_with_account(account.server, account.username):
-            if other.id != subject.service and other.status in (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED):
-                return f"service {other.id} lives on the same server under the name {account.username}"
-    return ""
+    """Say which living service has one of the accounts now; "" for none."""
+    return next((twin for account in subject.accounts if (twin := twin_of(ports, account))), "")
