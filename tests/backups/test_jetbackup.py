@@ -1,7 +1,7 @@
 """The JetBackup 5 driver against a double of its API that can lie; no real JetBackup."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -92,7 +92,7 @@ class Double:
         return {"success": 1, "message": "", "data": {key: rows[self.hides :], "total": len(rows)}}
 
 
-def store_on(url: str, **more: Any) -> JetBackupStore:
+def store_on(url: str, servers: Collection[int] = (), **more: Any) -> JetBackupStore:
     options = {
         "url": url,
         "through": "whm",
@@ -104,7 +104,7 @@ def store_on(url: str, **more: Any) -> JetBackupStore:
         "bytes_kept_days": 0,
         **more,
     }
-    return open_store(BackupStoreSettings("jet", "jetbackup", (), options))
+    return open_store(BackupStoreSettings("jet", "jetbackup", tuple(servers), options))
 
 
 class JetPlace(Place):
@@ -288,6 +288,87 @@ def test_each_way_to_it_has_its_login(httpserver: HTTPServer, through: str) -> N
 def test_a_wrong_token_is_no_empty_list(place: JetPlace) -> None:
     with pytest.raises(StoreAuthFailed):
         listing(store_on(place.double.url, token=Secret.given("another")))
+
+
+# --- who lives ---------------------------------------------------------------------------------------
+
+
+def test_living_accounts_are_told_with_their_ids_and_orphans_are_not(place: JetPlace) -> None:
+    place.double.accounts["kid"] = {
+        "_id": "a" * 24,
+        "uuid": "uuid-kid",
+        "username": "kid",
+        "orphan": 0,
+        "domain": "k.x",
+    }
+    place.double.accounts["odd"] = {"_id": "b" * 24, "uuid": "uuid-odd", "username": "odd", "orphan": None}
+    place.double.lay("bob")
+    living = store_on(place.double.url).living()
+    assert set(living) == {"server", "kid"}
+    assert living["kid"].ids == {"jetbackup_id": "a" * 24, "jetbackup_uuid": "uuid-kid"}
+    assert (living["kid"].domain, living["server"].ids["jetbackup_uuid"]) == ("k.x", "")
+
+
+def test_of_two_living_accounts_of_one_name_none_is_told(place: JetPlace) -> None:
+    for number in ("a", "b"):
+        place.double.accounts[number] = {"_id": number * 24, "uuid": number, "username": "kid", "orphan": 0}
+    assert set(store_on(place.double.url).living()) == {"server"}
+
+
+# --- how it is proved --------------------------------------------------------------------------------
+
+
+def how(place: JetPlace, test_account: str = "bob", **more: Any) -> str:
+    probe = store_on(place.double.url, deletes_by="", test_account=test_account, **more).probe()
+    assert probe.complete
+    assert not [call for call in place.double.calls if call["function"] == "deleteSnapshot"]
+    return "\n".join(probe.notes[1:])
+
+
+def test_the_probe_says_what_to_type_to_prove_which_id_is_taken(place: JetPlace) -> None:
+    place.double.lay("bob", created="2026-05-30T04:10:00+00:00")
+    place.double.lay(f"bob{AGAIN}")
+    first, second = place.locator_of("bob"), place.locator_of(f"bob{AGAIN}")
+    parent = place.double.backups[first]["parent_id"]
+    said = how(place)
+    assert f"_id {first}, parent_id {parent}" in said
+    assert f"_id {second}" in said
+    assert f"jetbackup5api -F deleteSnapshot -D '_id={first}' -O json" in said
+    assert f'is exactly {first} gone: set deletes_by = "_id"' in said
+    assert f"jetbackup5api -F deleteSnapshot -D '_id={parent}' -O json" in said
+    assert f"'_id={second}'" not in said
+
+
+def test_one_backup_is_not_enough_to_see_what_a_deletion_took(place: JetPlace) -> None:
+    place.double.lay("bob")
+    said = how(place)
+    assert "make another backup of it" in said
+    assert "jetbackup5api" not in said
+
+
+@pytest.mark.parametrize(("account", "why"), [("", "make an account"), ("bobby", "0 accounts are called bobby")])
+def test_without_a_test_account_the_probe_asks_for_one(place: JetPlace, account: str, why: str) -> None:
+    place.double.lay("bob")
+    assert why in how(place, account)
+
+
+def test_where_both_ids_are_the_same_there_is_nothing_to_prove(place: JetPlace) -> None:
+    for name in ("bob", f"bob{AGAIN}"):
+        place.double.lay(name)
+        number = place.locator_of(name)
+        place.double.backups[number]["parent_id"] = number
+    assert "both ids are the same" in how(place)
+
+
+def test_what_is_no_id_is_never_put_into_a_command(place: JetPlace) -> None:
+    for name in ("bob", f"bob{AGAIN}"):
+        place.double.lay(name, parent_id="x'; rm -rf /; '")
+    assert "rm -rf /" not in "".join(line for line in how(place).splitlines() if "jetbackup5api" in line)
+
+
+def test_what_is_proved_needs_no_word_about_it(place: JetPlace) -> None:
+    place.double.lay("bob")
+    assert len(store_on(place.double.url, test_account="bob").probe().notes) == 1
 
 
 # --- deleting --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -94,7 +94,7 @@ class Double:
         return Response('{"data": null}')
 
 
-def store_on(url: str, **more: Any) -> PbsStore:
+def store_on(url: str, servers: Collection[int] = (), **more: Any) -> PbsStore:
     options = {
         "url": url,
         "token_id": "bridge@pbs!backups",
@@ -106,7 +106,7 @@ def store_on(url: str, **more: Any) -> PbsStore:
         "garbage_collected_days": 1,
         **more,
     }
-    return open_store(BackupStoreSettings("pbs", "pbs", (), options))
+    return open_store(BackupStoreSettings("pbs", "pbs", tuple(servers), options))
 
 
 class PbsPlace(Place):

@@ -1,7 +1,7 @@
 """The Proxmox VE driver against a double of its API that can lie; no real cluster."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -129,7 +129,7 @@ def data(found: Any) -> Response:
     return Response(json.dumps({"data": found}), content_type="application/json")
 
 
-def store_on(url: str, *, token: str = TOKEN, **more: Any) -> ProxmoxStore:
+def store_on(url: str, servers: Collection[int] = (), *, token: str = TOKEN, **more: Any) -> ProxmoxStore:
     options = {
         "url": url,
         "token_id": "bridge@pve!backups",
@@ -139,7 +139,7 @@ def store_on(url: str, *, token: str = TOKEN, **more: Any) -> ProxmoxStore:
         "bytes_kept_days": 0,
         **more,
     }
-    return open_store(BackupStoreSettings("pve", "proxmox", (), options))
+    return open_store(BackupStoreSettings("pve", "proxmox", tuple(servers), options))
 
 
 class ProxmoxPlace(Place):
@@ -516,9 +516,9 @@ LXC: dict[str, Any] = {
 }
 
 
-def panel_on(url: str, token: str = TOKEN) -> ProxmoxPanel:
+def panel_on(url: str, token: str = TOKEN, *, servers: tuple[int, ...] = (3, 4)) -> ProxmoxPanel:
     login = {"token_id": "bridge@pve!backups", "token": Secret.given(token)}
-    return open_panel(PanelSettings("cluster", "proxmox", (3, 4), {"url": url, "timeout_seconds": 5, **login}))
+    return open_panel(PanelSettings("cluster", "proxmox", servers, {"url": url, "timeout_seconds": 5, **login}))
 
 
 def a_panel(place: ProxmoxPlace) -> ProxmoxPanel:

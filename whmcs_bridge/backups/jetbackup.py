@@ -6,7 +6,8 @@ marked, and an account of a name that was used before keeps the old one's backup
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from whmcs_bridge.domain.backups import (
     BackupItem,
     Capabilities,
     Claim,
+    LivingAccount,
     Outcome,
     Probe,
     Receipt,
@@ -30,9 +32,12 @@ USER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 ACCOUNT_ID, ACCOUNT_UUID, PARENT = "jetbackup_id", "jetbackup_uuid", "parent"
 """In an item's `meta`; the first two also among what is recorded of an account."""
 LOCK: Final = "lock"
-UNPROVED: Final = (
-    "which id deleteSnapshot takes has to be proved: delete one snapshot of a test account by each, "
-    "look which one has gone, and set deletes_by"
+ENOUGH: Final = 2
+"""Backups of the test account: of one alone nobody sees whether a deletion took more."""
+UNPROVED: Final = "which id deleteSnapshot takes has to be proved on a test account, then set deletes_by"
+MAKE_ONE: Final = (
+    f"{UNPROVED}: make an account that nobody needs on its server, back it up twice, set test_account to its name, and "
+    "probe again for what to type"
 )
 PATHS: Final[Mapping[str, str]] = {
     "whm": "/cgi/addons/jetbackup5/api.cgi",
@@ -56,6 +61,7 @@ def open_store(given: BackupStoreSettings) -> "JetBackupStore":
         given.servers,
         contains=options["contains"],
         deletes_by=options.get("deletes_by", ""),
+        test_account=options.get("test_account", ""),
         kept=timedelta(days=options["bytes_kept_days"]),
     )
 
@@ -123,11 +129,16 @@ class JetBackupStore(SimpleStore):
         *,
         contains: Collection[int],
         deletes_by: str = "",
+        test_account: str = "",
         kept: timedelta | None = None,
     ) -> None:
-        """`contains` are the values that the jobs here make; `deletes_by` is "_id", "parent_id" or not proved yet."""
+        """`contains` are the values that the jobs here make; `deletes_by` is "_id", "parent_id" or not proved yet.
+
+        `test_account` is one on which a person proves it.
+        """
         super().__init__(name, url, servers)
         self._api, self._contains, self._by, self._kept = api, tuple(contains), deletes_by, kept or None
+        self._test_account = test_account
         self.caps = Capabilities(locks=True, async_delete=True, deletes=bool(deletes_by))
 
     def close(self) -> None:
@@ -136,13 +147,60 @@ class JetBackupStore(SimpleStore):
     # --- reading ---------------------------------------------------------------------------------
 
     def probe(self) -> Probe:
-        """See that the accounts and the first one's backups come whole; `items` looks at the others."""
+        """See that the accounts and the first one's backups come whole; `items` looks at the others.
+
+        As long as `deletes_by` is not proved, the notes say what a person has to type to prove it.
+        """
         try:
-            self._rows(next(iter(self._accounts())))
+            accounts = self._accounts()
+            self._rows(next(iter(accounts)))
+            proof = () if self._by else tuple(self._how_to_prove(accounts))
         except StoreTrouble as trouble:
             return Probe(complete=False, why=str(trouble))
-        notes = ("backups at work and copies of clone jobs are not seen",) + (() if self._by else (UNPROVED,))
+        notes = ("backups at work and copies of clone jobs are not seen", *proof)
         return Probe(complete=True, clock_skew=self._api.skew, keeps_for=self._kept, notes=notes)
+
+    def _how_to_prove(self, accounts: Mapping[str, Row]) -> Iterator[str]:
+        """Yield what to type on the server, with the ids of the test account's backups; nothing is sent."""
+        name = self._test_account
+        found = [number for number, row in accounts.items() if row["username"] == name]
+        if not name or len(found) != 1:
+            yield MAKE_ONE if not name else f"{MAKE_ONE} ({len(found)} accounts are called {short(name)} now)"
+            return
+        rows = sorted(self._rows(found[0]), key=lambda row: str(row.get("created") or ""))
+        yield f"{UNPROVED}; {short(name)} has {len(rows)} backups:"
+        for row in rows:
+            yield f"  made {short(row.get('created'))}: _id {_id(row)}, parent_id {short(row.get('parent_id'))}"
+        if len(rows) < ENOUGH:
+            yield f"  make another backup of it: a loss shows only where {ENOUGH} are there; then probe again"
+            return
+        first, parent = _id(rows[0]), str(rows[0].get("parent_id") or "")
+        if parent == first:
+            yield 'both ids are the same here: set deletes_by = "_id"'
+            return
+        yield f"on its server, as root: jetbackup5api -F deleteSnapshot -D '_id={first}' -O json"
+        yield f'when its queue is empty, probe again; is exactly {first} gone: set deletes_by = "_id"'
+        if ID.fullmatch(parent):
+            yield f"is nothing gone: jetbackup5api -F deleteSnapshot -D '_id={parent}' -O json"
+            yield f'wait, probe again; is exactly {first} gone now: set deletes_by = "parent_id"'
+        yield "is anything else gone, or nothing at all: leave deletes_by out; the bridge lists and staff deletes"
+
+    def living(self) -> Mapping[str, LivingAccount]:
+        """The accounts that JetBackup takes for living, by name, with its own ids of them.
+
+        A name that two of them have is left out. Raises StoreTrouble where the list is not whole.
+        """
+        rows = [row for row in self._accounts().values() if row.get("orphan") in (0, False)]
+        names = Counter(str(row["username"]) for row in rows)
+        return {
+            str(row["username"]): LivingAccount(
+                str(row["username"]),
+                domain=str(row.get("domain") or ""),
+                ids={ACCOUNT_ID: _id(row), ACCOUNT_UUID: str(row.get("uuid") or "")},
+            )
+            for row in rows
+            if names[str(row["username"])] == 1
+        }
 
     def items(self) -> Iterable[BackupItem]:
         """Every snapshot of every account, orphaned or not. Raises StoreTrouble where a list is not whole."""

@@ -230,9 +230,9 @@ def _keep_ids(ports: Ports, sightings: Sightings, place: str, there: KnowsAccoun
                     continue
                 after = _with_panel_ids(account, found, sightings, place, ports.today())
                 changed += [after] if after != account else []
-        if whole:
+        if whole and panel:
             changed += _resellers(here, living, ports.today())
-        else:
+        elif not whole:
             sightings.looked(place)
     except StoreTrouble as error:
         sightings.silent(place)

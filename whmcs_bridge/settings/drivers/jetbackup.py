@@ -40,9 +40,17 @@ OPTIONS = DriverOptions(
         Key(
             "deletes_by",
             Choice(("_id", "parent_id")),
-            "Which id deleteSnapshot takes; prove it with a test account, no reply says it.",
+            "Which id deleteSnapshot takes, once a person has proved it: no reply says it; `backups probe` says how.",
             otherwise="nothing is deleted",
             example='"_id"',
+        ),
+        Key(
+            "test_account",
+            Text("an account's name"),
+            "An account that nobody needs, with two backups, on which a person proves `deletes_by`. The bridge lists "
+            "its backups, and never deletes one for a proof.",
+            otherwise="none",
+            example='"bkptest"',
         ),
         Key(
             "ca_file",
@@ -55,4 +63,5 @@ OPTIONS = DriverOptions(
         KEPT_KEY,
     ),
     lists_only=lambda options: "deletes_by" not in options,
+    needs_servers="it knows the accounts of one panel, and names are somebody else's on another",
 )
