@@ -41,6 +41,9 @@ class Verdict:
     """The bridge does not act for this client yet, or not any more: a refusal is only kept in mind."""
 
 
+NOT_DOWN = Verdict(True, "not suspended as far as we know")
+
+
 def may(
     ports: Ports,
     kind: Kind,
@@ -86,7 +89,10 @@ def may(
     verdict_on = _JUDGES.get(kind)
     if verdict_on is None:
         return Verdict(True, "not ours to judge")
-    verdict = verdict_on(view, judge(view, resolved))
+    if kind is Kind.UNSUSPEND and view.service.status is not ServiceStatus.SUSPENDED:
+        verdict = NOT_DOWN
+    else:
+        verdict = verdict_on(view, judge(view, resolved, noted=False))
     if kind is Kind.TERMINATE and told is not None and not verdict.allowed:
         verdict = _fixed_term(view, told) or verdict
     return replace(verdict, advisory=True) if outside else verdict
@@ -142,7 +148,7 @@ def may_unsuspend(view: View, decision: Decision) -> Verdict:
     """Not while debt holds the release back."""
     owed = decision.holding or decision.debts
     if view.service.status is not ServiceStatus.SUSPENDED:
-        return Verdict(True, "not suspended as far as we know")
+        return NOT_DOWN
     if view.case.settled_by and view.case.adoption is Adoption.STAFF:
         return Verdict(False, f"{view.case.settled_by} said that the suspension is the staff's: no payment lifts it")
     if any(d.kind is Kind.UNSUSPEND for d in decision.due):

@@ -227,9 +227,9 @@ def as_told(ports: Ports, told: Told) -> ClientBook | None:
     book = ports.mirror.book(told.client)
     if book is None:
         return None
-    group = book.group
-    if told.group != book.client.group_id:
-        group = ports.mirror.group(told.group)
+    client, group = book.client, book.group
+    if told.group != client.group_id:
+        client, group = replace(client, group_id=told.group), ports.mirror.group(told.group)
     others = tuple(i for i in book.invoices if i.client_id != told.client)
     today = ports.today()
     # one that no reading has seen yet counts from today: its own date may be years before it came to be
@@ -237,7 +237,7 @@ def as_told(ports: Ports, told: Told) -> ClientBook | None:
     pending = {i.id: today for i in told.invoices if i.status is InvoiceStatus.PAYMENT_PENDING}
     return replace(
         book,
-        client=replace(book.client, group_id=told.group),
+        client=client,
         group=group,
         currency=told.currency or book.currency,
         services=told.services,

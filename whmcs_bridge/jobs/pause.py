@@ -112,10 +112,18 @@ def house_stops(ports: Ports) -> Iterator[Stop]:
     paused = pause_stop(ports)
     if paused is not None:
         yield paused
+    out_of_hours = hours_stop(ports)
+    if out_of_hours is not None:
+        yield out_of_hours
+
+
+def hours_stop(ports: Ports) -> Stop | None:
+    """Return the stop of harmful steps outside [calendar] act_hours; None within them."""
     now, hours = ports.now(), ports.settings.policy.calendar.act_hours
-    if hours is not None and not hours[0] <= now.time().replace(tzinfo=None) <= hours[1]:
-        why = f"harmful steps only from {hours[0]:%H:%M} to {hours[1]:%H:%M}; it is {now:%H:%M}"
-        yield Stop(ACT_HOURS, HARMFUL, why, "run the sync within [calendar] act_hours")
+    if hours is None or hours[0] <= now.time().replace(tzinfo=None) <= hours[1]:
+        return None
+    why = f"harmful steps only from {hours[0]:%H:%M} to {hours[1]:%H:%M}; it is {now:%H:%M}"
+    return Stop(ACT_HOURS, HARMFUL, why, "run the sync within [calendar] act_hours")
 
 
 def held_up(ports: Ports, step: Step) -> bool:

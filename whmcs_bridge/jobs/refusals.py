@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.pause import ACT_HOURS, house_stops
+from whmcs_bridge.jobs.pause import hours_stop
 from whmcs_bridge.plan.model import Stop
 from whmcs_bridge.policy.decision import HARMFUL, HARMFUL_SET, Kind
 
@@ -49,7 +49,9 @@ def why_all_refused(ports: Ports) -> str:
 
 
 def _out_of_hours(ports: Ports) -> Iterator[str]:
-    return (stop.why for stop in house_stops(ports) if stop.code == ACT_HOURS)
+    stop = hours_stop(ports)
+    if stop is not None:
+        yield stop.why
 
 
 def _row(stop: Stop) -> tuple[str, list[str], str]:

@@ -75,8 +75,11 @@ def decide(
     return judge(view, resolved, timed=timed)
 
 
-def judge(view: View, resolved: Resolved, *, timed: bool = True) -> Decision:
-    """Judge what has been weighed: `decide` without the weighing, for who needs the view as well."""
+def judge(view: View, resolved: Resolved, *, timed: bool = True, noted: bool = True) -> Decision:
+    """Judge what has been weighed: `decide` without the weighing, for who needs the view as well.
+
+    Without `noted` it has no words for staff: they are for whoever looks at the whole book.
+    """
     facts, stage = view.facts, stage_of(view)
     if not resolved.class_name:
         return _without_class(view, resolved, stage)
@@ -90,7 +93,7 @@ def judge(view: View, resolved: Resolved, *, timed: bool = True) -> Decision:
         class_name=resolved.class_name,
         due=tuple(due),
         withheld=(*early, *withheld),
-        notes=tuple(_notes(view, withheld)),
+        notes=tuple(_notes(view, withheld)) if noted else (),
         debts=view.counted.concerning,
         holding=view.counted.holding,
         clocks=clocks(view) if timed and (view.ledger.entries or stage is not Stage.CLEAR) else _NO_CLOCKS,
