@@ -29,8 +29,8 @@ def php_ask() -> Iterator[Measure]:
     """From the call of the hook to its answer: what WHMCS tells is read, signed, sent, answered and checked."""
     if _no_php():
         return
-    with _whmcs() as (whmcs, folder), served(folder, SECRET) as url:
-        whmcs.set(url=url)
+    with _whmcs() as (whmcs, folder), served(folder, SECRET) as receiver:
+        whmcs.set(url=receiver.url)
         took = [seconds for _ in range(PAGES) for seconds in _asked(whmcs, ON_A_PAGE)]
         yield _measure("php_ask", took, "<= 30")
 
