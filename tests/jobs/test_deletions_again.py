@@ -202,6 +202,44 @@ def test_the_same_name_on_another_server_of_the_store_keeps_what_may_be_its_own(
         assert house.case(two) is None or house.case(two).ended_on is None
 
 
+def test_who_lives_on_another_server_of_the_store_by_its_panel_alone_keeps_it_too() -> None:
+    """The second server's bob has ended by WHMCS, and is still on that server: what is made there goes on coming."""
+    shelf, panel = Shelf(), Names(servers=(2,))
+    with a_house(shelf, panels=(panel,)) as house:
+        one = house.a_service(username="bob", server=1, registered=date(2024, 1, 1))
+        two = house.a_service(username="bob", server=2, registered=date(2024, 1, 1))
+        panel.add("bob", "uid-2")
+        house.sync()
+        set_status(house, two, ServiceStatus.TERMINATED)
+        house.next_day(10)
+        shelf.put("bob", "late", house.day(-3))
+        set_status(house, one, ServiceStatus.TERMINATED)
+        house.next_day(3)
+        assert shelf.names() == ["bob/late"]
+        del panel.living_now["bob"]
+        house.next_day(2)
+        assert shelf.names() == []
+
+
+def test_a_panel_that_does_not_name_whom_whmcs_has_living_confirms_nobodys_end() -> None:
+    """Its token sees one reseller's accounts only: that it does not name the account is no word about it."""
+    shelf, panel = Shelf(), Names()
+    with a_house(shelf, panels=(panel,)) as house:
+        service = house.a_service()
+        for _ in range(9):
+            panel.add(house.a_service().username, "uid")
+        shelf.put("site1", "full", house.day(-60))
+        panel.add("site1", "uid-1")
+        house.sync()
+        set_status(house, service, ServiceStatus.TERMINATED)
+        seen, panel.living_now = panel.living_now, {}
+        house.next_day(3)
+        assert shelf.names() == ["site1/full"]
+        panel.living_now = {name: one for name, one in seen.items() if name != "site1"}
+        house.next_day()
+        assert shelf.names() == []
+
+
 # --- the rule by itself -------------------------------------------------------------------------------
 
 DAY = st.integers(-400, 400).map(lambda n: date(2025, 1, 1) + timedelta(days=n))

@@ -8,8 +8,9 @@ from functools import cache
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, LivingAccount, Probe, Verdict
 from whmcs_bridge.domain.deletions import DeletionPlan, Untouched, key_of
 from whmcs_bridge.domain.ids import ClientId, ServiceId
-from whmcs_bridge.errors import MovedOn, StoreTrouble
+from whmcs_bridge.errors import MovedOn, StoreTrouble, ViewIncomplete
 from whmcs_bridge.jobs.backup_accounts import rivals_of
+from whmcs_bridge.jobs.backup_sight import blind_panels
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.ownership import BackupRules, lies_aside, same_account, surely_before, whose
 from whmcs_bridge.ports import BackupStore
@@ -139,17 +140,22 @@ def _skewed(probe: Probe, rules: BackupRules) -> str:
 
 
 def ask_panels(ports: Ports, subject: Subject) -> None:
-    """Ask who lives on the servers of these accounts now.
+    """Ask who lives now on the servers of these accounts, and on those of others who had their names.
 
     Raises StoreTrouble where a panel cannot say, MovedOn where the account itself is still there.
     """
     subject.living = {}
-    for account in subject.accounts:
+    others = (rival for rivals in subject.rivals.values() for rival in rivals)
+    blind = blind_panels(ports)
+    for account in (*subject.accounts, *others):
         if not account.username or account.server in subject.living:
             continue
         panel = next((p for p in ports.account_panels if p.serves(account.server)), None)
-        if panel is not None:
-            subject.living[account.server] = panel.living()
+        if panel is None:
+            continue
+        if panel.name in blind:
+            raise ViewIncomplete(blind[panel.name])
+        subject.living[account.server] = panel.living()
     for account in subject.accounts:
         found = subject.living.get(account.server, {}).get(account.username)
         if found is not None and not account.under and same_account(account, found) is not False:
@@ -217,6 +223,7 @@ def _judge(
     if subject.lives_again and (lives is not None or any(r.until is None for r in rivals)):
         claims = [look.store.claim(item, r) for r in rivals]
         return surely_before(item, claim, account, rivals, claims, lives=lives, slack=rules.slack)
+    lives = lives or _lives_elsewhere(look, account, subject)
     return whose(
         item,
         claim,
@@ -224,9 +231,17 @@ def _judge(
         rivals,
         caps=look.store.caps,
         lives=lives,
-        confirmed_gone=living is not None and account.username not in living,
+        confirmed_gone=living is not None and lives is None,
         slack=rules.slack,
     )
+
+
+def _lives_elsewhere(look: Look, account: AccountIdentity, subject: Subject) -> LivingAccount | None:
+    """Who has the name on another server of this store: what a name and a time prove may be theirs."""
+    for server, living in subject.living.items():
+        if server != account.server and account.username in living and look.store.serves(server):
+            return living[account.username]
+    return None
 
 
 def serving(ports: Ports, accounts: Sequence[AccountIdentity]) -> list[BackupStore]:
