@@ -168,6 +168,26 @@ def test_what_its_module_could_not_end_goes_only_by_a_persons_word_or_a_panels()
                 assert shelf.names() == []
 
 
+def test_a_second_life_after_the_first_one_s_backups_went_has_its_own_end() -> None:
+    """Nobody looks at a client who owes nothing: the case still says erased when the service ends again."""
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "first", MADE)
+        end(house, service)
+        house.next_day()
+        assert house.case(service).erased_on == house.today
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day()
+        shelf.put("site1", "second", house.today)
+        set_status(house, service, ServiceStatus.TERMINATED)
+        house.next_day()
+        assert shelf.names() == ["site1/second"]
+        house.next_day(2)
+        assert shelf.names() == []
+        assert plan_of(house, service).complete
+
+
 def test_a_person_cannot_delete_the_backups_of_a_service_that_lives() -> None:
     shelf = Shelf()
     with a_house(shelf) as house:

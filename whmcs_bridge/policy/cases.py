@@ -111,6 +111,9 @@ def _adopted(view: View, case: Case, today: date) -> Case:
 
 
 def _ended(view: View, case: Case, today: date) -> Case:
+    seen = view.facts.ended_seen
+    if case.erased_on is not None and seen is not None and seen > case.erased_on:
+        case = Case(case.service_id)  # it has lived again since its backups went, when nobody had to look at it
     if case.ended_on is not None:
         return _keeping_backups(view, case)
     seen_living = view.facts.ended_seen is not None or case != Case(case.service_id)
