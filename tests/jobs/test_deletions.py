@@ -176,6 +176,22 @@ def test_quarantine_days_keep_items_aside_and_the_verdict_says_so() -> None:
         assert plan_of(house, service).complete
 
 
+def test_a_deletion_that_failed_waits_for_no_second_quarantine() -> None:
+    shelf = Shelf(quarantine=True)
+    with a_house(shelf, backups={"quarantine_days": 3}) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        house.next_day()
+        shelf.lie = Lie.NEVER_SENT
+        house.next_day(4)
+        assert len(shelf.held) == 1
+        shelf.lie = None
+        house.next_day()
+        assert shelf.held == {}
+        assert plan_of(house, service).complete
+
+
 # --- lies -----------------------------------------------------------------------------------------
 
 

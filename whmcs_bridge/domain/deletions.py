@@ -76,6 +76,8 @@ class PlannedItem:
     aside: BackupItem | None = None
     """The item as it lies in quarantine."""
     changed_at: datetime | None = None
+    aside_at: datetime | None = None
+    """Since when it lies in quarantine, whatever was tried since; None also in plans of before this was kept."""
 
     @property
     def key(self) -> tuple[str, str, str]:

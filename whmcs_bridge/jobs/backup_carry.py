@@ -238,7 +238,7 @@ class _Worker:
                 aside = next((i for i in moved if key_of(i) not in taken and same_content(row.item, i)), None)
                 if aside is not None:  # moved, and the run died before it could say so
                     taken.add(key_of(aside))
-                    row = replace(row, aside=aside, state=ItemState.QUARANTINED, changed_at=now)
+                    row = replace(row, aside=aside, state=ItemState.QUARANTINED, changed_at=now, aside_at=now)
             there = keys.get(key_of(row.aside)) if row.aside is not None else None
             self._put(number, self._seen(row, here, there, now, sent_now=sent_now))
 
@@ -290,10 +290,12 @@ class _Worker:
 
     def _may_be_sent(self, row: PlannedItem) -> bool:
         if row.state is ItemState.QUARANTINED:
-            return (row.changed_at or self.plan.made_at) + timedelta(
-                days=self.rules.quarantine_days
-            ) <= self.ports.now()
+            return self._aside_since(row) + timedelta(days=self.rules.quarantine_days) <= self.ports.now()
         return row.state is ItemState.PLANNED
+
+    def _aside_since(self, row: PlannedItem) -> datetime:
+        """Its days there are counted once: a deletion that failed, or a run that died in it, begins no others."""
+        return row.aside_at or row.changed_at or self.plan.made_at
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -327,14 +329,15 @@ class _Worker:
         if receipt.outcome is not Outcome.QUARANTINED or receipt.item is None:
             self._put(number, self._answered(row, receipt))
             return
-        moved = replace(row, note=receipt.note, aside=receipt.item, changed_at=self.ports.now())
+        now = self.ports.now()
+        moved = replace(row, note=receipt.note, aside=receipt.item, changed_at=now, aside_at=now)
         if same_content(row.item, receipt.item):
             moved = replace(moved, state=ItemState.QUARANTINED)
         else:  # it was another one by then: nobody has planned that
             back = self._ask(lambda item=receipt.item: self.store.put_back(item))  # type: ignore[misc]
             moved = replace(moved, state=ItemState.REFUSED, note="what was moved aside is not what was planned")
             if back.outcome is Outcome.PUT_BACK:
-                moved = replace(moved, aside=None)
+                moved = replace(moved, aside=None, aside_at=None)
         self._put(number, moved)
         self._link("quarantined", moved, receipt)
 
@@ -347,7 +350,10 @@ class _Worker:
                 continue
             if row.state is ItemState.PLANNED and self.store.caps.quarantine:
                 continue  # what could not be moved aside is not deleted where it lies
-            self._put(number, replace(row, state=ItemState.DELETING, note="", changed_at=self.ports.now()))
+            since = self._aside_since(row) if row.aside is not None else None
+            self._put(
+                number, replace(row, state=ItemState.DELETING, note="", changed_at=self.ports.now(), aside_at=since)
+            )
             self._save()  # and with it how the one before went
             self._begin(to_do)
             item = self._listed(row)
@@ -482,7 +488,7 @@ class _Worker:
                     why = self.over or f"held after {done} of {len(self.rows)} items; the rest waits for its end"
                     return state, why, None
                 if state is ItemState.QUARANTINED:
-                    first = min(r.changed_at or self.plan.made_at for r in of)
+                    first = min(map(self._aside_since, of))
                     until = first + timedelta(days=self.rules.quarantine_days)
                 note = next((r.note for r in of if r.note), "")
                 counted = f"{len(of)} of {len(self.rows)} items {text}"
