@@ -513,6 +513,7 @@ def close(app: App, digest: str, because: str) -> None:
 
 
 def _plan_json(plan: DeletionPlan) -> dict[str, Any]:
+    from whmcs_bridge.jobs.backup_certificate import mark_of
     from whmcs_bridge.jobs.backup_plan import item_json, untouched_json
 
     return {
@@ -538,12 +539,13 @@ def _plan_json(plan: DeletionPlan) -> dict[str, Any]:
             {**item_json(p.item), "proofs": list(p.proofs), "state": p.state.value, "note": p.note, "until": p.until}
             for p in plan.items
         ],
-        "left_alone": [untouched_json(u) for u in plan.untouched],
+        "left_alone": [{**untouched_json(u), "mark": mark_of(u.item)} for u in plan.untouched],
     }
 
 
 def _show_plan(plan: DeletionPlan, limit: int | None) -> None:
     from commands.show import console, heading, table
+    from whmcs_bridge.jobs.backup_certificate import mark_of
 
     out = console()
     out.print(heading(f"Plan {plan.digest[:12]}  service {plan.service}  {plan.state.value}"))
@@ -570,7 +572,8 @@ def _show_plan(plan: DeletionPlan, limit: int | None) -> None:
     if limit is not None and len(plan.items) > limit:
         out.print(f"... and {len(plan.items) - limit:,} more (--all)")
     for one in plan.untouched[:limit]:
-        out.print(f"  left alone  {one.item.store} {one.item.locator}: {one.verdict}, {one.why}")
+        where = f"{one.item.store} {one.item.locator} (mark {mark_of(one.item)})"
+        out.print(f"  left alone  {where}: {one.verdict}, {one.why}")
 
 
 # --- evidence -------------------------------------------------------------------------------------

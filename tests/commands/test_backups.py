@@ -135,6 +135,7 @@ def test_closing_a_plan_keeps_in_the_certificate_what_was_left(desk: Desk, shelf
     [plan] = desk.json("backups", "plans")["plans"]
     desk.run("backups", "plans", "close", plan["plan"], "--because", "the tape goes in May")
     told = desk.json("backups", "evidence", "1")
+    assert f"(mark {told['left'][0]['mark']}): shared" in desk.run("backups", "plans", "show", plan["plan"])
     assert not told["complete"]
     assert told["closed_because"] == "closed by ana: the tape goes in May"
     assert told["left"][0]["why"].startswith("shared")

@@ -64,6 +64,22 @@ STORE_SAYS: Mapping[ItemState, str] = {
     ItemState.ATTESTED: "not by a listing: on a person's word alone",
 }
 """What each state means, for people who do not know the bridge."""
+EVENT_SAYS: Mapping[str, str] = {
+    "plan": "a list of what goes was made",
+    "approved": "a person approved the list",
+    "quarantined": "an item was moved aside",
+    "deleted": "the deletion of an item was sent",
+    "store": "a store was listed",
+    "verified": "a store was listed again",
+    "attested": "a person answered for a store",
+    "verdict": "the deletion came to its end",
+    "frozen": "the deletion was stopped",
+    "back": "items were there again",
+    "halt": "a store was stopped",
+    "lifted": "a store was released",
+    "requested": "the client asked for their data, or had it",
+}
+"""What each kind of record means."""
 STANDS_STILL = "deletions in it stand still until staff has looked at it"
 BY_HAND = "its items have to be deleted by a person"
 LEFT_SAYS: Mapping[str, str] = {
@@ -105,7 +121,16 @@ def certificate(ports: Ports, service: ServiceId) -> dict[str, Any]:
         "stores": [_store_json(s, plan, links) for s in plan.stores] if plan is not None else [],
         "left": _left(plan, _only_ours(ports, plan.accounts)) if plan is not None else [],
         "earlier": [{"store": e.get("store"), "locator": e.get("locator"), "gone": e.get("gone")} for e in old],
-        "events": [{"number": n.number, "at": n.at, "kind": n.kind, "digest": n.digest} for n in links],
+        "events": [
+            {
+                "number": n.number,
+                "at": n.at,
+                "kind": n.kind,
+                "means": EVENT_SAYS.get(n.kind, n.kind),
+                "digest": n.digest,
+            }
+            for n in links
+        ],
         "chain": {
             "whole": not broken,
             "trouble": broken,
