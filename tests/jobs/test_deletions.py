@@ -714,6 +714,7 @@ def test_a_deleted_record_is_an_end_after_two_empty_days_and_the_panels_word() -
         house.a_service()
         for name in ("site1", "site2"):
             shelf.put(name, "full", MADE)
+        panel.add("site2", "uid-2")
         house.sync()
         delete_record(house, service)
         house.next_day()
