@@ -16,6 +16,7 @@ from whmcs_bridge.backups.openstack import PAUSE, OpenStackStore, open_store
 from whmcs_bridge.domain.backups import SEEN, AccountIdentity, BackupItem, Outcome, Receipt, Verdict, captured
 from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble, StoreUnsupported, ViewIncomplete
 from whmcs_bridge.ports import BackupStore
+from whmcs_bridge.settings.drivers import same_place, store_options
 from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.settings.secret import Secret
 
@@ -584,6 +585,17 @@ def test_a_task_that_is_none_of_ours_is_asked_nowhere(cloud: Cloud) -> None:
     assert cloud.seen == []
 
 
+def test_two_stores_of_one_project_are_one_and_all_projects_hold_each() -> None:
+    here = {"url": "https://cloud.example.com/v3", "project": PROJECT, "all_projects": False}
+    there = {**here, "project": OTHERS}
+    assert same_place(("openstack", here), ("openstack", here))
+    assert not same_place(("openstack", here), ("openstack", there))
+    assert same_place(("openstack", here), ("openstack", {**there, "all_projects": True}))
+    assert not same_place(
+        ("openstack", {**here, "region": "RegionOne"}), ("openstack", {**here, "region": "RegionTwo"})
+    )
+
+
 # --- the settings ------------------------------------------------------------------------------------------
 
 GIVEN = f"""[[backup_store]]
@@ -613,3 +625,8 @@ def test_settings_that_could_reach_too_far_are_refused(old: str, new: str, line:
     assert problems_of(GIVEN) == []
     [found] = problems_of(GIVEN.replace(old, new))
     assert line in found
+
+
+def test_the_hand_that_deletes_may_have_a_credential_of_its_own() -> None:
+    named = {key.name for key in store_options("openstack").credentials}
+    assert named == {"application_credential_id", "application_credential_secret"}

@@ -333,6 +333,11 @@ CASES = [
         "[[backup_store]] #1.servers: found 3, expected a list of ids of servers in WHMCS, not empty; "
         "put it in brackets: [3]",
     ),
+    (
+        '[[backup_store]]\nname = "a"\ndriver = "solusvm1"',
+        f'[[backup_store]] #1.driver: found "solusvm1", expected {or_list(STORES)}; SolusVM 1 has no documented API '
+        "for backups: take sftp or ftp with a template for the folder that they lie in, or manual",
+    ),
     (LOCAL + "rooot = 3", "[[backup_store]] #1.rooot: found an unknown key; did you mean root?"),
     (LOCAL.replace('root = "/backup"\n', ""), "[[backup_store]] #1.root: missing, expected an absolute path"),
     *(

@@ -148,7 +148,7 @@ class Cloud:
         return row
 
     def all(self, service: str, path: str, key: str, **filters: str) -> list[Row]:
-        """Return every row of a list. Raises ViewIncomplete where pages come twice, or are missing by Cinder's count."""
+        """Return every row of a list. Raises ViewIncomplete where pages come twice, or lack rows by Cinder's count."""
         found: dict[str, Row] = {}
         counted = {"with_count": "true"} if service == VOLUME else {}
         for _ in range(PAGES):

@@ -17,7 +17,7 @@ from whmcs_bridge.domain.deletions import (
 )
 from whmcs_bridge.jobs.backup_look import Found, Look, Subject, root_of
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.policy.ownership import digest_of, listing_digest, over_caps, unchanged
+from whmcs_bridge.policy.ownership import EARLIEST, digest_of, listing_digest, over_caps, unchanged
 from whmcs_bridge.policy.rules import Policy
 from whmcs_bridge.ports import BackupStore, EvidenceLink
 
@@ -29,6 +29,7 @@ def freeze_plan(
     now = ports.now()
     items = [pair for one in found.values() for pair in one.mine.values()]
     items.sort(key=lambda pair: key_of(pair[0]))
+    items.sort(key=lambda pair: pair[0].at or EARLIEST, reverse=True)  # newest first: it may rest on older ones
     untouched = tuple(u for one in found.values() for u in one.untouched)
     before, attested = ports.journal.deletions.plan_of(subject.service), _standing_plan(ports, subject)
     plan = DeletionPlan(

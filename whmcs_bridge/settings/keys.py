@@ -14,7 +14,7 @@ from whmcs_bridge.policy.rules import (
     ReleaseTier,
     Scope,
 )
-from whmcs_bridge.settings.drivers import PANELS, STORES
+from whmcs_bridge.settings.drivers import NO_DRIVER, PANELS, STORES
 from whmcs_bridge.settings.kinds import (
     CURRENCY,
     Choice,
@@ -754,7 +754,7 @@ BACKUP_STORE = (
     ),
     Key(
         "driver",
-        Choice(tuple(STORES)),
+        Choice(tuple(STORES), instead=tuple(NO_DRIVER.items())),
         "Which driver speaks to it; each takes options of its own, below.",
         otherwise="required",
         example='"local"',

@@ -170,6 +170,8 @@ class Choice:
 
     words: tuple[str, ...]
     make: Callable[[str], Any] = str
+    instead: tuple[tuple[str, str], ...] = ()
+    """Words that are none of them -> what to do."""
 
     @property
     def expected(self) -> str:
@@ -179,7 +181,8 @@ class Choice:
         if isinstance(value, str) and value in self.words:
             return self.make(value)
         near = did_you_mean(value, self.words) if isinstance(value, str) and value else ""
-        report.wrong(at, value, self.expected, f"did you mean {show_text(near)}?" if near else "")
+        known = dict(self.instead).get(value) if isinstance(value, str) else None
+        report.wrong(at, value, self.expected, known or (f"did you mean {show_text(near)}?" if near else ""))
         return BAD
 
     def schema(self) -> Schema:

@@ -53,6 +53,11 @@ STORES: Mapping[str, str] = {
     "virtualizor": "whmcs_bridge.settings.drivers.virtualizor:OPTIONS",
     "webdav": "whmcs_bridge.settings.drivers.webdav:OPTIONS",
 }
+NO_DRIVER: Mapping[str, str] = {
+    "solusvm1": "SolusVM 1 has no documented API for backups: take sftp or ftp with a template for the folder that "
+    "they lie in, or manual"
+}
+"""What people look for and will not find -> what to do."""
 PANELS: Mapping[str, str] = {
     "directadmin": "whmcs_bridge.settings.drivers.panels:DIRECTADMIN",
     "hestia": "whmcs_bridge.settings.drivers.panels:HESTIA",
@@ -63,7 +68,7 @@ PANELS: Mapping[str, str] = {
 }
 
 
-LOGINS = frozenset({"user", "token_id", "identity_file"})
+LOGINS = frozenset({"user", "token_id", "identity_file", "application_credential_id"})
 """Options that say who logs in, beside the secrets."""
 
 
@@ -139,6 +144,13 @@ def _written(default: str) -> Any:
     return tomllib.loads(f"value = {default}")["value"]
 
 
+def _same_cloud(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """One region, and the same project of it, or all of them in either."""
+    if one.get("region") != other.get("region"):
+        return False
+    return bool(one.get("all_projects") or other.get("all_projects")) or one.get("project") == other.get("project")
+
+
 WHERE = ("host", "port", "url", "endpoint_url", "bucket", "repository", "datastore")
 """Options that say which machine, service or repository a store is on."""
 INSIDE = ("root", "prefix")
@@ -157,6 +169,8 @@ def same_place(one: tuple[str, Mapping[str, Any]], other: tuple[str, Mapping[str
     (driver, options), (other_driver, other_options) = one, other
     if driver != other_driver or any(options.get(key) != other_options.get(key) for key in WHERE):
         return False
+    if driver == "openstack":
+        return _same_cloud(options, other_options)
     for key in INSIDE:
         if key in options:
             here, there = f"{options[key]}/", f"{other_options[key]}/"
