@@ -233,7 +233,7 @@ class ProxmoxStore(SimpleStore):
         found = {(p.storage, "" if p.shared else p.node): p for node in reversed(wanted) for p in self._on(node)}
         missing = [storage for storage in self._storages if storage not in {p.storage for p in found.values()}]
         if missing:
-            raise self._incomplete(f"no node has the storage {missing[0]}")
+            raise self._incomplete(f"no node has the storage {missing[0]}, or its token lacks Datastore.Audit on it")
         return sorted(found.values(), key=lambda place: (place.storage, place.node))
 
     def _on(self, node: str) -> Iterator[Place]:

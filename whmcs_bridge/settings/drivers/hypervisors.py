@@ -64,11 +64,12 @@ def _line(url: str, token: str) -> tuple[Key, ...]:
 
 
 PROXMOX = DriverOptions(
-    "Proxmox VE: backups of virtual machines in storages of a cluster. The token needs Datastore.Allocate on each "
-    "storage, Sys.Audit on each node and VM.Backup on `/vms`, all with propagate: without the first two nothing is "
-    "concluded from its lists, without the third no machine is told. A backup is an account's by its vmid ([backups] "
-    "id_fields, else WHMCS's user name) and the recorded uuid of the machine in it. A container has no uuid: its "
-    "backup is the account's by vmid, network card and days, once a panel with driver `proxmox` says that it is gone.",
+    "Proxmox VE: backups of virtual machines in storages of a cluster. The token needs Datastore.Audit and "
+    "Datastore.Allocate on each storage, Sys.Audit on each node and VM.Backup on `/vms`, all with propagate: without "
+    "the last no machine is told, without the others nothing is concluded from its lists; to delete, "
+    "Datastore.AllocateSpace on each storage as well. A backup is an account's by its vmid ([backups] id_fields, else "
+    "WHMCS's user name) and the recorded uuid of the machine in it. A container has no uuid: its backup is the "
+    "account's by vmid, network card and days, once a panel with driver `proxmox` says that it is gone.",
     (
         *_line("https://pve1.example.com:8006", "PVE_TOKEN"),
         Key(
