@@ -15,7 +15,7 @@ from hooks import service_delete
 from tests.house import HOSTING, House, done, results, service_id, the_result
 from tests.jobs.shelves import HOUR, Lie, Names, Shelf
 from whmcs_bridge.backups.local import open_store
-from whmcs_bridge.domain.backups import Probe
+from whmcs_bridge.domain.backups import BackupItem, Probe
 from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import StoreUnreachable
@@ -654,6 +654,56 @@ def test_a_list_that_spans_more_days_than_the_house_allows_waits_for_its_own_app
         approve(house, plan)
         house.next_day()
         assert shelf.names() == []
+
+
+@pytest.mark.parametrize("quarantine", [True, False])
+def test_the_house_deletes_only_so_many_items_on_one_day_approved_or_not(quarantine: bool) -> None:
+    shelves = [Shelf(name, quarantine=quarantine) for name in ("one", "two")]
+    with a_house(*shelves, backups={"max_items_a_day": 4, "max_items": 1}) as house:
+        service = house.a_service()
+        for shelf in shelves:
+            for number in range(5):
+                shelf.put("site1", f"{number}", MADE)
+        end(house, service)
+        house.next_day()
+        approve(house, plan_of(house, service))
+        gone = []
+        for _ in range(4):
+            house.next_day()
+            house.sync()  # a second run of the same day deletes no more
+            gone.append(sum(len(shelf.deleted) for shelf in shelves))
+            plan = plan_of(house, service)
+            if gone[-1] < 10:
+                assert any("max_items_a_day = 4" in store.why for store in plan.stores), plan.stores
+        assert gone == [4, 8, 10, 10]
+        assert plan.complete
+
+
+@pytest.mark.parametrize("quarantine", [True, False])
+@pytest.mark.parametrize("how", ["file", "pause"])
+def test_a_pause_in_the_middle_of_a_list_stops_at_the_next_item(tmp_path: Path, how: str, quarantine: bool) -> None:
+    """The kill switch is looked at before every single item."""
+    shelf, switch = Shelf(quarantine=quarantine), tmp_path / "PAUSE"
+    with House.of({"class": {"hosting": HOSTING}}, folder=tmp_path, stores=[shelf]) as house:
+        service = house.a_service()
+        for number in range(6):
+            shelf.put("site1", f"{number}", MADE)
+        end(house, service)
+
+        def stop(_: BackupItem) -> None:
+            if len(shelf.deleted) == 1:  # while the second one goes
+                switch.touch() if how == "file" else house.bridge.pause()
+
+        shelf.on_delete = stop
+        house.next_day()
+        assert len(shelf.deleted) == 2
+        plan = plan_of(house, service)
+        assert (plan.state, plan.complete) == (PlanState.OPEN, False)
+        switch.unlink(missing_ok=True)
+        house.bridge.end_pause()
+        house.next_day()
+        assert len(shelf.deleted) == 6
+        assert plan_of(house, service).complete
 
 
 # --- evidence -------------------------------------------------------------------------------------

@@ -145,6 +145,8 @@ class _Worker:
         self.failures = 0
         self.over = ""
         """Why nothing more is sent to the store in this run."""
+        self.later = ""
+        """Why not all that may go went today."""
 
     def work(self, *, just_listed: bool = True) -> DeletionPlan:
         """Return the plan after this store's part; a listing of some time ago is made anew before anything goes."""
@@ -163,6 +165,7 @@ class _Worker:
         if to_do and not self.store.caps.deletes:
             self._save()
             return self._verdict(ItemState.REFUSED, f"{len(to_do)} items to be deleted by a person")
+        to_do = self._within_the_day(to_do)
         self._move_aside(to_do)
         self._delete(to_do)
         self._poll()
@@ -203,6 +206,16 @@ class _Worker:
 
     def _to_do(self) -> list[int]:
         return [n for n, row in self.rows.items() if self._may_be_sent(row)]
+
+    def _within_the_day(self, to_do: list[int]) -> list[int]:
+        """Leave out what is more than the house deletes on one day, whoever has approved it."""
+        most = self.rules.max_items_a_day
+        if most is None or not to_do:
+            return to_do
+        left = max(most - self.ports.journal.deletions.deleted_on(self.ports.today()), 0)
+        if left < len(to_do):
+            self.later = f"[backups] max_items_a_day = {most}: the rest goes on another day"
+        return to_do[:left]
 
     def _look_closely(self, *, just_listed: bool) -> None:
         """Right before anything goes: who lives by the panel now, and what the store holds now."""
@@ -477,15 +490,20 @@ class _Worker:
         halts = halted(self.ports.journal)
         if self.store.name in halts:
             return ItemState.REFUSED, halts[self.store.name], None
-        if any(row.state is ItemState.QUARANTINED and self._may_be_sent(row) for row in undone) and not self.sent:
-            return ItemState.PLANNED, "what lies in quarantine may go now", None
+        aside = any(row.state is ItemState.QUARANTINED and self._may_be_sent(row) for row in undone)
+        if aside and (self.later or not self.sent):
+            return ItemState.PLANNED, self.later or "what lies in quarantine may go now", None
         for state, text in WORST_FIRST.items():
             of = [row for row in undone if row.state is state]
             if of:
                 until = max((r.until for r in of if r.until is not None), default=None)
                 if state is ItemState.PLANNED:
                     done = len(self.rows) - len(of)
-                    why = self.over or f"held after {done} of {len(self.rows)} items; the rest waits for its end"
+                    why = (
+                        self.over
+                        or self.later
+                        or f"held after {done} of {len(self.rows)} items; the rest waits for its end"
+                    )
                     return state, why, None
                 if state is ItemState.QUARANTINED:
                     first = min(map(self._aside_since, of))

@@ -33,12 +33,16 @@ class BackupRules:
     max_percent_of_store: int = 20
     max_span_days: int | None = 1830
     """A list that spans more waits for a person; None: however long it spans."""
+    max_items_a_day: int | None = 20_000
+    """On one house day, over all plans and stores; None: no end."""
     slack_hours: int = 26
     quarantine_days: int = 0
     """Items stay aside so long before they are deleted, where the store can move them."""
     verify_after_hours: tuple[int, ...] = (1, 25)
     fraud_ends: bool = False
     """A service marked as Fraud counts as ended here."""
+    cancelled_ends: bool = True
+    """A service that was set to Cancelled without a request counts as ended here."""
     handover: str = "after-payment"
     """after-payment | for-a-fee | always | never: what a client's wish for their data needs."""
     handover_hold_days: int = 30

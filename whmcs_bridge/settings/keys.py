@@ -648,6 +648,12 @@ BACKUPS = (
         "1830",
     ),
     Key(
+        "max_items_a_day",
+        Whole(1, 100_000_000, "items", never=True),
+        "So many items are deleted on one house day in all stores together, approved or not; the rest goes on the next.",
+        "20000",
+    ),
+    Key(
         "evidence_key",
         SecretRef(),
         "Signs the head of the chain of evidence in the morning mail, so that you know your own when you see it again. "
