@@ -222,7 +222,7 @@ def test_a_neighbour_that_vanished_before_a_kill_is_missed_by_the_next_run(house
                 raise Killed
             shelf.trouble = StoreUnreachable("shelf is away")
 
-    shelf.delete = dies  # type: ignore[method-assign]
+    shelf.delete = dies  # type: ignore[method-assign, assignment]
     if how == "killed":
         with pytest.raises(Killed):
             house.next_day()

@@ -1,12 +1,12 @@
 """What every run does about deletions before it plans: freeze, look again, foresee, and tell staff what waits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
 from whmcs_bridge.domain.book import Service
 from whmcs_bridge.domain.case import Case
-from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, PlanState
+from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, GoneRecord, ItemState, PlanState
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError, DatabaseTrouble, Locked
 from whmcs_bridge.jobs.backup_accounts import accounts_of, keep_accounts, keep_panel_ids
@@ -46,6 +46,7 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
     problems += _look_again(ports, memory)
     if complete:
         notes += watch(ports)
+    _end_wishes(ports)
     notes += list(plan_notes(ports, memory.cases))
     memory.forget_waits()
     return notes, problems
@@ -216,10 +217,30 @@ def plan_notes(ports: Ports, cases: Mapping[ServiceId, Case]) -> Iterator[Note]:
     longest = ports.settings.policy.backups.keep_at_most_days
     if longest is not None:
         yield from _kept_too_long(cases, today, longest)
+        yield from _gone_and_kept(ports.journal.deletions.gone(), today, longest)
     for service, wish in ports.journal.deletions.handovers().items():
-        text = f"the client asked on {wish.asked_on} for the data of service {service}; held until {wish.until}"
+        terms = TERMS.get(wish.terms, "")
+        text = f"the client asked on {wish.asked_on} for the data of service {service}; held until {wish.until}{terms}"
         todo = f"hand it over, then: whmcs-bridge backups request {service} --handed-over"
         yield Note("backups-asked-for", text, todo, wish.client, service)
+
+
+TERMS: Mapping[str, str] = {
+    "after-payment": "; what is owed comes first",
+    "for-a-fee": "; the house's fee comes first",
+}
+
+
+def _end_wishes(ports: Ports) -> None:
+    """A wish whose days are over, and whose data is gone, is nothing to do any more."""
+    deletions, today = ports.journal.deletions, ports.today()
+    over = [wish for wish in deletions.handovers().values() if wish.until < today]
+    erased = deletions.tombstones() if over else {}
+    for wish in over:
+        if wish.service in erased:
+            deletions.save_handover(replace(wish, state="ended"))
+            link = (wish.service, "", ports.now(), "requested", {"state": "ended", "by": ports.actor})
+            deletions.add_links([link])
 
 
 def _of_plan(plan: DeletionPlan) -> Iterator[Note]:
@@ -251,10 +272,17 @@ _OF_STORE: Mapping[ItemState, str] = {
 
 def _kept_too_long(cases: Mapping[ServiceId, Case], today: date, longest: int) -> Iterator[Note]:
     for case in cases.values():
-        if case.ended_on is None or case.erased_on is not None:
-            continue
-        if case.ended_on + timedelta(days=longest) < today:
-            text = f"service {case.service_id} ended on {case.ended_on}, and its backups may still be there"
-            todo = f"whmcs-bridge backups list {case.service_id}"
-            pile = f"services that ended more than {longest} days ago, and whose backups are not verified gone"
-            yield Note("backups-kept", text, todo, case.client_id, case.service_id, pile=pile)
+        if case.ended_on is not None and case.erased_on is None and case.ended_on + timedelta(days=longest) < today:
+            yield _kept(case.service_id, case.client_id, case.ended_on, longest)
+
+
+def _gone_and_kept(records: Iterable[GoneRecord], today: date, longest: int) -> Iterator[Note]:
+    for record in records:
+        if not record.done and record.ended_on is not None and record.ended_on + timedelta(days=longest) < today:
+            yield _kept(record.service, record.client, record.ended_on, longest)
+
+
+def _kept(service: ServiceId, client: ClientId | None, ended_on: date, longest: int) -> Note:
+    text = f"service {service} ended on {ended_on}, and its backups may still be there"
+    pile = f"services that ended more than {longest} days ago, and whose backups are not verified gone"
+    return Note("backups-kept", text, f"whmcs-bridge backups list {service}", client, service, pile=pile)

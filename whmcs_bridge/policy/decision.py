@@ -75,8 +75,9 @@ class Withheld:
     code: str
     """override, exempt-group, vip, promise, release, arrangement, dispute, receipt, quiet-day, contact, hold, freeze,
     credit, clearing, pending, warning, final-warning, approval, moved, incomplete, unlisted-group, gateway-silence,
-    acted-today, module, paused, limit, handover, fraud, backups-approval, backups-frozen, backups-name,
-    backups-no-store, backups-halted, backups-locked, backups-unverifiable, backups-residual, backups-accepted, backups-quarantined, backups-refused."""
+    acted-today, module, paused, limit, handover, fraud, cancelled, backups-approval, backups-frozen, backups-name,
+    backups-no-store, backups-halted, backups-locked, backups-unverifiable, backups-residual, backups-accepted,
+    backups-quarantined, backups-refused."""
     why: str
     until: date | None = None
     """Last day it holds; None is open-ended or not known."""

@@ -324,6 +324,15 @@ def fraud(view: View, step: Due) -> Withheld | None:
     return None if view.policy.backups.fraud_ends else _hold(step, "fraud", "marked as Fraud: its backups are kept")
 
 
+def cancelled(view: View, step: Due) -> Withheld | None:
+    """Cancelled without a request, by a person's hand: whether the account is gone with it, the house has to say."""
+    if view.service.status is not ServiceStatus.CANCELLED or effect_of(step) is not Kind.DELETE_BACKUPS:
+        return None
+    if view.policy.backups.cancelled_ends or view.facts.cancel_request is not None or view.case.ended_by == "bridge":
+        return None
+    return _hold(step, "cancelled", "set to Cancelled without a request: its backups are kept")
+
+
 def asked_to_end(view: View, step: Due) -> Withheld | None:
     """A cancellation request ends the service by WHMCS's own date, not by the debt ladder, which waits for that day."""
     if effect_of(step) is not Kind.TERMINATE or view.facts.cancel_request is None or request_is_due(view):
@@ -392,6 +401,7 @@ PROTECTIONS: tuple[Protection, ...] = (
     deletion_waits,
     disputed,
     fraud,
+    cancelled,
     asked_to_end,
     quiet_day,
     once_a_day,

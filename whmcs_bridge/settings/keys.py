@@ -681,6 +681,13 @@ BACKUPS = (
     ),
     Key("fraud_ends", Flag(), "A service marked as Fraud counts as ended: its backups go like others.", "false"),
     Key(
+        "cancelled_ends",
+        Flag(),
+        "A service that somebody has set to Cancelled, without a cancellation request, counts as ended. `false` where "
+        "staff does so while the account lives on.",
+        "true",
+    ),
+    Key(
         "handover",
         Choice(("after-payment", "for-a-fee", "always", "never")),
         "What a client's wish for their data needs before it is handed over; `never`: wishes are not taken.",
