@@ -5,7 +5,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from tests.bench import asks, book, first_day, large, local_store, php_asks, small, snapshot, vip, year
+from tests.bench import (
+    asks,
+    audit,
+    book,
+    bucket_store,
+    first_day,
+    large,
+    local_store,
+    php_asks,
+    small,
+    snapshot,
+    vip,
+    year,
+)
 from tests.bench.model import Measure, table
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
@@ -23,6 +36,9 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterator[Measure]]]] = {
     "vip_year": vip.vip_year,
     "adopt_large": first_day.adopt_large,
     "store_list": local_store.store_list,
+    "store_list_s3": bucket_store.listing,
+    "store_delete": bucket_store.store_delete,
+    "audit": audit.audit,
     "book_100k": book.book_100k,
 }
 """`snapshot_wall` measures `snapshot_gain` as well: they belong in one run."""
