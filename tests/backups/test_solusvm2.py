@@ -254,6 +254,15 @@ def test_a_server_that_had_no_backups_then_is_proved_too(place: SolusPlace) -> N
     assert list(store.residue(account)) == []
 
 
+def test_what_was_listed_of_a_number_that_was_wrong_is_nobody_s_here(place: SolusPlace) -> None:
+    """The field held a neighbour's number for an hour: the neighbour's backups are not the account's."""
+    store = laid(place)
+    wrong = replace(ACCOUNT, proofs={"server_id": "1001"})
+    kept = {f"solus/{name}": value for name, value in store.capture(wrong).items()}
+    account = replace(ACCOUNT, proofs={"server_id": "100", "solus/seen": "2026-06-10T03:00:00+00:00", **kept})
+    assert {item.account for item in mine_of(store, account)} == {"100"}
+
+
 def without(account: AccountIdentity, *names: str) -> AccountIdentity:
     return replace(account, proofs={k: v for k, v in account.proofs.items() if k not in names})
 
@@ -264,6 +273,7 @@ def without(account: AccountIdentity, *names: str) -> AccountIdentity:
         (lambda a: without(a, "server_id"), "no number of the server of vps was recorded"),
         (lambda a: replace(a, proofs={**a.proofs, "server_id": "100/../7"}), "no number of the server"),
         (lambda a: ACCOUNT, "nothing was listed of server 100 while it lived"),
+        (lambda a: replace(a, proofs={**a.proofs, "solus/server": "#99"}), "nothing was listed of server 100 while it"),
         (lambda a: without(a, "solus/seen"), "nothing was listed of server 100 while it lived"),
         (lambda a: replace(a, until=date(2026, 6, 12)), "listed last on 2026-06-10, too long before its end"),
         (lambda a: replace(a, proofs={**a.proofs, "solus/listed as": "#2"}), "listed by another user"),
@@ -351,7 +361,12 @@ def test_what_it_does_not_know_is_not_captured(place: SolusPlace) -> None:
     store = laid(place)
     assert store.capture(replace(ACCOUNT, proofs={})) == {}
     assert store.capture(replace(ACCOUNT, proofs={"server_id": "55"})) == {}
-    assert store.capture(ACCOUNT) == {"uuid": "uuid-100", "backups": "#500 #501", "listed as": "#1"}
+    assert store.capture(ACCOUNT) == {
+        "server": "#100",
+        "uuid": "uuid-100",
+        "backups": "#500 #501",
+        "listed as": "#1",
+    }
 
 
 # --- the whole list, or none ---------------------------------------------------------------------------

@@ -35,8 +35,9 @@ API: Final = "/api/v1"
 PAGES: Final = 10_000
 UUID: Final = "uuid"
 """In an item's `meta`: the server's. Kept of an account too."""
-BACKUPS, LISTED_AS = "backups", "listed as"
-"""Kept of an account: the numbers of its backups as "#1 #2", and of the user whose token has listed them."""
+SERVER, BACKUPS, LISTED_AS = "server", "backups", "listed as"
+"""Kept of an account: the numbers of its server, of that one's backups as "#1 #2", and of the user whose token has
+listed them."""
 WITH_THE_SERVER: Final = "SolusVM 2 deletes backups with their server; delete the server, or these in the panel"
 Row = Mapping[str, Any]
 
@@ -194,6 +195,7 @@ class SolusStore(SimpleStore):
             return {}
         items = list(self._of({**server, UUID: str(server.get(UUID) or "")}))
         return {
+            SERVER: f"#{number}",
             UUID: str(server.get(UUID) or ""),
             BACKUPS: " ".join(f"#{item.version}" for item in items),
             LISTED_AS: self._user(),
@@ -207,7 +209,7 @@ class SolusStore(SimpleStore):
         """
         if not self.serves(account.server) or account.until is None:
             return ()
-        number, before = present(account, self._field, NUMBER), captured(account, self.name)
+        number, before = self._known(account)
         if not number:
             raise self._incomplete(
                 f"no number of the server of {account.username or 'the account'} was recorded as {self._field}"
@@ -258,7 +260,7 @@ class SolusStore(SimpleStore):
         """Pure: whose the backup is, by the recorded number of its server, or its own."""
         if item.store != self.name:
             return NOT_MINE
-        number, before = present(account, self._field, NUMBER), captured(account, self.name)
+        number, before = self._known(account)
         by_server = bool(number) and item.account == number
         by_number = (item.version or "-") in _numbers(before)
         if not by_server and not by_number:
@@ -271,6 +273,11 @@ class SolusStore(SimpleStore):
         if found.verdict is Verdict.MINE:
             return replace(found, proven=True)
         return Claim(Verdict.AMBIGUOUS, proofs, f"its server is the account's, but it was {found.why}")
+
+    def _known(self, account: AccountIdentity) -> tuple[str, Mapping[str, str]]:
+        """The recorded number of its server, and what was kept of this very server."""
+        number, before = present(account, self._field, NUMBER), captured(account, self.name)
+        return number, before if before.get(SERVER) == f"#{number}" else {}
 
     # --- deleting --------------------------------------------------------------------------------
 
