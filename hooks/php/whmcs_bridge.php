@@ -1120,23 +1120,38 @@ if (!defined('WHMCS')) {
             $details = $local('GetClientsDetails', ['clientid' => $client]);
             $language = isset($details['client']['language']) ? (string) $details['client']['language'] : '';
         }
-        $asked = isset($_GET['whmcs_bridge_ask']) && is_string($_GET['whmcs_bridge_ask'])
-            ? substr((string) preg_replace('/[^A-Za-z0-9._-]/', '', $_GET['whmcs_bridge_ask']), 0, 200)
+        // A link only shows what may be asked for: programs open links by themselves. The button asks.
+        $pressed = isset($_POST['whmcs_bridge_ask']);
+        $sent = $pressed ? $_POST : $_GET;
+        $asked = isset($sent['whmcs_bridge_ask']) && is_string($sent['whmcs_bridge_ask'])
+            ? substr((string) preg_replace('/[^A-Za-z0-9._-]/', '', $sent['whmcs_bridge_ask']), 0, 200)
             : '';
-        $reply = $screen(
-            'ClientAreaHomepagePanels',
-            ['userid' => (string) $client, 'language' => $language] + ($asked === '' ? [] : ['ask' => $asked])
-        );
+        $about = ['userid' => (string) $client, 'language' => $language];
+        if ($asked !== '') {
+            $about += ['ask' => $asked] + ($pressed ? ['confirmed' => 'yes'] : []);
+        }
+        $reply = $screen('ClientAreaHomepagePanels', $about);
         $given = isset($reply['children']) && is_array($reply['children']) ? $reply['children'] : [];
         $children = array_filter($given, 'is_array');
         if ($words($reply, 'html') === '' && !$children) {
             return null;
         }
+        $form = '';
+        $confirm = isset($reply['confirm']) && is_array($reply['confirm']) ? $reply['confirm'] : [];
+        if ($words($confirm, 'ask') !== '') {
+            $form = '<form method="post" action="clientarea.php" class="panel-body card-body"'
+                . ' style="margin:0 0 8px;overflow-wrap:anywhere">'
+                . '<p style="margin:0 0 8px"><strong>' . $escaped($words($confirm, 'text')) . '</strong></p>'
+                . '<input type="hidden" name="whmcs_bridge_ask" value="' . $escaped($words($confirm, 'ask')) . '">'
+                . '<button type="submit" class="btn btn-primary">' . $escaped($words($confirm, 'button')) . '</button> '
+                . '<a class="btn btn-default btn-light" href="clientarea.php">' . $escaped($words($confirm, 'back'))
+                . '</a></form>';
+        }
         $panel = $panels->addChild($escaped($words($reply, 'name')) ?: 'whmcs-bridge', [
             'label' => $escaped($words($reply, 'label')),
             'icon' => preg_replace('/[^\w -]/', '', $words($reply, 'icon')) ?: 'fa-info-circle',
             'order' => (int) $words($reply, 'order'),
-            'bodyHtml' => $tame($words($reply, 'html')),
+            'bodyHtml' => $form . $tame($words($reply, 'html')),
             'footerHtml' => $tame($words($reply, 'footer')),
         ]);
         foreach (array_values($children) as $place => $child) {

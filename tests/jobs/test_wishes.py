@@ -7,7 +7,7 @@ import pytest
 
 from hooks import HANDLERS
 from tests.house import HOSTING, House, client_id, service_id
-from tests.screens.page import on_panel, panel
+from tests.screens.page import Page, on_panel, panel
 from whmcs_bridge.domain.ids import ClientId
 from whmcs_bridge.domain.records import RecordKind, RecordState
 from whmcs_bridge.errors import RecordRefused
@@ -149,16 +149,65 @@ def test_the_client_area_offers_the_link_and_says_what_became_of_it() -> None:
         assert child["label"].startswith(f"Switch {service.domain} on again until March 13, 2025")
         address, _, token = child["uri"].partition("=")
         assert address == "clientarea.php?whmcs_bridge_ask"
-        page = on_panel(house, client.id, ask=token)
+        page = on_panel(house, client.id, ask=token, confirmed="yes")
         assert f"Your request is recorded: {service.domain}, until March 13, 2025." in page.text
         (kept,) = house.bridge.journal.records()
         assert (kept.kind, kept.author) == (RecordKind.RELEASE, "client")
         assert service.status == "Suspended", "WHMCS's page does not wait for the module"
         (event,) = house.bridge.journal.waiting_events(house.bridge.ports.now())
         assert (event.client, event.payload["actor"]) == (client_id(client), Actor.CLIENT)
-        again = on_panel(house, client.id, ask=token)
+        again = on_panel(house, client.id, ask=token, confirmed="yes")
         assert "Your request could not be granted" in again.text
         assert len(house.bridge.journal.records()) == 1
+
+
+@pytest.mark.parametrize("confirmed", ["", "no", "1"])
+def test_opening_the_link_asks_for_nothing_however_often_and_leaves_it_whole(confirmed: str) -> None:
+    """Mail programs and browsers open links by themselves; the form that is shown does what the client wants."""
+    with a_house() as house:
+        client, service = a_debtor(house)
+        link = a_link(house, client, service)
+        for _ in range(3):
+            shown = panel(house, client.id, ask=link, confirmed=confirmed)
+            assert shown["confirm"]["ask"] == link
+            assert shown["confirm"]["text"].startswith(f"Switch {service.domain} on again until March 13, 2025")
+            assert (shown["confirm"]["button"], shown["confirm"]["back"]) == ("Yes, please", "No, go back")
+            assert shown["children"] == []
+            assert "request" not in Page.of(shown["html"]).text
+        assert house.bridge.journal.records() == []
+        assert house.bridge.journal.waiting_events(house.bridge.ports.now()) == []
+        assert "is recorded" in on_panel(house, client.id, ask=link, confirmed="yes").text
+        assert len(house.bridge.journal.records()) == 1
+
+
+def test_the_form_is_shown_to_nobody_else_and_not_where_the_rules_say_no() -> None:
+    with a_house(link_hours=24) as house:
+        client, service = a_debtor(house)
+        other, theirs = a_debtor(house)
+        link = a_link(house, client, service)
+        for who, token in (
+            (other, link),
+            (client, link[:-1]),
+            (client, "release.1.2"),
+            (client, a_link(house, client, theirs)),
+        ):
+            shown = panel(house, who.id, ask=token)
+            assert "confirm" not in shown
+            assert "Your request could not be granted" in Page.of(shown["html"]).text
+        client.created = house.day(-200)
+        house.sync()
+        assert "confirm" not in panel(house, client.id, ask=link)
+        assert house.bridge.journal.records() == []
+
+
+def test_the_name_of_a_service_is_no_markup_in_the_form() -> None:
+    with a_house() as house:
+        client, service = a_debtor(house)
+        service.domain = "<img src=x onerror=alert(1)>"
+        house.sync()
+        shown = panel(house, client.id, "dutch", ask=a_link(house, client, service))
+        assert shown["confirm"]["text"].startswith("&lt;img src=x onerror=alert(1)&gt; weer inschakelen")
+        assert shown["confirm"]["button"] == "Ja, graag"
 
 
 def test_the_name_of_a_service_is_no_markup_in_the_link_that_the_client_area_prints() -> None:

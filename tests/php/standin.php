@@ -218,6 +218,7 @@ namespace {
     Standin::$job = json_decode(file_get_contents(PHP_SAPI === 'cli' ? 'php://stdin' : 'php://input'), true);
     $_SESSION = Standin::$job['session'] + [];
     $_GET = isset(Standin::$job['query']) ? Standin::$job['query'] : [];
+    $_POST = isset(Standin::$job['post']) ? Standin::$job['post'] : [];
     if (isset(Standin::$job['script'])) {
         $_SERVER['SCRIPT_NAME'] = Standin::$job['script'];
     }

@@ -110,9 +110,34 @@ def test_what_a_clients_link_asks_for_is_forwarded_and_nothing_else_of_the_addre
     query = {"whmcs_bridge_ask": "release.34.3.1.ab'<\n", "token": "x"}
     whmcs.page(call, session=session, script=CLIENT_PAGE, query=query)
     whmcs.page(call, session=session, script=CLIENT_PAGE, query={"whmcs_bridge_ask": ["a"]})
-    asked, plain = (event["vars"] for event in receiver.events())
-    assert asked == {"userid": "3", "language": "dutch", "ask": "release.34.3.1.ab"}
+    whmcs.page(call, session=session, script=CLIENT_PAGE, query=query | {"confirmed": "yes"})
+    asked, plain, forged = (event["vars"] for event in receiver.events())
+    assert asked == forged == {"userid": "3", "language": "dutch", "ask": "release.34.3.1.ab"}
     assert plain == {"userid": "3", "language": "dutch"}
+
+
+def test_only_the_forms_button_says_that_it_was_pressed(whmcs: Whmcs, receiver: Receiver) -> None:
+    call: Call = ("ClientAreaHomepagePanels", {})
+    session = {"uid": "3", "Language": "dutch"}
+    for post in ({"whmcs_bridge_ask": "release.34.3.1.ab'<\n", "secret": "x"}, {"whmcs_bridge_ask": ["a"]}):
+        whmcs.page(call, session=session, script=CLIENT_PAGE, query={"whmcs_bridge_ask": "other"}, post=post)
+    pressed, strange = (event["vars"] for event in receiver.events())
+    assert pressed == {"userid": "3", "language": "dutch", "ask": "release.34.3.1.ab", "confirmed": "yes"}
+    assert strange == {"userid": "3", "language": "dutch"}
+
+
+def test_a_form_is_drawn_here_and_nothing_in_it_is_markup(whmcs: Whmcs, receiver: Receiver) -> None:
+    confirm = {"ask": 'a.b"><script>', "text": f"Switch {EVIL} on?", "button": EVIL, "back": "No &amp; back"}
+    receiver.answers["ClientAreaHomepagePanels"] = (200, {"name": "x", "html": "<p>40.00</p>", "confirm": confirm})
+    call: Call = ("ClientAreaHomepagePanels", {})
+    page = whmcs.page(call, session={"uid": "3", "Language": "dutch"}, script=CLIENT_PAGE)
+    body = page.seen["panels"][0][0]["options"]["bodyHtml"]
+    assert body.endswith("</form><p>40.00</p>")
+    assert '<form method="post" action="clientarea.php"' in body
+    assert '<input type="hidden" name="whmcs_bridge_ask" value="a.b&quot;&gt;&lt;script&gt;">' in body
+    assert "No &amp; back</a>" in body
+    assert EVIL not in body
+    assert "<script" not in body
 
 
 def test_the_language_is_the_clients_own_where_none_was_chosen(whmcs: Whmcs, receiver: Receiver) -> None:

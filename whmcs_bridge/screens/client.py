@@ -74,7 +74,7 @@ def panel(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
     if not entries:
         return {}
     voice = speaker(str(event.vars.get("language") or event.facts.get("language") or ""))
-    answered = answer(bridge, event, client, voice)
+    asked = answer(bridge, event, client, now.facts, voice)
     overdue = any(entry.overdue for entry in entries)
     due = [entry for entry in entries if not entry.pending]
     owed = sum((entry.owed for entry in due or entries), Decimal(0))
@@ -83,7 +83,7 @@ def panel(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
     html = fill(
         "panel.html",
         lang=voice.tag,
-        answered=answered,
+        answered=asked.said,
         lines=[_line(voice, entry, book.currency) for entry in entries],
         down=_down(voice, served),
         coming=[_said(voice, kind, day, names) for (day, kind), names in coming.items()],
@@ -92,15 +92,20 @@ def panel(bridge: Bridge, event: HookEvent) -> dict[str, Any]:
         tell_us=voice.say("tell_us") if coming else "",
         thanks=voice.say("thanks") if overdue else "",
     )
-    return {
+    shown: dict[str, Any] = {
         "name": "whmcs-bridge",
         "label": voice.say("label", amount=voice.money(owed, book.currency)),
         "html": html,
         "footer": fill("footer.html", text=voice.say("pay")),
         "icon": "fa-exclamation-circle" if overdue else "fa-info-circle",
         "order": OVERDUE_FIRST,
-        "children": [] if answered else links(bridge, client, [s.facts for s in served], voice),
+        "children": [],
     }
+    if asked.confirm is not None:
+        shown["confirm"] = dict(asked.confirm)
+    elif not asked.said:
+        shown["children"] = links(bridge, client, [s.facts for s in served], voice)
+    return shown
 
 
 def _speaks_to(bridge: Bridge, client: ClientId) -> bool:

@@ -100,6 +100,8 @@ _TEXTS: Final[Mapping[str, tuple[str, str, str]]] = {
         "Vou pagar {service} até {date}",
         "Ik betaal {service} uiterlijk {date}",
     ),
+    "confirm": ("Yes, please", "Sim, por favor", "Ja, graag"),
+    "leave": ("No, go back", "Não, voltar", "Nee, terug"),
     "asked": (
         "Your request is recorded: {service}, until {date}.",
         "Seu pedido foi registrado: {service}, até {date}.",
