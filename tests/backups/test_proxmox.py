@@ -549,6 +549,22 @@ def test_a_guest_is_asked_for_when_somebody_wants_to_know_and_once(place: Proxmo
     assert len(place.double.seen) == asked + 1
 
 
+def test_two_looks_are_compared_by_what_was_looked_at_without_asking_for_more(place: ProxmoxPlace) -> None:
+    panel = a_panel(place)
+    one, other = panel.living(), panel.living()
+    asked = len(place.double.seen)
+    assert one == other
+    assert one != dict.fromkeys(one)
+    assert len(place.double.seen) == asked
+    assert one["100"] == other["100"]
+    place.double.guests[100] = LXC
+    later = panel.living()
+    assert later["100"] != one["100"]
+    assert later != one
+    del place.double.guests[101]
+    assert panel.living() != later
+
+
 def test_a_number_that_is_not_listed_is_free_only_if_the_cluster_says_so(place: ProxmoxPlace) -> None:
     panel = a_panel(place)
     place.double.hidden[200] = QEMU

@@ -260,6 +260,21 @@ def test_ids_that_a_hook_knows_are_kept_with_the_account() -> None:
         assert (account.username, account.proofs["vmid"]) == ("104", "104")
 
 
+@pytest.mark.parametrize(("theirs", "twin"), [({"vpsid": "8"}, False), ({"vpsid": "7"}, True), ({}, True)])
+def test_machines_known_by_their_user_name_are_no_twins_if_their_numbers_differ(
+    theirs: dict[str, str], *, twin: bool
+) -> None:
+    with House.of() as house:
+        one, other = house.a_service(username="root"), house.a_service(username="root")
+        house.sync()
+        [account], [rival] = accounts(house, one), accounts(house, other)
+        ports = house.bridge.ports
+        ports.journal.deletions.save_accounts([replace(rival, proofs=theirs)])
+        mine = replace(account, proofs={"vpsid": "7"})
+        assert bool(twin_of(ports, mine)) is twin
+        assert twin_of(ports, account)
+
+
 # --- ids that panels know ---------------------------------------------------------------------------
 
 
@@ -492,3 +507,5 @@ def test_a_service_of_its_own_is_not_its_reseller_s() -> None:
         house.a_service(username="kid")
         house.next_day()
         assert below(house, agency) == {"kid": house.today}
+        for account in accounts(house, agency):
+            assert twin_of(house.bridge.ports, account) == ""

@@ -85,6 +85,14 @@ class Guests(Mapping[str, LivingAccount]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether another look has shown the same, as far as anybody has looked: it asks for nothing more."""
+        if not isinstance(other, Guests):
+            return NotImplemented
+        return (self._rows.keys(), self._known, self._free) == (other._rows.keys(), other._known, other._free)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __getitem__(self, number: str) -> LivingAccount:
         if number not in self._rows:
             self._must_be_free(number)

@@ -29,6 +29,8 @@ NO_SERVER: Final = 0
 """No server of WHMCS has this id: what serves it serves all."""
 NUMBER: Final = re.compile(r"[1-9][0-9]{2,8}", re.ASCII)
 """A vmid: 100 to 999999999."""
+NUMBERS: Final = ("vpsid", "server_id")
+"""Ids that tell machines apart whose services are known by WHMCS's user name, which several may have."""
 KNOW_ACCOUNTS: Final = ("jetbackup",)
 """Kinds of store that list living accounts by ids of their own."""
 Key = tuple[int, str]
@@ -339,10 +341,12 @@ def rivals_of(ports: Ports, account: AccountIdentity) -> list[AccountIdentity]:
 
 def twin_of(ports: Ports, account: AccountIdentity) -> str:
     """Say which other living service has this account now, by WHMCS or by the number of its machine; "" for none."""
-    if not account.username:
-        return ""  # nobody's twin: without a name only a store's own record of the owner can claim an item
+    if not account.username or account.under:
+        # Nobody's twin: without a name only a store's own record of the owner can claim an item; and what a reseller
+        # had may be a service of its own by now: its panel has named it, and says of each item whether it lives.
+        return ""
     for other in ports.mirror.services_with_account(account.server, account.username):
-        if other.id != account.service and _lives(other) and not _is_machine(ports, other):
+        if other.id != account.service and _lives(other) and not _is_another(ports, account, other):
             return f"service {other.id} lives on the same server under the name {account.username}"
     rivals = rivals_of(ports, account) if account.is_machine else []
     rival = next((r for r in rivals if _has_its_machine(ports, account, r)), None)
@@ -367,10 +371,17 @@ def _lives(service: Service) -> bool:
     return service.status is not None and service.status.living
 
 
-def _is_machine(ports: Ports, service: Service) -> bool:
-    """It is known by a number, so that its user name is nobody's account."""
-    known = ports.journal.deletions.accounts([service.id])
-    return any(a.is_machine and a.until is None and a.server == int(service.server_id) for a in known)
+def _is_another(ports: Ports, account: AccountIdentity, other: Service) -> bool:
+    """The other service is known by a number, so that its user name is nobody's account."""
+    known = [a for a in ports.journal.deletions.accounts([other.id]) if a.until is None and not a.under]
+    here = [a for a in known if a.server == int(other.server_id)]
+    return any(a.is_machine or any(_differ(account, a, name) for name in NUMBERS) for a in here)
+
+
+def _differ(one: AccountIdentity, other: AccountIdentity, name: str) -> bool:
+    """Both are recorded under a name, and nothing of it is the same."""
+    mine, theirs = one.recorded(name), other.recorded(name)
+    return bool(mine and theirs) and mine.isdisjoint(theirs)
 
 
 def _same_cluster(ports: Ports, one: AccountIdentity, other: AccountIdentity) -> bool:
@@ -380,12 +391,10 @@ def _same_cluster(ports: Ports, one: AccountIdentity, other: AccountIdentity) ->
 
 
 def _another_machine(one: AccountIdentity, other: AccountIdentity) -> bool:
-    """Both are recorded, and as different machines."""
-    for name in (UUID, PANEL_ID):
-        mine, theirs = one.recorded(name), other.recorded(name)
-        if mine and theirs:
-            return mine.isdisjoint(theirs)
-    return False
+    """Both are recorded, and as different machines: by uuid, else by what the panel knows them by."""
+    if one.recorded(UUID) and other.recorded(UUID):
+        return _differ(one, other, UUID)
+    return _differ(one, other, PANEL_ID)
 
 
 def served(ports: Ports, accounts: Iterable[AccountIdentity]) -> dict[int, AccountPanel | None]:
