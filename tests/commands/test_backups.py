@@ -274,3 +274,14 @@ def test_a_persons_word_is_recorded_with_its_proof_and_told_apart_in_the_certifi
     assert (kept["name"], kept["bytes"], len(kept["sha256"])) == ("protocol.txt", 7, 64)
     assert "attested by Ana Example (recorded by ana)" in desk.run("backups", "evidence", "1")
     assert "is done" in desk.run("backups", "plans", "attest", plan["plan"], *words, code=3)
+
+
+def test_the_audit_says_what_was_erased_and_is_back(desk: Desk, shelf: Shelf) -> None:
+    shelf.put("site1", "full", MADE)
+    lived(desk, shelf, ended)
+    assert "Accounts that were erased" not in desk.run("backups", "audit")
+    shelf.put("site1", "full", MADE)
+    shown = desk.run("backups", "audit")
+    assert "(erased before)" in shown
+    assert "Accounts that were erased and have items again: 1." in shown
+    assert desk.json("backups", "audit")["erased_and_back"] == 1

@@ -7,7 +7,7 @@ from tests.jobs.shelves import Names, Shelf
 from tests.jobs.test_deletions import MADE, a_house, delete_record, end, kinds, plan_of, set_status, tasks
 from whmcs_bridge.domain.deletions import PlanState
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.jobs import backup_audit, backup_desk
+from whmcs_bridge.jobs import backup_audit, backup_back, backup_desk
 from whmcs_bridge.simulator.records import Service
 
 
@@ -115,6 +115,28 @@ def test_it_is_told_also_where_only_its_place_in_the_old_plan_tells() -> None:
             another_end(house)
         assert "backups-back" in tasks(house)
         assert kinds(house, service).count("back") == 1
+
+
+def test_many_at_once_are_one_task_and_nothing_of_them_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup_back, "TOO_MANY", 2)
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        services = [house.a_service() for _ in range(4)]
+        for number in range(1, 5):
+            shelf.put(f"site{number}", "full", MADE)
+        house.sync()
+        house.pass_days()
+        for service in services[:3]:
+            set_status(house, service, ServiceStatus.TERMINATED)
+        house.sync()
+        house.next_day(6)
+        assert shelf.names() == ["site4/full"]
+        for number in range(1, 4):
+            shelf.put(f"site{number}", "full", MADE)
+        another_end(house)
+        house.next_day(2)
+        assert "items of 3 erased services" in the_task(house, "backups-back")
+        assert len(shelf.names()) == 4
 
 
 # --- the audit ------------------------------------------------------------------------------------------
