@@ -142,7 +142,7 @@ def is_over(plan: DeletionPlan, subject: Subject, stores: Sequence[BackupStore])
     """It has come to its verdict already, for this very end of the service and these stores."""
     ends = {(a.server, a.username, a.until) for a in plan.accounts}
     same = ends == {(a.server, a.username, a.until) for a in subject.accounts}
-    return plan.state is PlanState.DONE and plan.complete and same and not other_stores(plan, stores)
+    return plan.state is PlanState.DONE and plan.settled and same and not other_stores(plan, stores)
 
 
 def _standing_plan(ports: Ports, subject: Subject) -> DeletionPlan | None:
