@@ -237,8 +237,9 @@ def test_a_backup_that_outlived_its_server_is_told_as_the_account_s(place: Solus
     left = place.double.backups[500]
     place.double.end(100)
     place.double.backups[500] = left
-    [item] = store.residue(account)
-    claim = store.claim(item, account)
+    found = list(store.residue(account))
+    assert len(found) == 1
+    item, claim = found[0], store.claim(found[0], account)
     assert (item.locator, claim.verdict, claim.proven) == ("backups/500", Verdict.MINE, True)
     place.double.backups[500] = {**left, "compute_resource_vm": None}
     [item] = store.residue(account)

@@ -252,6 +252,16 @@ def test_files_in_other_folders_or_with_other_endings_are_left_and_told(place: V
     assert len(place.left()) == 1
 
 
+def test_a_file_in_another_day_s_folder_is_left_and_told(place: VirtPlace) -> None:
+    store, item = one(place)
+    day = {"20260601": [{"abs_path": f"{FOLDER}/{TODAY}/100.img", "size": 1}]}
+    place.double.spoil = answered("vpsrestore", lambda found: {**found, "backup_list": day})
+    found = list(store.residue(ACCOUNT))
+    assert [store.claim(odd, ACCOUNT).verdict for odd in found] == [Verdict.AMBIGUOUS]
+    assert "another day's folder" in store.claim(found[0], ACCOUNT).why
+    assert store.delete(item).outcome is Outcome.REFUSED
+
+
 def test_an_account_on_another_server_is_none_of_its_business(place: VirtPlace) -> None:
     store, _ = one(place)
     place.double.seen.clear()
