@@ -52,6 +52,7 @@ class Disk:
 
     def a_debtor(self) -> Service:
         _, service, _ = self.house.a_debtor(overdue=3)
+        self.living("site11", "sit", self.house.a_service().username)  # who lives by WHMCS the panel names, or is blind
         days = [self.house.day(-n) for n in (1, 2, 9)]
         self.backup(service.username, *days)
         for name in NEIGHBOURS:
