@@ -72,7 +72,8 @@ class Stage:
         self.scenario = scenario
         self.world = build_world(scenario)
         self.line = Line(self.world)
-        self.stores = {name: MemoryStore(name, self._deleted) for name in _store_names(scenario)}
+        aside = scenario.settings.policy.backups.quarantine_days > 0
+        self.stores = {name: MemoryStore(name, self._deleted, aside=aside) for name in _store_names(scenario)}
         one_line = replace(scenario.settings.whmcs, connections=1)
         self.bridge: Bridge = open_bridge(
             replace(scenario.settings, whmcs=one_line),
