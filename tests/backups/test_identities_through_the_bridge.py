@@ -12,6 +12,7 @@ from tests.backups import test_pbs as pbs
 from tests.backups import test_proxmox as pve
 from tests.house import HOSTING, House, done, service_id
 from tests.jobs.shelves import Names
+from whmcs_bridge.backups.two_handed import TwoHanded
 from whmcs_bridge.domain.backups import AccountIdentity
 from whmcs_bridge.domain.deletions import DeletionPlan, PlanState
 from whmcs_bridge.domain.status import ServiceStatus
@@ -243,7 +244,9 @@ class Jet(Estate):
         self.double = jet.Double(server)
         self.panel = Names(servers=(1,))
         self.panel.add("somebody")
-        super().__init__(jet.store_on(self.double.url, (1,), deletes_by="_id"), self.panel)
+        store = jet.store_on(self.double.url, (1,), deletes_by="_id")
+        # one credential lists, another one deletes
+        super().__init__(TwoHanded(store, jet.store_on(self.double.url, (1,), deletes_by="_id")), self.panel)
 
     def living(self, user: str, letter: str) -> dict[str, Any]:
         self.panel.add(user)

@@ -7,7 +7,16 @@ from typing import ClassVar
 from whmcs_bridge.backups.claim import KIND, NOT_MINE, TREE, claim_by_layout
 from whmcs_bridge.backups.layouts import Layout
 from whmcs_bridge.backups.names import OURS, locator_fault, split_quarantine
-from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, Outcome, Probe, Receipt
+from whmcs_bridge.domain.backups import (
+    AccountIdentity,
+    BackupItem,
+    Capabilities,
+    Claim,
+    LivingAccount,
+    Outcome,
+    Probe,
+    Receipt,
+)
 from whmcs_bridge.errors import StoreUnsupported
 
 NO_META: Mapping[str, str] = {}
@@ -103,6 +112,10 @@ class SimpleStore:
     def capture(self, account: AccountIdentity) -> Mapping[str, str]:
         """Nothing has to be known in time."""
         return NO_META
+
+    def living(self) -> Mapping[str, LivingAccount]:
+        """It knows accounts by their names only."""
+        return {}
 
     def close(self) -> None:
         """Nothing is held open."""

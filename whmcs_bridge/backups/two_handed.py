@@ -6,7 +6,7 @@ and plans are made, its secrets need not be readable.
 
 from collections.abc import Callable, Iterable, Mapping
 
-from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, Probe, Receipt
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Capabilities, Claim, LivingAccount, Probe, Receipt
 from whmcs_bridge.errors import SettingsProblem, StoreAuthFailed
 from whmcs_bridge.ports import BackupStore
 
@@ -52,6 +52,9 @@ class TwoHanded:
 
     def capture(self, account: AccountIdentity) -> Mapping[str, str]:
         return self._reading.capture(account)
+
+    def living(self) -> Mapping[str, LivingAccount]:
+        return self._reading.living()
 
     # --- with the credential that acts
 

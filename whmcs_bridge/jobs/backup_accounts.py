@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from whmcs_bridge.domain.backups import NUMBERED_ON, UUID, VMID, AccountIdentity, LivingAccount, with_ids
 from whmcs_bridge.domain.book import Service
@@ -197,7 +197,7 @@ def keep_panel_ids(ports: Ports) -> list[str]:
     for store in ports.stores:
         # one of every server would take one server's account for another's of the same name
         if store.kind in KNOW_ACCOUNTS and not store.serves(NO_SERVER):
-            problems += _keep_ids(ports, sightings, f"store {store.name}", cast(KnowsAccounts, store))
+            problems += _keep_ids(ports, sightings, f"store {store.name}", store)
     sightings.keep()
     return problems
 
