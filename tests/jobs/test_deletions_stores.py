@@ -94,6 +94,21 @@ def test_while_a_backup_of_the_account_is_at_work_nothing_is_called_gone(house: 
     assert plan_of(house, service).complete
 
 
+def test_what_may_be_the_accounts_and_comes_after_the_deletion_is_told_and_left(
+    house: House, shelves: list[Shelf]
+) -> None:
+    """Somebody goes on making backups under the name: outside its days, so nothing of it goes, and it is no secret."""
+    service = ended(house, shelves)
+    house.next_day(2)
+    assert plan_of(house, service).complete
+    shelves[0].put("site1", "later", house.day(9))
+    house.next_day()
+    assert "backups-since" in house.task_codes()
+    plan = plan_of(house, service)
+    assert (plan.state, plan.stores[0].why[:38]) == (PlanState.DONE, "1 items that may be its own are left a")
+    assert shelves[0].names() == ["site1/later"]
+
+
 # --- taken out ----------------------------------------------------------------------------------------
 
 

@@ -683,10 +683,23 @@ def _verified_again(
         again = replace(seen, state=ItemState.PLANNED, why=why, checks=0, next_check_at=None, attested=None)
         return _with_verdict(ports, replace(plan, state=PlanState.OPEN), again)
     shown = seen if old.state is ItemState.ATTESTED else old  # a listing goes before a person's word
+    if found.untouched and shown is old:
+        shown = replace(old, why=_come_since(ports, plan, old, found))
     checked = replace(_checked(ports, replace(shown, checks=old.checks)), checked_at=now)
     body = {"store": old.store, "check": checked.checks, "listed": seen.listed, "digest": seen.digest}
     deletions.add_links([(plan.service, plan.digest, now, "verified", body)])
     return _with_verdict(ports, plan, checked)
+
+
+def _come_since(ports: Ports, plan: DeletionPlan, old: StoreVerdict, found: Found) -> str:
+    """Tell staff of what lies there since the deletion and may be the account's: nothing is deleted by a perhaps."""
+    first = found.untouched[0]
+    why = f"{len(found.untouched)} items that may be its own are left alone: {first.item.locator}, {first.why}"
+    if why != old.why:
+        todo = f"find out who makes them: whmcs-bridge backups list {plan.service}"
+        note = Note("backups-since", f"store {old.store}, after the deletion: {why}", todo, plan.client, plan.service)
+        ports.journal.add_task(note, ports.today())
+    return why
 
 
 def _checked(ports: Ports, verdict: StoreVerdict) -> StoreVerdict:
