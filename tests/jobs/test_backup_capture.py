@@ -1,12 +1,15 @@
 """What stores show of accounts only while they live: asked in time, kept, and enough to prove an end, or not."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from werkzeug import Response
 
+from tests.backups.cloud import Cloud, an_id
+from tests.backups.test_openstack import store_on as cloud_store
 from tests.backups.test_solusvm2 import Double, store_on
 from tests.house import HOSTING, House, done, service_id
 from tests.jobs.shelves import Shelf
@@ -26,8 +29,10 @@ AT_ONCE: dict[str, dict[str, Any]] = {
 class Glass(Shelf):
     """A shelf through which an account is seen only while it lives."""
 
+    kind = "solusvm2"
+
     def __init__(self) -> None:
-        super().__init__("glass", captures=True, deletes=False)
+        super().__init__("glass", deletes=False)
         self.shows: dict[str, str] = {}
         self.asked_about: list[str] = []
         self.breaks: dict[str, Exception] = {}
@@ -106,6 +111,18 @@ def test_one_account_that_cannot_be_seen_does_not_hide_the_others(glass: Glass) 
         house.sync()
         assert kept(house, fine)
         assert not kept(house, odd)
+
+
+def test_a_few_that_are_never_answered_do_not_keep_the_others_waiting(glass: Glass) -> None:
+    with a_house(glass) as house:
+        odd = [house.a_service() for _ in range(backup_capture.FAILURES + 1)]
+        fine = house.a_service()
+        glass.breaks = {s.username: ViewIncomplete("store glass: in another shape") for s in odd}
+        glass.shows[fine.username] = "#1"
+        house.sync()
+        assert not kept(house, fine)
+        house.sync()
+        assert kept(house, fine)
 
 
 def test_a_run_asks_about_a_few_those_asked_longest_ago_first(glass: Glass, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +260,7 @@ def test_a_backup_that_stayed_is_left_to_a_person_and_nothing_is_called_gone(pan
 def test_a_server_that_nobody_listed_in_time_is_never_called_gone(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup_capture, "_capturing", lambda *_: iter(()))
+    monkeypatch.setattr(backup_capture, "WHILE_LIVING", ())
     with panel.house:
         assert "delete_backups" not in panel.until_terminated()
         state, why = panel.verdict
@@ -259,3 +276,90 @@ def test_half_a_day_without_the_panel_is_made_up_for_by_the_next_question(panel:
         panel.double.spoil = away
         assert "delete_backups" in panel.until_terminated()
         assert panel.verdict[0] is ItemState.GONE_BEFORE
+
+
+# --- from WHMCS's custom field to an empty cloud -----------------------------------------------------------
+
+
+def chained(cloud: Cloud) -> None:
+    """Cinder's own rule: what a newer backup of the volume rests on says so, and is refused."""
+
+    def spoil(path: str, words: Mapping[str, str], found: Any) -> Any:
+        for row in cloud.backups.values():
+            of_volume = [other for other in cloud.backups.values() if other["volume_id"] == row["volume_id"]]
+            row["has_dependent_backups"] = any(other["created_at"] > row["created_at"] for other in of_volume)
+        return found
+
+    def refused(path: str) -> Response | None:
+        row = cloud.backups.get(path.rpartition("/")[2])
+        spoil("", {}, None)
+        return Response("dependent backups", 400) if row is not None and row["has_dependent_backups"] else None
+
+    cloud.spoil, cloud.on_delete = spoil, refused
+
+
+@pytest.fixture
+def clouded(httpserver: HTTPServer) -> Iterator[tuple[House, Cloud, Service]]:
+    cloud = Cloud(httpserver)
+    chained(cloud)
+    given = {**AT_ONCE, "backups": {**AT_ONCE["backups"], "id_fields": {"uuid": ["Instance ID"]}}}
+    with House.of(given, stores=[cloud_store(cloud.url)]) as house:
+        house.world.field_names[7] = "Instance ID"
+        _, service, _ = house.a_debtor(overdue=3)
+        service.username, service.customfields = "root", {7: an_id("server bob")}
+        cloud.server("server bob", "volume bob")
+        for day in range(1, 8):
+            cloud.backup(f"bob {day}", "volume bob", created_at=f"2025-03-0{day}T04:00:00.000000")
+            cloud.backup(f"other {day}", "volume of others", created_at=f"2025-03-0{day}T04:00:00.000000")
+        cloud.snapshot("bob", "volume bob", created_at="2025-03-01T04:00:00.000000")
+        cloud.image("bob", "server bob", created_at="2025-03-01T04:00:00Z")
+        cloud.image("other", "server of others", created_at="2025-03-01T04:00:00Z")
+        whmcs: Any = house.bridge.ports.panel
+        real = whmcs.terminate
+
+        def terminate(number: Any) -> None:
+            real(number)
+            cloud.end("server bob")
+            service.customfields = {7: ""}
+
+        whmcs.terminate = terminate
+        yield house, cloud, service
+
+
+def until_ended(house: House) -> list[str]:
+    house.sync()
+    for _ in range(20):
+        did = done(house.next_day())
+        if "terminate" in did:
+            return did
+    raise AssertionError("it was never terminated")
+
+
+def names_left(cloud: Cloud) -> set[str]:
+    every = (*cloud.backups.values(), *cloud.snapshots.values(), *cloud.images.values())
+    return {row["name"].partition(" ")[0] for row in every}
+
+
+def test_a_whole_chain_and_all_else_of_an_ended_server_goes_in_one_run(clouded: tuple[House, Cloud, Service]) -> None:
+    house, cloud, service = clouded
+    assert "delete_backups" in until_ended(house)
+    assert names_left(cloud) == {"other"}
+    assert len(cloud.backups) == 7
+    plan = house.bridge.journal.deletions.plan_of(service_id(service))
+    assert plan is not None
+    assert (plan.complete, len(plan.items)) == (True, 9)
+    sent = [path.rpartition("/")[2] for method, path, _ in cloud.seen if method == "DELETE" and "/backups/" in path]
+    assert sent == [an_id(f"backup bob {day}") for day in range(7, 0, -1)]
+
+
+def test_what_nobody_saw_while_it_lived_is_left_and_nothing_is_called_gone(
+    clouded: tuple[House, Cloud, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, cloud, service = clouded
+    monkeypatch.setattr(backup_capture, "WHILE_LIVING", ())
+    assert "delete_backups" not in until_ended(house)
+    assert names_left(cloud) == {"bob", "other"}
+    plan = house.bridge.journal.deletions.plan_of(service_id(service))
+    assert plan is not None
+    assert plan.stores[0].state is ItemState.UNVERIFIABLE
+    assert "were never seen while it lived" in plan.stores[0].why

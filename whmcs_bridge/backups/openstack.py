@@ -95,7 +95,7 @@ class OpenStackStore(SimpleStore):
     """Every volume backup, volume snapshot and image of a server, of one project or of a whole region."""
 
     kind = "openstack"
-    caps = Capabilities(locks=True, async_delete=True, captures=True)
+    caps = Capabilities(locks=True, async_delete=True)
 
     def __init__(
         self,

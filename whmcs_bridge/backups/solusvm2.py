@@ -121,7 +121,7 @@ class SolusStore(SimpleStore):
     """The backups of every server of one panel, and those that its servers had before they were deleted."""
 
     kind = "solusvm2"
-    caps = Capabilities(deletes=False, captures=True)
+    caps = Capabilities(deletes=False)
 
     def __init__(
         self,

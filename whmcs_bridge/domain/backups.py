@@ -153,8 +153,6 @@ class Capabilities:
     """False: it lists and verifies only, or a person deletes and attests."""
     name_is_all: bool = False
     """Its items carry nothing but a name and a time: the panel has to confirm that the account is gone."""
-    captures: bool = False
-    """It shows only while an account lives what has to be known once it is gone: it is asked in time."""
 
 
 @dataclass(frozen=True, slots=True)

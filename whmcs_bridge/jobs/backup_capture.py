@@ -1,8 +1,9 @@
 """What backup stores show of accounts only while they live: asked for in time, and kept among their proofs."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from whmcs_bridge.domain.backups import ASKED, SEEN, AccountIdentity
 from whmcs_bridge.domain.ids import ServiceId
@@ -10,6 +11,8 @@ from whmcs_bridge.errors import StoreTrouble, ViewIncomplete
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.ports import BackupStore
 
+WHILE_LIVING: Final = ("openstack", "solusvm2")
+"""Kinds of store that show what proves whose a backup was only while the account lives."""
 ASK_AGAIN = timedelta(hours=12)
 MOST_A_RUN = 200
 """Accounts asked about in one run and store, those asked longest ago first: a run stays short."""
@@ -23,7 +26,7 @@ def keep_captured(ports: Ports) -> list[str]:
     Returns what could not be asked, one line a store. The caller holds the journal's writer.
     """
     problems: list[str] = []
-    stores = list(_capturing(ports, problems))
+    stores = _capturing(ports)
     if not stores:
         return problems
     living = [a for a in ports.journal.deletions.accounts() if a.until is None and not a.under]
@@ -34,18 +37,21 @@ def keep_captured(ports: Ports) -> list[str]:
         for account in due[:MOST_A_RUN]:
             try:
                 _keep(ports, store, account)
-            except StoreTrouble as error:
+            except ViewIncomplete as error:  # of this one: it is asked about after the others from now on
+                _save(ports, store, account, {})
+                problems += [] if failures else [f"what {store.name} has of service {account.service}: {error}"]
                 failures += 1
-                if failures == 1:
-                    problems.append(f"what {store.name} has of service {account.service}: {error}")
-                if failures >= FAILURES or not isinstance(error, ViewIncomplete):
+                if failures >= FAILURES:
                     break
+            except StoreTrouble as error:
+                problems.append(f"what {store.name} has of service {account.service}: {error}")
+                break
     return problems
 
 
 def capture_before_end(ports: Ports, service: ServiceId) -> None:
     """Ask once more right before we end a service; what does not answer now has answered before, or has not."""
-    for store in _capturing(ports, []):
+    for store in _capturing(ports):
         for account in ports.journal.deletions.accounts([service]):
             if account.until is None and not account.under and store.serves(account.server):
                 try:
@@ -54,13 +60,9 @@ def capture_before_end(ports: Ports, service: ServiceId) -> None:
                     continue
 
 
-def _capturing(ports: Ports, problems: list[str]) -> Iterator[BackupStore]:
-    for store in ports.stores:
-        try:
-            if store.caps.captures:
-                yield store
-        except StoreTrouble as error:
-            problems.append(str(error))
+def _capturing(ports: Ports) -> list[BackupStore]:
+    """No other store is opened for it: opening one reads its secrets."""
+    return [store for store in ports.stores if store.kind in WHILE_LIVING]
 
 
 def _is_due(account: AccountIdentity, store: str, now: datetime) -> bool:
@@ -70,8 +72,11 @@ def _is_due(account: AccountIdentity, store: str, now: datetime) -> bool:
 
 def _keep(ports: Ports, store: BackupStore, account: AccountIdentity) -> None:
     """Keep what the store knows of the account now; what it knew before stays where it knows nothing any more."""
-    found, now = store.capture(account), ports.now().isoformat()
-    prefix = f"{store.name}/"
+    _save(ports, store, account, store.capture(account))
+
+
+def _save(ports: Ports, store: BackupStore, account: AccountIdentity, found: Mapping[str, str]) -> None:
+    now, prefix = ports.now().isoformat(), f"{store.name}/"
     others = {name: value for name, value in account.proofs.items() if not (found and name.startswith(prefix))}
     seen = {f"{prefix}{name}": value for name, value in {**found, SEEN: now}.items()} if found else {}
     proofs = {**others, **seen, f"{prefix}{ASKED}": now}
