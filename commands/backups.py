@@ -130,25 +130,28 @@ def _listing_json(found: Listing) -> dict[str, Any]:
 
 
 @backups.command("probe", cls=Command)
+@click.option("--store", metavar="NAME", help="Only this store.")
 @json_option
 @pass_app
-def probe(app: App, as_json_: bool) -> None:
+def probe(app: App, store: str | None, as_json_: bool) -> None:
     """Ask every store whether its view is complete, what it can do, and how far its clock is off.
 
-    Exits 1 where a store does not answer or does not show all it holds.
+    Below the table stands what a store cannot see, and what has to be proved first. Exits 1 where a store does not
+    answer or does not show all it holds.
 
     \b
     Example:
         whmcs-bridge backups probe
+        whmcs-bridge backups probe --store offsite
     """
     from commands.show import as_json, console, table
     from whmcs_bridge.errors import BridgeError
     from whmcs_bridge.jobs.backup_desk import probe_all
 
     with app.bridge(offline=True) as bridge:
-        found = probe_all(bridge.ports)
+        found = probe_all(bridge.ports, store)
         one_hand = {given.name for given in bridge.settings.backup_stores if given.one_hand}
-        told = [_probe_json(store, said, trouble, one_hand) for store, said, trouble in found]
+        told = [_probe_json(one, said, trouble, one_hand) for one, said, trouble in found]
     if as_json_:
         as_json(told)
     elif not told:
@@ -159,8 +162,12 @@ def probe(app: App, as_json_: bool) -> None:
             view = one["trouble"] or ("complete" if one["complete"] else f"not complete: {one['why']}")
             rows.add_row(one["store"], one["kind"], one["root"], view, ", ".join(one["can"]), one["clock_skew"] or "")
         console().print(rows)
-        if one_hand:
-            click.echo(f"One credential lists and deletes (no delete_with): {', '.join(sorted(one_hand))}")
+        for one in told:
+            for note in one["notes"]:
+                click.echo(f"{one['store']}: {note}")
+        alone = sorted(one["store"] for one in told if one["one_credential"])
+        if alone:
+            click.echo(f"One credential lists and deletes (no delete_with): {', '.join(alone)}")
     bad = [one["store"] for one in told if not one["complete"]]
     if bad:
         raise BridgeError(f"not every store shows all it holds: {', '.join(bad)}")

@@ -76,6 +76,13 @@ def test_probe_says_what_each_store_can_and_fails_where_one_is_blind(desk: Desk,
     assert "not every store shows all it holds: shelf" in desk.run("backups", "probe", code=1)
 
 
+def test_probe_of_one_store_says_what_has_to_be_proved_of_it(desk: Desk, shelf: Shelf) -> None:
+    shelf.state = Probe(complete=True, notes=("delete one of bkptest by hand", "  then set deletes_by"))
+    shown = desk.run("backups", "probe", "--store", "shelf").splitlines()
+    assert shown[-2:] == ["shelf: delete one of bkptest by hand", "shelf:   then set deletes_by"]
+    assert "there are: shelf" in desk.run("backups", "probe", "--store", "elsewhere", code=2)
+
+
 def test_probe_says_which_stores_have_one_credential_for_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = a_desk(tmp_path, monkeypatch)
     store = """

@@ -83,10 +83,17 @@ def _subject(ports: Ports, service: ServiceId) -> Subject:
     return subject_for_accounts(ports, service, known[0].client, known)
 
 
-def probe_all(ports: Ports) -> list[tuple[BackupStore, Probe | None, str]]:
-    """Ask every store what it says of itself; with the error of those that do not answer."""
+def probe_all(ports: Ports, only: str | None = None) -> list[tuple[BackupStore, Probe | None, str]]:
+    """Ask every store, or the one named, what it says of itself; with the error of those that do not answer.
+
+    Raises UnknownId for a store that is not in the settings.
+    """
+    stores = [store for store in ports.stores if only in (None, store.name)]
+    if only is not None and not stores:
+        there = ", ".join(store.name for store in ports.stores) or "none"
+        raise UnknownId(f"no store {only} in the settings; there are: {there}")
     found: list[tuple[BackupStore, Probe | None, str]] = []
-    for store in ports.stores:
+    for store in stores:
         try:
             found.append((store, store.probe(), ""))
         except StoreTrouble as error:
