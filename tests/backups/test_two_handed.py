@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.backups.contract import BOB
 from tests.backups.ftpd import PASSWORD, Ftpd, running_ftpd
 from tests.backups.test_through_the_bridge import AGES_AGO
 from tests.house import HOSTING, House, service_id
@@ -17,7 +18,7 @@ from tests.settings.files import CLASS, problems_of, settings_of
 from whmcs_bridge.backups import open_stores
 from whmcs_bridge.backups.names import SENTINEL
 from whmcs_bridge.backups.two_handed import TwoHanded
-from whmcs_bridge.domain.backups import Outcome, Receipt
+from whmcs_bridge.domain.backups import Outcome, Receipt, Verdict
 from whmcs_bridge.domain.deletions import ItemState, PlanState
 from whmcs_bridge.errors import StoreAuthFailed
 from whmcs_bridge.jobs import backup_audit, backup_desk
@@ -115,7 +116,9 @@ def test_looking_never_takes_up_the_deleting_hand() -> None:
     assert store.serves(1)
     assert store.probe().complete
     assert len(list(store.items())) == 1
-    assert not list(store.residue(Any))  # type: ignore[arg-type]
+    assert not list(store.residue(BOB))
+    assert store.capture(BOB) == {}
+    assert [store.claim(item, BOB).verdict for item in store.items()] == [Verdict.NOT_MINE]
 
 
 def test_acting_never_takes_up_the_reading_hand() -> None:

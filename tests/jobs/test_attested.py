@@ -11,7 +11,7 @@ from tests.house import House, service_id
 from tests.jobs.shelves import Shelf
 from tests.jobs.test_deletions import MADE, a_house, end, kinds, plan_of, set_status, states, tasks
 from whmcs_bridge.domain.backups import Probe
-from whmcs_bridge.domain.deletions import DeletionPlan, PlanState
+from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import StalePlan, UnknownId, UsageProblem
 from whmcs_bridge.jobs.backup_attest import attest, proof_of
@@ -155,6 +155,29 @@ def test_a_store_that_can_be_listed_after_all_goes_before_the_word() -> None:
         tape.state = Probe(complete=True)
         house.next_day()
         assert plan_of(house, service).complete
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_word_given_early_falls_with_the_first_listing_that_shows_something(planned: bool) -> None:
+    """Whether it shows what was planned before the word was given, or something that nobody had seen."""
+    shelf, tape = Shelf(), a_tape()
+    if planned:
+        tape.state = Probe(complete=True)
+        tape.put("site1", "old", MADE)
+    with a_house(shelf, tape, layer={"delete_backups_after_days": 5}) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        tape.state = BLIND
+        attested(house, service)
+        tape.state = Probe(complete=True)
+        tape.put("site1", "old", MADE)
+        house.next_day(5)
+        plan = plan_of(house, service)
+        assert (plan.state, plan.attested) == (PlanState.OPEN, False)
+        tape_s = plan.store("tape")
+        assert tape_s is not None
+        assert (tape_s.state is ItemState.ATTESTED, tape_s.attested) == (False, None)
 
 
 @pytest.mark.parametrize("more", ["items", "left alone"])

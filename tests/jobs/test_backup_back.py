@@ -30,8 +30,9 @@ def another_end(house: House) -> Service:
 
 
 def the_task(house: House, code: str) -> str:
-    [task] = [task for task in house.bridge.journal.tasks() if task.code == code]
-    return task.text
+    texts = [task.text for task in house.bridge.journal.tasks() if task.code == code]
+    assert len(texts) == 1
+    return texts[0]
 
 
 # --- a restored store -------------------------------------------------------------------------------
@@ -77,10 +78,10 @@ def test_what_a_plan_has_left_knowingly_is_not_back() -> None:
     with a_house(shelf) as house:
         service = house.a_service()
         shelf.put("site1", "full", MADE)
-        shelf.put("site1", "everybody", MADE, shared=True)
+        shelf.put("site1", "kept", MADE, lock="compliance")
         end(house, service)
         house.next_day()
-        backup_desk.close_plan(house.bridge.ports, plan_of(house, service).digest, "the shared one stays")
+        backup_desk.close_plan(house.bridge.ports, plan_of(house, service).digest, "the locked one stays")
         house.next_day(5)
         another_end(house)
         assert "backups-back" not in tasks(house)
@@ -100,6 +101,17 @@ def test_the_name_in_other_hands_is_no_return() -> None:
         panel.add("site1")
         house.sync()
         shelf.put("site1", "new", house.today)
+        another_end(house)
+        assert "backups-back" not in tasks(house)
+
+
+def test_an_account_that_lives_on_the_panel_again_is_no_restored_store() -> None:
+    """Somebody has made it anew on the panel, without WHMCS: what is backed up under its name is its own."""
+    shelf, panel = Shelf(), Names()
+    with a_house(shelf, panels=(panel,)) as house:
+        erased(house, shelf)
+        panel.add("site1")
+        shelf.put("site1", "full", MADE)
         another_end(house)
         assert "backups-back" not in tasks(house)
 

@@ -1,6 +1,7 @@
 """The chain of evidence: whoever tampers with it is found out, by the chain itself or by a head that was kept."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,21 @@ from whmcs_bridge.settings.secret import Secret
 KEY = Secret.given("sixteen letters and more")
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+@contextmanager
+def a_house_with_evidence(folder: Path) -> Iterator[House]:
     """A house in which the backups of one service have gone: a chain of four records."""
     shelf = Shelf()
-    with House.of({"class": {"hosting": HOSTING}}, folder=tmp_path, stores=[shelf]) as house:
+    with House.of({"class": {"hosting": HOSTING}}, folder=folder, stores=[shelf]) as house:
         service = house.a_service()
         shelf.put("site1", "full", MADE)
         end(house, service)
         house.next_day()
+        yield house
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with a_house_with_evidence(tmp_path) as house:
         yield house
 
 
