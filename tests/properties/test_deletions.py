@@ -5,28 +5,41 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.backups.mutants import take_away
 from tests.crash.place import DELETED
+from tests.effort import SOAK, examples
 from tests.house import settings_of
 from tests.jobs.shelves import Lie, Names, Shelf
-from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
+from tests.properties.street import Street
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, Receipt, Verdict
 from whmcs_bridge.domain.deletions import DeletionPlan, PlanState
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.errors import BridgeError
-from whmcs_bridge.jobs.backup_carry import carry
+from whmcs_bridge.jobs import backup_look, erase
+from whmcs_bridge.jobs.backup_carry import _Worker, carry
+from whmcs_bridge.jobs.backup_guard import lift_halt
+from whmcs_bridge.jobs.backup_waits import halted
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.erase import subject_for_accounts
 from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.mirror import SqliteMirror
+from whmcs_bridge.policy import ownership, protections
+from whmcs_bridge.policy.ownership import PANEL_ID
 
 TODAY = date(2025, 6, 1)
 TARGET = ServiceId(1)
 NAMES = ("bob", "bobby", "bob1")
 MIRROR = SqliteMirror()
 """Of nobody: whose the accounts are is in the journal."""
-SETTINGS = settings_of({"class": {"hosting": {"product_types": ["hostingaccount"], "suspend_after_days": 3}}})
+HOSTING = {"hosting": {"product_types": ["hostingaccount"], "suspend_after_days": 3}}
+SETTINGS = {
+    days: settings_of({"class": HOSTING, "backups": {"quarantine_days": days, "max_percent_of_store": 100}})
+    for days in (0, 2)
+}
 
 
 class Killed(BaseException):
@@ -85,24 +98,26 @@ class Town:
     shelves: list[Shelf]
     tenures: list[AccountIdentity]
     owner: dict[tuple[str, str], ServiceId | None] = field(default_factory=dict)
-    panel: Names | None = None
+    panels: tuple[Names, ...] = ()
+    quarantine_days: int = 0
     journal: SqliteJournal = field(default_factory=SqliteJournal)
     clock: Fixed = field(default_factory=Fixed)
 
     def ports(self, doom: Doom) -> Ports:
         stores = tuple(Doomed(s, ("delete", "quarantine"), doom) for s in self.shelves)
         return Ports(
-            settings=SETTINGS,
+            settings=SETTINGS[self.quarantine_days],
             panel=cast(Any, None),
             mirror=MIRROR,
             journal=cast(Any, Doomed(self.journal, ("put", "add_task"), doom)),
             clock=self.clock,
             stores=cast(Any, stores),
-            account_panels=(self.panel,) if self.panel is not None else (),
+            account_panels=self.panels,
         )
 
     def run(self, doom: Doom) -> DeletionPlan | None:
-        """One run's deletion of the target; None where it stopped with a reason or died."""
+        """One run's deletion of the target, a day later; None where it stopped with a reason or died."""
+        self.clock.at += timedelta(days=1)
         ports = self.ports(doom)
         accounts = [a for a in self.tenures if a.service == TARGET]
         try:
@@ -122,33 +137,45 @@ def _original(locator: str) -> str:
     return locator.split("/", 2)[2] if locator.startswith(".quarantine/") else locator
 
 
-def _tenure(service: int, name: str, since: date, days: int) -> AccountIdentity:
+def _tenure(service: int, name: str, server: int, since: date, days: int, *, known: bool) -> AccountIdentity:
     ends = since + timedelta(days=days)
     until = None if ends >= TODAY and service != TARGET else min(ends, TODAY)
-    return AccountIdentity(ServiceId(service), ClientId(service), 1, name, f"{name}.example.com", since, until)
+    proofs = {PANEL_ID: f"uid-{service}"} if known else {}
+    return AccountIdentity(
+        ServiceId(service), ClientId(service), server, name, f"{name}.example.com", since, until, proofs
+    )
 
 
 @st.composite
 def towns(draw: st.DrawFn) -> Town:
-    days = st.integers(0, 400)
+    """Services that have had names on two servers, some of which live; panels that say so, or none; several stores."""
+    flags, servers = st.booleans(), st.sampled_from((1, 1, 2))
     tenures = []
     for service in range(1, draw(st.integers(2, 4)) + 1):
         for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True)):
             since = TODAY - timedelta(days=draw(st.integers(1, 500)))
-            tenures.append(_tenure(service, name, since, draw(days)))
-    flags = st.booleans()
+            days = draw(st.integers(0, 400))
+            tenures.append(_tenure(service, name, draw(servers), since, days, known=draw(flags)))
     shelves = [
-        Shelf(f"s{n}", quarantine=draw(flags), async_delete=draw(flags), name_is_all=draw(flags))
+        Shelf(
+            f"s{n}",
+            draw(st.sampled_from(((), (), (1,), (2,)))),
+            quarantine=draw(flags),
+            async_delete=draw(flags),
+            name_is_all=draw(flags),
+        )
         for n in range(draw(st.integers(1, 3)))
     ]
-    town = Town(shelves, tenures)
-    town.panel = Names() if draw(flags) else None
+    town = Town(shelves, tenures, quarantine_days=draw(st.sampled_from((0, 0, 2))))
+    town.panels = tuple(_panel(server, tenures) for server in (1, 2) if draw(flags))
     for number in range(draw(st.integers(0, 14))):
         shelf = draw(st.sampled_from(shelves))
         tenure = draw(st.sampled_from([*tenures, None]))
         if tenure is None:  # nobody's that we know, at any time
             item = shelf.put(draw(st.sampled_from((*NAMES, "eve"))), f"{number}", TODAY - timedelta(days=900))
             town.owner[shelf.name, item.locator] = None
+            continue
+        if not shelf.serves(tenure.server):
             continue
         last = tenure.until or TODAY
         since = tenure.since or last
@@ -161,18 +188,32 @@ def towns(draw: st.DrawFn) -> Town:
     return town
 
 
+def _panel(server: int, tenures: Sequence[AccountIdentity]) -> Names:
+    """Who lives on a server: every account that has not ended."""
+    panel = Names(f"p{server}", servers=(server,))
+    for tenure in tenures:
+        if tenure.server == server and tenure.until is None:
+            panel.add(tenure.username, tenure.proofs.get(PANEL_ID, ""))
+    return panel
+
+
 def _locked(item: BackupItem) -> BackupItem:
     return BackupItem(item.store, item.locator, item.size, item.at, etag=item.etag, account=item.account, lock="hold")
 
 
-def _settled(town: Town) -> DeletionPlan:
-    """Let runs go on, undisturbed, until nothing moves any more."""
-    for _ in range(4):
+def _settled(town: Town) -> DeletionPlan | None:
+    """Let runs go on, undisturbed, until nothing moves any more; None where somebody else lives under a name of it."""
+    plan = None
+    for _ in range(6):
         for shelf in town.shelves:
             shelf.lie = None
             shelf.work_off()
+        for store in halted(town.journal):
+            lift_halt(town.ports(Doom()), store, "looked at")
         plan = town.run(Doom())
-    assert plan is not None
+    names = {(a.server, a.username) for a in town.tenures if a.service == TARGET}
+    shown = {(panel.servers[0], name) for panel in town.panels for name in panel.living_now}
+    assert plan is not None or names & shown
     return plan
 
 
@@ -181,8 +222,10 @@ def _only_the_targets_own(town: Town) -> None:
     assert not foreign, f"deleted what was not the service's: {sorted(foreign)}"
 
 
-def _everything_accounted_for(town: Town, plan: DeletionPlan) -> None:
+def _everything_accounted_for(town: Town, plan: DeletionPlan | None) -> None:
     """What the service owns and is still there is named with a reason, and then the whole is not called complete."""
+    if plan is None:
+        return
     left = {key for key in town.held() if town.owner.get(key) == TARGET}
     named = {(u.item.store, _original(u.item.locator)) for u in plan.untouched}
     named |= {(p.item.store, _original(p.item.locator)) for p in plan.items if not p.state.gone}
@@ -206,7 +249,7 @@ def _planned(town: Town, also: Callable[[str], bool] = lambda _: False) -> None:
     assert town.journal.deletions.broken_at() == ""
 
 
-FAST = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @FAST
@@ -247,3 +290,81 @@ def test_a_lie_is_never_taken_for_an_end_while_a_listing_can_show_otherwise(town
     assert town.held() == before
     _everything_accounted_for(town, _settled(town))
     _only_the_targets_own(town)
+
+
+# --- whole days, through whole runs ---------------------------------------------------------------------
+
+DAYS = 14
+
+
+@pytest.mark.parametrize("seed", range(10 * SOAK))
+def test_over_days_of_ends_moves_and_second_lives_only_an_ended_service_s_own_goes(seed: int) -> None:
+    """Names given away again, un-terminations, resellers, two servers, holds, approvals, panels, lies and deaths."""
+    street = Street(seed)
+    street.lives(DAYS)
+    assert not street.wrong, f"seed {seed}: {street.wrong}\n" + "\n".join(street.story)
+
+
+def by_a_beginning(self: Shelf, item: BackupItem, account: AccountIdentity) -> Claim:
+    """A store's claim that takes bobby's for bob's."""
+    mine = bool(account.username) and item.account.startswith(account.username)
+    return Claim(Verdict.MINE if mine else Verdict.NOT_MINE, ("name",))
+
+
+def take_another_as_well(self: Shelf, item: BackupItem) -> Receipt:
+    """A store that takes a neighbour's too, and tells nobody."""
+    receipt = DELETE(self, item)
+    other = next((i for i in self.held.values() if i.account != item.account), None)
+    if other is not None:
+        del self.held[other.locator, ""]
+    return receipt
+
+
+DELETE = Shelf.delete
+
+
+@pytest.mark.parametrize(
+    ("what", "first", "patch"),
+    [
+        ("by a plan of", 11, lambda patch: patch.setattr(Shelf, "claim", by_a_beginning)),
+        ("nothing says that they were deleted", 0, lambda patch: patch.setattr(Shelf, "delete", take_another_as_well)),
+        (
+            "its account lives on the panel",
+            0,
+            lambda patch: take_away(
+                patch,
+                (
+                    (backup_look.ask_panels, "same_account(account, found) is not False", "False"),
+                    (ownership._by_name_and_time, "    if lives is not None:", "    if False:"),
+                ),
+            ),
+        ),
+        (
+            "a hold or a dispute stands",
+            1,
+            lambda patch: take_away(
+                patch,
+                (
+                    (protections.hold, "effect_of(step) not in HARMS", "effect_of(step) not in TAKES_DOWN"),
+                    (protections.disputed, "if record.protects_on(view.today):", "if False:"),
+                    (erase.held_by_record, "record.kind in (RecordKind.HOLD, RecordKind.DISPUTE)", "False"),
+                ),
+            ),
+        ),
+        (
+            "it is called complete",
+            0,
+            lambda patch: take_away(patch, ((_Worker._state, "        if left:", "        if False:"),)),
+        ),
+    ],
+)
+def test_the_oracle_sees_it(what: str, first: int, patch: Callable[[pytest.MonkeyPatch], None]) -> None:
+    """Each thing that may never be is seen where somebody does it: the days above are no test without that."""
+    with pytest.MonkeyPatch.context() as guards:
+        patch(guards)
+        for seed in (first, *range(40)):  # the first is one that has shown it
+            street = Street(seed)
+            street.lives(DAYS)
+            if any(what in wrong for wrong in street.wrong):
+                return
+    pytest.fail(f"nobody has seen that {what}")
