@@ -8,7 +8,7 @@ store until a person lifts it, or until a listing shows every missing item again
 import base64
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from whmcs_bridge.domain.backups import BackupItem
@@ -31,6 +31,8 @@ LOST = "backup-lost"
 LISTED_AGAIN = 2
 """So often a store is listed again before something is taken for vanished: some listings lag behind."""
 TOLD = 100
+UNIT, RECORD = "\x1f", "\x1e"
+"""Between the fields of an item that is written down, and between items: no store's name has them."""
 NO_SERVICE = ServiceId(0)
 """Evidence that is about a store, and no single service."""
 SENT = (
@@ -58,7 +60,7 @@ def begin_batch(ports: Ports, plan: DeletionPlan, look: Look, planned: Collectio
 
 
 def _packed(items: Iterable[BackupItem]) -> str:
-    lines = "\n".join("\t".join(_fields(item)) for item in items)
+    lines = RECORD.join(UNIT.join(_fields(item)) for item in items)
     return base64.b85encode(zlib.compress(lines.encode("utf-8", "surrogateescape"), 1)).decode()
 
 
@@ -68,19 +70,24 @@ def _fields(item: BackupItem) -> tuple[str, ...]:
         item.version or "",
         item.account,
         item.made_on.isoformat() if item.made_on else "",
-        item.at.astimezone(UTC).isoformat() if item.at else "",
+        item.at.isoformat() if item.at else "",
         "" if item.size is None else str(item.size),
         item.quarantine,
         "shared" if item.shared else item.lock,
     )
 
 
-def _unpacked(store: str, text: str) -> Iterator[BackupItem]:
+def _missing(look: Look, text: str) -> Iterator[BackupItem]:
+    """Yield what was written down and is not listed; only these are made items again, of a hundred thousand lines."""
+    there = {(item.locator, item.version or "") for item in look.items}
     lines = zlib.decompress(base64.b85decode(text)).decode("utf-8", "surrogateescape")
-    for line in lines.split("\n") if lines else ():
-        locator, version, account, made_on, at, size, quarantine, kept = line.split("\t")
+    for line in lines.split(RECORD) if lines else ():
+        locator, version, rest = line.split(UNIT, 2)
+        if (locator, version) in there:
+            continue
+        account, made_on, at, size, quarantine, kept = rest.split(UNIT)
         yield BackupItem(
-            store,
+            look.store.name,
             locator,
             int(size) if size else None,
             datetime.fromisoformat(at) if at else None,
@@ -102,7 +109,7 @@ def compare(ports: Ports, look: Look) -> bool:
     kept = ports.journal.get(BATCH + name)
     if not kept or look.trouble:
         return True
-    lost = _lost(ports, look, collateral(_unpacked(name, kept["items"]), look.items, ()))
+    lost = _lost(ports, look, list(_missing(look, kept["items"])))
     ports.journal.put(BATCH + name, None)
     _remember_view(ports, look, len(look.items))
     if not lost:
