@@ -1,7 +1,7 @@
 """Guards over evidence, attesting and the two hands, taken away one at a time: a test of each has to fail."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -269,15 +269,6 @@ def test_a_guard_that_is_taken_away_is_missed(one: Mutant, tmp_path_factory: Fol
 
 
 def _with_house(one: Mutant, folder: Path) -> None:
-    with _a_chain(one, folder) as house:
+    """Run its test; those of the chain get a house of their own."""
+    with chain.a_house_with_evidence() if one.of == CHAIN else nullcontext() as house:
         called(one, {"tmp_path": lambda: folder, "house": lambda: house})
-
-
-@contextmanager
-def _a_chain(one: Mutant, folder: Path) -> Iterator[Any]:
-    """The house of the chain's tests, for those alone."""
-    if one.of != CHAIN:
-        yield None
-        return
-    with chain.a_house_with_evidence(folder) as house:
-        yield house

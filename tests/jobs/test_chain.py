@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.house import HOSTING, House
-from tests.jobs.shelves import Shelf
-from tests.jobs.test_deletions import MADE, end
+from tests.house import House
+from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import BridgeError, SettingsProblem, UsageProblem
 from whmcs_bridge.jobs.backup_chain import check_head, head_line, head_of
 from whmcs_bridge.journal import deletions
@@ -20,20 +18,22 @@ KEY = Secret.given("sixteen letters and more")
 
 
 @contextmanager
-def a_house_with_evidence(folder: Path) -> Iterator[House]:
+def a_house_with_evidence() -> Iterator[House]:
     """A house in which the backups of one service have gone: a chain of four records."""
-    shelf = Shelf()
-    with House.of({"class": {"hosting": HOSTING}}, folder=folder, stores=[shelf]) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
-        house.next_day()
+    with House.of() as house:
+        for kind in ("plan", "deleted", "store", "verdict"):
+            add(house, kind, {"locator": "site1/full", "store": "shelf"})
         yield house
 
 
+def add(house: House, kind: str, body: dict[str, Any]) -> None:
+    at = house.bridge.ports.now()
+    house.bridge.journal.deletions.add_links([(ServiceId(1), "f00d" * 16, at, kind, body)])
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with a_house_with_evidence(tmp_path) as house:
+def house() -> Iterator[House]:
+    with a_house_with_evidence() as house:
         yield house
 
 
@@ -117,7 +117,7 @@ def test_a_chain_that_nobody_touched_is_whole_and_its_head_stands(house: House) 
     assert kept is not None
     standing = check_head(house.bridge.ports, str(kept))
     assert (house.bridge.journal.deletions.broken_at(), standing.record.number, standing.since) == ("", kept.number, 0)
-    house.next_day()  # it is verified once more: another record
+    add(house, "verified", {"store": "shelf"})
     standing = check_head(house.bridge.ports, kept.digest)
     assert (standing.record.digest, standing.since) == (kept.digest, 1)
 
