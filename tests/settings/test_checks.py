@@ -196,3 +196,43 @@ def test_a_way_to_ask_for_nothing_is_named(way: str) -> None:
     for table in ("trust_release", "promises"):
         allowed = warnings_of(f"{asking}[{table}]\non_request = true\n")
         assert not [line for line in allowed if "[requests]" in line]
+
+
+MACHINES = """
+[[backup_store]]
+name = "pve"
+driver = "proxmox"
+servers = [3]
+url = "https://pve1.example.com:8006"
+token_id = "bridge@pve!backups"
+token = "env:PVE_TOKEN"
+storages = ["backups"]
+"""
+CLUSTER = """
+[[panel]]
+name = "cluster"
+driver = "proxmox"
+servers = [%d]
+url = "https://pve1.example.com:8006"
+token_id = "audit@pve!bridge"
+token = "env:PVE_AUDIT_TOKEN"
+"""
+NOBODY_RECORDS = (
+    '[[backup_store]] #1.servers: no [[panel]] with driver "proxmox" serves them: no machine\'s uuid is recorded, and '
+    "backups stay"
+)
+NO_NUMBER = "[[backup_store]] #1: [backups] id_fields names no vmid: a machine is known only where its number is WHMCS's user name"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", [NOBODY_RECORDS, NO_NUMBER]),
+        (CLUSTER % 4, [NOBODY_RECORDS, NO_NUMBER]),
+        (CLUSTER % 3, [NO_NUMBER]),
+        (CLUSTER % 3 + '[backups]\nid_fields = { vmid = ["VM ID"] }\n', []),
+    ],
+)
+def test_machines_that_nobody_records_are_told(more: str, said: list[str]) -> None:
+    warnings = warnings_of(QUIET + CLASS + MACHINES + more)
+    assert [line for line in warnings if "delete_with" not in line] == said

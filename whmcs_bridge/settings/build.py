@@ -111,6 +111,8 @@ class Reader:
         checks.cross_check(policy, self.report, self.house.prefix)
         if self.report.problems:
             return None
+        if self.house is REAL:
+            checks.warn_of_machines(policy, stores, panels, self.report)
         policy = replace(policy, version=version_of(policy), _cache={})
         warnings = tuple(self.report.warnings)
         return Settings(mode, whmcs, policy, folder, source, stores, panels, staff, hooks, warnings, self._evidence_key)

@@ -1,10 +1,11 @@
 """What single keys cannot see: settings that contradict each other, or give service away."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from whmcs_bridge.policy.rules import SUSPENSION_WARNING, ClassRules, Layer, Policy, ReleaseTier, Rules
+from whmcs_bridge.settings.model import BackupStoreSettings, PanelSettings
 from whmcs_bridge.settings.report import Place, Report, group_place, show, show_text, table_place
 
 MESSAGE_KEYS = ("on_suspend_message", "on_release_message", "on_end_message")
@@ -34,6 +35,23 @@ def cross_check(policy: Policy, report: Report, prefix: str = "") -> None:
     _limits(policy, report, prefix)
     if not policy.classes and not prefix:
         report.warn(Place("[class.NAME]"), "no class is defined, so no service is ever suspended, ended or erased")
+
+
+def warn_of_machines(
+    policy: Policy, stores: Sequence[BackupStoreSettings], panels: Sequence[PanelSettings], report: Report
+) -> None:
+    """Say of a store of machines' backups why nothing in it can be proved: nobody records which machines are whose."""
+    for number, store in enumerate(stores, 1):
+        if store.driver != "proxmox":
+            continue
+        at = Place("[[backup_store]]").item(number)
+        shows = [p for p in panels if p.driver == "proxmox" and (not store.servers or {*store.servers} & {*p.servers})]
+        if not shows:
+            why = 'no [[panel]] with driver "proxmox" serves them: no machine\'s uuid is recorded, and backups stay'
+            report.warn(at.to("servers"), why)
+        if "vmid" not in policy.backups.id_fields:
+            why = "[backups] id_fields names no vmid: a machine is known only where its number is WHMCS's user name"
+            report.warn(at, why)
 
 
 def message_names(policy: Policy, prefix: str = "") -> Iterator[tuple[Place, str]]:
