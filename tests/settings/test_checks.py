@@ -221,7 +221,7 @@ NOBODY_RECORDS = (
     '[[backup_store]] #1.servers: no [[panel]] with driver "proxmox" serves them: no machine\'s uuid is recorded, and '
     "backups stay"
 )
-NO_NUMBER = "[[backup_store]] #1: [backups] id_fields names no vmid: a machine is known only where its number is WHMCS's user name"
+NO_NUMBER = "[[backup_store]] #1: [backups] id_fields names no vmid: machines are known by WHMCS's user name only"
 
 
 @pytest.mark.parametrize(

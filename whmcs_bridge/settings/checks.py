@@ -50,7 +50,7 @@ def warn_of_machines(
             why = 'no [[panel]] with driver "proxmox" serves them: no machine\'s uuid is recorded, and backups stay'
             report.warn(at.to("servers"), why)
         if "vmid" not in policy.backups.id_fields:
-            why = "[backups] id_fields names no vmid: a machine is known only where its number is WHMCS's user name"
+            why = "[backups] id_fields names no vmid: machines are known by WHMCS's user name only"
             report.warn(at, why)
 
 
