@@ -76,6 +76,11 @@ def test_the_deleting_hand_is_named_whole_and_takes_no_secret_of_the_other() -> 
             'delete_with = { user = "root" }',
             "#1.delete_with: found credentials, but this driver takes none",
         ),
+        (
+            '[[backup_store]]\nname = "b"\ndriver = "borg"\nrepository = "/repo"\ntemplate = "{user}"\n'
+            'passphrase = "env:P"\nappend_only = true\ndelete_with = { passphrase = "env:Q" }',
+            "#1.delete_with: found credentials to delete with, but this store only lists",
+        ),
     ],
 )
 def test_mistakes_are_named_and_no_secret_is_repeated(text: str, line: str) -> None:

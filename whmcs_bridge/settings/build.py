@@ -398,6 +398,9 @@ class Reader:
         """Return the store with the credentials that delete, if they are named apart; None where they are wrong."""
         takes, raw = store_options(own["driver"]), own.pop("delete_with", None)
         may_part = bool(takes.credentials) and not takes.lists_only(options)
+        if raw is not None and takes.credentials and not may_part:
+            self.report.refuse(at.to("delete_with"), "found credentials to delete with, but this store only lists")
+            return None
         if raw is not None:
             hand = read_hand(takes, options, raw, at.to("delete_with"), self.report)
             return None if hand is None else BackupStoreSettings(**own, options=options, delete_with=hand)
