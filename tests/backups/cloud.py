@@ -24,7 +24,7 @@ def an_id(name: str) -> str:
 
 
 class Cloud:
-    """Rows by their ids; `spoil` changes an answer, `on_delete` takes the place of a deletion's."""
+    """Rows by their ids; `twist` changes an answer, `on_delete` takes the place of a deletion's."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.base = server.url_for("/").rstrip("/")
@@ -52,7 +52,7 @@ class Cloud:
         self.effect = True
         self.neighbour = ""
         self.on_delete: Callable[[str], Response | None] = lambda path: None
-        self.spoil: Callable[[str, Words, Any], Any] = lambda path, words, found: found
+        self.twist: Callable[[str, Words, Any], Any] = lambda path, words, found: found
         self.seen: list[tuple[str, str, Words]] = []
 
     def _service(self, kind: str, path: str) -> Row:
@@ -141,7 +141,7 @@ class Cloud:
             return self._delete(path)
         if path.startswith("/volume/"):
             assert request.headers["OpenStack-API-Version"] == "volume 3.45"
-        found = self.spoil(path, words, self._get(path, words))
+        found = self.twist(path, words, self._get(path, words))
         if isinstance(found, Response):
             return found
         missing = Response('{"itemNotFound": {"code": 404, "message": "could not be found"}}', 404)
@@ -158,7 +158,7 @@ class Cloud:
             "roles": [{"name": role} for role in self.roles],
             "catalog": self.catalog,
         }
-        found = self.spoil(request.path, {}, {"token": token})
+        found = self.twist(request.path, {}, {"token": token})
         return Response(json.dumps(found), 201, {"X-Subject-Token": f"token-{self.tokens}"})
 
     def _get(self, path: str, words: Words) -> Any:

@@ -77,7 +77,7 @@ class CloudPlace(Place):
 
     def _half(self) -> BackupStore:
         """The first half of a list, with the count of the whole."""
-        self.cloud.spoil = lambda path, words, found: (
+        self.cloud.twist = lambda path, words, found: (
             {**found, "backups": found["backups"][::2]} if path.endswith("/backups/detail") else found
         )
         return self.store()
@@ -213,7 +213,7 @@ def test_what_is_no_whole_list_is_no_list(cloud: Cloud, path: str, change: Calla
     cloud.backup("b", "volume bob")
     cloud.snapshot("s", "volume bob")
     store = store_on(cloud.url)
-    cloud.spoil = changed(path, change)
+    cloud.twist = changed(path, change)
     with pytest.raises(StoreTrouble, match=why):
         listing(store)
     assert not store.probe().complete
@@ -227,14 +227,14 @@ def paged(path: str, key: str, *rows: Any) -> Callable[[str, Mapping[str, str], 
 
 
 def test_an_image_without_an_owner_is_nobody_s_to_list(cloud: Cloud) -> None:
-    cloud.spoil = paged("/images", "images", {"id": an_id("x"), "owner": None})
+    cloud.twist = paged("/images", "images", {"id": an_id("x"), "owner": None})
     with pytest.raises(ViewIncomplete, match="an image without an owner"):
         listing(store_on(cloud.url))
 
 
 def test_a_server_that_gives_the_same_page_for_each_marker_has_no_end(cloud: Cloud) -> None:
     number = cloud.image("i", "server bob")
-    cloud.spoil = changed("/images", lambda found: {"images": [cloud.images[number]]})
+    cloud.twist = changed("/images", lambda found: {"images": [cloud.images[number]]})
     with pytest.raises(ViewIncomplete, match="the same rows twice"):
         listing(store_on(cloud.url))
 
@@ -265,7 +265,7 @@ def test_a_token_is_drawn_again_before_it_ends(cloud: Cloud) -> None:
     listing(store)
     assert cloud.tokens == 1
     soon = datetime.now(UTC).isoformat()
-    cloud.spoil = changed("/auth/tokens", lambda found: {"token": {**found["token"], "expires_at": soon}})
+    cloud.twist = changed("/auth/tokens", lambda found: {"token": {**found["token"], "expires_at": soon}})
     store = store_on(cloud.url)
     listing(store)
     assert cloud.tokens > 2
@@ -282,7 +282,7 @@ def test_who_is_no_administrator_is_never_given_all_projects(cloud: Cloud) -> No
         listing(store)
     cloud.roles = ["admin"]
     assert only(of_all_projects(cloud.url)).owner_hint == OTHERS
-    cloud.spoil = changed("/os-services", lambda found: Response("{}", 403))
+    cloud.twist = changed("/os-services", lambda found: Response("{}", 403))
     with pytest.raises(StoreAuthFailed):
         listing(of_all_projects(cloud.url))
 
@@ -291,7 +291,7 @@ def test_an_item_that_names_no_project_is_nobody_s_to_list(cloud: Cloud) -> None
     cloud.roles = ["admin"]
     number = cloud.backup("b", "volume bob")
     cloud.backups[number]["os-backup-project-attr:project_id"] = None
-    cloud.spoil = paged("/backups/detail", "backups", cloud.backups[number])
+    cloud.twist = paged("/backups/detail", "backups", cloud.backups[number])
     assert only(store_on(cloud.url)).owner_hint == PROJECT
     with pytest.raises(ViewIncomplete, match="backups of another project, or of none"):
         listing(of_all_projects(cloud.url))
@@ -325,7 +325,7 @@ def test_while_servers_live_in_a_project_nothing_of_it_goes(cloud: Cloud) -> Non
     listing(store)
     with pytest.raises(ViewIncomplete, match="servers live in its project"):
         store.residue(account)
-    cloud.spoil = paged("/servers/detail", "servers", {"id": SERVER, "tenant_id": PROJECT})
+    cloud.twist = paged("/servers/detail", "servers", {"id": SERVER, "tenant_id": PROJECT})
     with pytest.raises(ViewIncomplete, match="servers of another project"):
         store.residue(account)
 

@@ -284,7 +284,7 @@ def test_half_a_day_without_the_panel_is_made_up_for_by_the_next_question(panel:
 def chained(cloud: Cloud) -> None:
     """Cinder's own rule: what a newer backup of the volume rests on says so, and is refused."""
 
-    def spoil(path: str, words: Mapping[str, str], found: Any) -> Any:
+    def flags(path: str, words: Mapping[str, str], found: Any) -> Any:
         for row in cloud.backups.values():
             of_volume = [other for other in cloud.backups.values() if other["volume_id"] == row["volume_id"]]
             row["has_dependent_backups"] = any(other["created_at"] > row["created_at"] for other in of_volume)
@@ -292,10 +292,10 @@ def chained(cloud: Cloud) -> None:
 
     def refused(path: str) -> Response | None:
         row = cloud.backups.get(path.rpartition("/")[2])
-        spoil("", {}, None)
+        flags("", {}, None)
         return Response("dependent backups", 400) if row is not None and row["has_dependent_backups"] else None
 
-    cloud.spoil, cloud.on_delete = spoil, refused
+    cloud.twist, cloud.on_delete = flags, refused
 
 
 @pytest.fixture
