@@ -235,6 +235,48 @@ def test_a_neighbour_that_vanished_before_a_kill_is_missed_by_the_next_run(house
     assert not plan_of(house, service).complete
 
 
+def test_what_only_an_accounts_own_look_shows_is_missed_by_no_other_accounts(house: House, shelf: Late) -> None:
+    """Logs and part uploads beside the backups: nobody else's look lists them, so they are no neighbours."""
+    first, second = house.a_service(), house.a_service()
+    log = replace(shelf.put("site1", "log", MADE), shared=True)
+    del shelf.held[(log.locator, "")]
+    shelf.residue = lambda account: [log] if account.username == "site1" else []  # type: ignore[method-assign]
+    shelf.put("site1", "full", MADE)
+    shelf.put("site2", "full", MADE)
+    shelf.put_series("eve")
+    end(house, first)
+    really = shelf.delete
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_item: BackupItem):  # type: ignore[no-untyped-def]
+        raise Killed
+
+    shelf.delete = dies  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        house.next_day()
+    shelf.delete = really  # type: ignore[method-assign]
+    shelf.residue = lambda _account: []  # type: ignore[method-assign, assignment]
+    set_status(house, second, ServiceStatus.TERMINATED)
+    house.next_day(2)
+    assert halted(house.bridge.journal) == {}
+    assert plan_of(house, second).complete
+
+
+def test_bytes_that_were_to_go_by_themselves_and_are_listed_again_are_deleted_again(house: House, shelf: Late) -> None:
+    shelf.state = replace(shelf.state, keeps_for=timedelta(days=10))
+    service = ended(house, shelf)
+    house.next_day()
+    assert states(plan_of(house, service)) == {"shelf": "residual_until"}
+    shelf.put("site1", "full", MADE)
+    house.next_day(12)
+    assert "site1/full" not in shelf.names()
+    assert not plan_of(house, service).complete
+    house.next_day(12)
+    assert plan_of(house, service).complete
+
+
 # --- a view that shrinks ------------------------------------------------------------------------------
 
 

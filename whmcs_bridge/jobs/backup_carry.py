@@ -261,7 +261,7 @@ class _Worker:
         if here is None and there is None:
             return self._absent(row, now)
         fault = self._fault(row, here, there, sent_now=sent_now)
-        if row.state is ItemState.DELETING:
+        if row.state in (ItemState.DELETING, ItemState.RESIDUAL_UNTIL):
             note = STILL_LISTED + (f" ({row.note})" if row.note else "")
             row = replace(row, state=ItemState.FAILED, note=note)
         if fault:

@@ -53,10 +53,10 @@ SENT = (
 def begin_batch(ports: Ports, plan: DeletionPlan, look: Look, planned: Collection[BackupItem], count: int) -> None:
     """Write down what may not vanish from a store; `planned` may, and `count` items of them are about to be sent."""
     name = look.store.name
-    others = collateral(look.items, (), planned)
+    others = [item for item in collateral(look.items, (), planned) if key_of(item) not in look.beside]
     body = {"plan": plan.digest, "service": int(plan.service), "items": _packed(others)}
     ports.journal.put(BATCH + name, body)
-    _remember_view(ports, look, len(look.items) - count)
+    _remember_view(ports, look, _seen(look) - count)
 
 
 def _packed(items: Iterable[BackupItem]) -> str:
@@ -111,7 +111,7 @@ def compare(ports: Ports, look: Look) -> bool:
         return True
     lost = _lost(ports, look, list(_missing(look, kept["items"])))
     ports.journal.put(BATCH + name, None)
-    _remember_view(ports, look, len(look.items))
+    _remember_view(ports, look, _seen(look))
     if not lost:
         return True
     text = f"store {name}: {len(lost)} items vanished that were in no plan, such as {lost[0].locator}"
@@ -180,20 +180,25 @@ def see(ports: Ports, look: Look, rows: Collection[PlannedItem], about: tuple[Se
         return True
     views: Mapping[str, Any] = ports.journal.get(VIEWS, {})
     kept = views.get(name)
-    _remember_view(ports, look, len(look.items))
+    _remember_view(ports, look, _seen(look))
     if kept is None or kept["root"] != look.store.root:
         return True
-    own = {row.key for row in rows} | {key_of(row.aside) for row in rows if row.aside is not None}
+    own = {row.key for row in rows} | {key_of(row.aside) for row in rows if row.aside is not None} | look.beside
     before = kept["items"] - len(rows)
     now = sum(1 for item in look.items if key_of(item) not in own)
     missing = any(
         row.key not in look.keys and (row.aside is None or key_of(row.aside) not in look.keys) for row in rows
     )
-    if not _shrunk(before, now, len(look.items), missing=missing):
+    if not _shrunk(before, now, _seen(look), missing=missing):
         return True
-    text = f"store {name}: its listing has {len(look.items):,} items and had {kept['items']:,}"
+    text = f"store {name}: its listing has {_seen(look):,} items and had {kept['items']:,}"
     halt(ports, about, name, text, [])
     return False
+
+
+def _seen(look: Look) -> int:
+    """Items that every look at the store shows."""
+    return len(look.items) - len(look.beside)
 
 
 def _shrunk(before: int, now: int, listed: int, *, missing: bool) -> bool:

@@ -25,6 +25,8 @@ class Look:
     store: BackupStore
     items: list[BackupItem] = field(default_factory=list)
     """Its whole listing, and what lies beside the accounts' backups."""
+    beside: set[ItemKey] = field(default_factory=set)
+    """What of it only these accounts' looks show: another account's look has no such items."""
     trouble: str = ""
     """Why nothing may be concluded from it."""
     postponed: str = ""
@@ -124,6 +126,7 @@ def _with_residue(look: Look, accounts: Sequence[AccountIdentity]) -> None:
             if key_of(item) not in known:
                 known.add(key_of(item))
                 look.items.append(item)
+                look.beside.add(key_of(item))
 
 
 def _busy(probe: Probe, accounts: Sequence[AccountIdentity]) -> str:
