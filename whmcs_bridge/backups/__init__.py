@@ -39,8 +39,8 @@ PANELS: Mapping[str, str] = {
     "directadmin": "whmcs_bridge.backups.panels:open_directadmin",
     "hestia": "whmcs_bridge.backups.panels:open_hestia",
     "names": "whmcs_bridge.backups.names_panel:open_panel",
-    "vesta": "whmcs_bridge.backups.panels:open_vesta",
     "proxmox": "whmcs_bridge.backups.proxmox_panel:open_panel",
+    "vesta": "whmcs_bridge.backups.panels:open_vesta",
     "whm": "whmcs_bridge.backups.panels:open_whm",
 }
 """Driver -> what opens its panels: a function of PanelSettings. It connects to nothing yet."""

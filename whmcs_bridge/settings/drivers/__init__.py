@@ -62,8 +62,8 @@ PANELS: Mapping[str, str] = {
     "directadmin": "whmcs_bridge.settings.drivers.panels:DIRECTADMIN",
     "hestia": "whmcs_bridge.settings.drivers.panels:HESTIA",
     "names": "whmcs_bridge.settings.drivers.names:OPTIONS",
-    "vesta": "whmcs_bridge.settings.drivers.panels:VESTA",
     "proxmox": "whmcs_bridge.settings.drivers.hypervisors:PANEL",
+    "vesta": "whmcs_bridge.settings.drivers.panels:VESTA",
     "whm": "whmcs_bridge.settings.drivers.panels:WHM",
 }
 
