@@ -76,12 +76,12 @@ class SqliteDeletions:
                 rows,
             )
 
-    # --- plans
     def drop_accounts(self, accounts: Iterable[AccountIdentity]) -> None:
         rows = [(int(a.service), a.server, a.username) for a in accounts]
         with self._store.writing as conn:
             conn.executemany("DELETE FROM accounts WHERE service_id=? AND server=? AND username=?", rows)
 
+    # --- plans
 
     def add_plan(self, plan: DeletionPlan, links: Iterable[EvidenceLink] = ()) -> DeletionPlan:
         with self._store.writing as conn:

@@ -650,7 +650,7 @@ BACKUPS = (
     Key(
         "max_items_a_day",
         Whole(1, 100_000_000, "items", never=True),
-        "So many items are deleted on one house day in all stores together, approved or not; the rest goes on the next.",
+        "So many items are deleted on one house day in all stores, approved or not; the rest goes on the next.",
         "20000",
     ),
     Key(
