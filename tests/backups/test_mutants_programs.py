@@ -15,6 +15,7 @@ from tests.backups import (
     test_pbs,
     test_proxmox,
     test_restic,
+    test_s3,
 )
 from tests.backups.contract import Place
 from tests.backups.mutants import Mutant, called, missed, mutant
@@ -29,6 +30,8 @@ from whmcs_bridge.backups.programs import Program
 from whmcs_bridge.backups.proxmox import ProxmoxApi, ProxmoxStore
 from whmcs_bridge.backups.proxmox_panel import Guests, ProxmoxPanel
 from whmcs_bridge.backups.restic import ResticStore
+from whmcs_bridge.backups.s3 import Connect, S3Store
+from whmcs_bridge.backups.webdav import DavLine
 from whmcs_bridge.domain.backups import Outcome, Verdict
 
 CLASSES: dict[str, Any] = {
@@ -904,8 +907,38 @@ LINES = tuple(
     )
 )
 
+STRANGERS = (
+    mutant(
+        "I17",
+        "webdav",
+        "any certificate will do",
+        DavLine._connected,
+        "context=context",
+        "context=ssl._create_unverified_context()",
+        test_line_guards.test_a_webdav_server_that_nobody_vouches_for_hears_no_password,
+    ),
+    mutant(
+        "I17",
+        "s3",
+        "any certificate will do",
+        Connect._client,
+        "endpoint_url=self._endpoint_url,",
+        "endpoint_url=self._endpoint_url, verify=False,",
+        test_line_guards.test_a_bucket_that_nobody_vouches_for_hears_no_request,
+    ),
+    mutant(
+        "I2",
+        "s3",
+        "a bucket is a store",
+        S3Store.__init__,
+        "        if not prefix:",
+        "        if False:",
+        test_s3.test_a_bucket_s_root_is_no_store,
+    ),
+)
 
-MUTANTS = (*RESTIC, *BORG, *PROXMOX, *PBS, *JETBACKUP, *MANUAL, *LINES)
+
+MUTANTS = (*RESTIC, *BORG, *PROXMOX, *PBS, *JETBACKUP, *MANUAL, *LINES, *STRANGERS)
 PLACES: dict[str, Callable[[HTTPServer], Place]] = {
     "restic": lambda _: test_restic.DoublePlace(),
     "borg": lambda _: test_borg.DoublePlace(),
@@ -930,5 +963,6 @@ def test_a_guard_that_is_taken_away_is_missed(
             "httpserver": server,
             "stranger": lambda: stranger,
             "monkeypatch": lambda: patch,
+            "server": lambda: "http://127.0.0.1:1",
         }
         missed(one, lambda: called(one, fixtures))
