@@ -80,6 +80,9 @@ def store_credentials(settings: Settings) -> Iterator[Finding]:
         for name, secret in _secrets(store.delete_with or {}):
             why = "audits and plans work, and nothing in it is deleted from this machine"
             yield from _readable(f"store {store.name}: delete_with.{name}", secret, Grade.INFO, why)
+    if settings.evidence_key is not None:
+        why = "the head of the evidence in the morning mail is not signed"
+        yield from _readable("evidence_key", settings.evidence_key, Grade.WARN, why)
 
 
 def _secrets(options: Mapping[str, object]) -> Iterator[tuple[str, Secret]]:

@@ -203,6 +203,8 @@ def test_a_house_with_a_key_signs_its_heads(desk: Desk, shelf: Shelf, monkeypatc
     with (desk.folder / "bridge.toml").open("a", encoding="utf-8") as file:
         file.write('[backups]\nevidence_key = "env:EVIDENCE_KEY"\n')
     assert "It is not signed: " in desk.run("backups", "evidence", "--verify")
+    found = json.loads(desk.result("doctor", "--offline", "--json", code=1).stdout)["findings"]
+    assert [one["grade"] for one in found if one["text"].startswith("evidence_key: ")] == ["warn"]
     monkeypatch.setenv("EVIDENCE_KEY", "sixteen letters and more")
     kept = desk.json("backups", "evidence", "--verify")["today"]
     assert kept.count(":") == 3
