@@ -45,6 +45,23 @@ def end(house: House, service: Service) -> None:
     house.sync()
 
 
+def ended(house: House, *shelves: Shelf) -> Service:
+    """A service with one backup in each of these stores that has just ended."""
+    service = house.a_service()
+    for shelf in shelves:
+        shelf.put("site1", "full", MADE)
+    end(house, service)
+    return service
+
+
+@contextmanager
+def an_end(shelf: Shelf | None = None, **more: Any) -> Iterator[tuple[House, Shelf, Service]]:
+    """A house with one store, and a service with one backup in it that has just ended."""
+    shelf = shelf or Shelf()
+    with a_house(shelf, **more) as house:
+        yield house, shelf, ended(house, shelf)
+
+
 def set_status(house: House, service: Service, status: ServiceStatus) -> None:
     with house.world.acting(Actor.ADMIN):
         house.world.set_service_status(service, status, recorded=True)
@@ -72,11 +89,7 @@ def states(plan: DeletionPlan) -> dict[str, str]:
 
 
 def test_a_plan_is_frozen_at_the_end_and_carried_out_after_the_grace() -> None:
-    shelf = Shelf()
-    with a_house(shelf, layer={"delete_backups_after_days": 5}) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(layer={"delete_backups_after_days": 5}) as (house, shelf, service):
         plan = plan_of(house, service)
         assert (plan.state, len(plan.items), shelf.names()) == (PlanState.OPEN, 1, ["site1/full"])
         house.next_day(4)
@@ -100,11 +113,7 @@ def test_only_the_account_of_exactly_that_name_is_touched() -> None:
 
 
 def test_an_item_that_came_after_the_plan_makes_another_plan() -> None:
-    shelf = Shelf()
-    with a_house(shelf, layer={"delete_backups_after_days": 5}) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(layer={"delete_backups_after_days": 5}) as (house, shelf, service):
         first = plan_of(house, service)
         shelf.put("site1", "late", house.today)
         house.next_day(5)
@@ -115,11 +124,7 @@ def test_an_item_that_came_after_the_plan_makes_another_plan() -> None:
 
 
 def test_an_item_replaced_after_the_plan_is_planned_anew_and_never_deleted_by_the_old_one() -> None:
-    shelf = Shelf()
-    with a_house(shelf, layer={"delete_backups_after_days": 5}) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(layer={"delete_backups_after_days": 5}) as (house, shelf, service):
         first = plan_of(house, service)
         shelf.put("site1", "full", date(2020, 1, 1), size=7)  # not of this account's days any more
         house.next_day(5)
@@ -151,22 +156,14 @@ def test_a_store_that_does_not_serve_the_server_is_not_asked() -> None:
 
 
 def test_items_are_moved_aside_first_where_the_store_can() -> None:
-    shelf = Shelf(quarantine=True)
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(Shelf(quarantine=True)) as (house, shelf, service):
         house.next_day()
         assert shelf.held == {}
         assert kinds(house, service) == ["plan", "quarantined", "deleted", "store", "verdict"]
 
 
 def test_quarantine_days_keep_items_aside_and_the_verdict_says_so() -> None:
-    shelf = Shelf(quarantine=True)
-    with a_house(shelf, backups={"quarantine_days": 3}) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(Shelf(quarantine=True), backups={"quarantine_days": 3}) as (house, shelf, service):
         house.next_day()
         assert (shelf.names(), len(shelf.held)) == ([], 1)
         assert states(plan_of(house, service)) == {"shelf": "quarantined"}
@@ -177,11 +174,7 @@ def test_quarantine_days_keep_items_aside_and_the_verdict_says_so() -> None:
 
 
 def test_a_deletion_that_failed_waits_for_no_second_quarantine() -> None:
-    shelf = Shelf(quarantine=True)
-    with a_house(shelf, backups={"quarantine_days": 3}) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(Shelf(quarantine=True), backups={"quarantine_days": 3}) as (house, shelf, service):
         house.next_day()
         shelf.lie = Lie.NEVER_SENT
         house.next_day(4)
@@ -197,11 +190,7 @@ def test_a_deletion_that_failed_waits_for_no_second_quarantine() -> None:
 
 @pytest.mark.parametrize("lie", [Lie.SUCCESS_WITHOUT_EFFECT, Lie.STALE_LIST])
 def test_a_success_that_a_listing_does_not_show_is_a_failure(lie: Lie) -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, service):
         shelf.lie = lie
         assert results(house.next_day(), Kind.DELETE_BACKUPS) == [("delete_backups", "failed")]
         assert states(plan_of(house, service)) == {"shelf": "failed"}
@@ -213,11 +202,7 @@ def test_a_success_that_a_listing_does_not_show_is_a_failure(lie: Lie) -> None:
 
 def test_a_list_that_is_empty_for_want_of_rights_is_found_out_when_it_is_back() -> None:
     """A driver that takes 403 for empty lies to us; the look an hour later, and a day later, finds it out."""
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, service):
         shelf.lie = Lie.EMPTY_LIST
         house.next_day()
         assert plan_of(house, service).state is PlanState.DONE
@@ -229,11 +214,7 @@ def test_a_list_that_is_empty_for_want_of_rights_is_found_out_when_it_is_back() 
 
 
 def test_a_view_that_is_not_complete_proves_nothing_and_nothing_is_deleted() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, service):
         shelf.state = Probe(complete=False, why="no right to list")
         report = house.next_day()
         assert "no right to list" in the_result(report, Kind.DELETE_BACKUPS).note
@@ -283,11 +264,7 @@ def test_a_lost_answer_is_settled_by_listing(lie: Lie) -> None:
 
 
 def test_what_comes_back_a_day_later_is_planned_anew_and_staff_is_told() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, service):
         house.next_day()
         shelf.put("site1", "full", MADE)  # a sync job of the store has put it back
         house.next_day()
@@ -297,11 +274,7 @@ def test_what_comes_back_a_day_later_is_planned_anew_and_staff_is_told() -> None
 
 
 def test_a_store_is_listed_again_an_hour_and_a_day_after_a_deletion_and_then_no_more() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, service):
         house.next_day(5)
         assert kinds(house, service).count("verified") == 2
         before = len(shelf.asked)
@@ -315,10 +288,7 @@ def test_a_store_is_listed_again_an_hour_and_a_day_after_a_deletion_and_then_no_
 def test_with_one_of_three_stores_down_the_others_are_done_and_the_whole_is_not() -> None:
     shelves = [Shelf(name) for name in ("a", "b", "c")]
     with a_house(*shelves) as house:
-        service = house.a_service()
-        for shelf in shelves:
-            shelf.put("site1", "full", MADE)
-        end(house, service)
+        service = ended(house, *shelves)
         shelves[1].trouble = StoreUnreachable("b is away")
         assert the_result(house.next_day(), Kind.DELETE_BACKUPS).state is StepState.FAILED
         assert [len(s.names()) for s in shelves] == [0, 1, 0]
@@ -330,11 +300,7 @@ def test_with_one_of_three_stores_down_the_others_are_done_and_the_whole_is_not(
 
 
 def test_a_backup_at_work_postpones() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, _service):
         shelf.state = Probe(complete=True, busy=("site1",))
         assert "a backup is at work" in the_result(house.next_day(), Kind.DELETE_BACKUPS).note
         assert shelf.names() == ["site1/full"]
@@ -344,11 +310,7 @@ def test_a_backup_at_work_postpones() -> None:
 
 
 def test_a_clock_too_far_off_postpones() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, _service):
         shelf.state = Probe(complete=True, clock_skew=-2 * HOUR)
         assert "off ours" in the_result(house.next_day(), Kind.DELETE_BACKUPS).note
         assert shelf.names() == ["site1/full"]
@@ -374,11 +336,7 @@ def test_a_lock_is_reported_with_its_end_and_taken_up_again_when_it_is_over() ->
 
 
 def test_what_a_store_only_accepts_is_not_gone_until_a_listing_says_so() -> None:
-    shelf = Shelf(async_delete=True)
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(Shelf(async_delete=True)) as (house, shelf, service):
         house.next_day()
         assert states(plan_of(house, service)) == {"shelf": "accepted"}
         shelf.work_off()
@@ -388,11 +346,7 @@ def test_what_a_store_only_accepts_is_not_gone_until_a_listing_says_so() -> None
 
 
 def test_bytes_that_stay_after_a_deletion_are_residual_until_their_day() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, shelf, service):
         shelf.state = Probe(complete=True, keeps_for=timedelta(days=3))
         house.next_day()
         plan = plan_of(house, service)
@@ -407,9 +361,7 @@ def test_a_product_that_only_people_look_into_waits_for_one_and_fails_no_run() -
     shelf, tape = Shelf(), Shelf("tape", deletes=False)
     tape.state = Probe(complete=False, why="only a person can look into it")
     with House.of({"class": {"hosting": HOSTING}}, stores=[shelf, tape]) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+        service = ended(house, shelf)
         assert the_result(house.next_day(), Kind.DELETE_BACKUPS).state is StepState.SKIPPED
         assert states(plan_of(house, service)) == {"shelf": "gone_verified", "tape": "unverifiable"}
         assert house.withheld(house.next_day(), service) == {"backups-unverifiable": "delete_backups"}
@@ -428,9 +380,7 @@ def test_a_store_that_cannot_be_opened_keeps_no_other_from_its_work() -> None:
 
     shut, shelf = Shut("shut"), Shelf("open")
     with a_house(shut, shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+        service = ended(house, shelf)
         shut.__dict__["shut"] = True
         house.next_day()
         assert shelf.names() == []
@@ -443,9 +393,7 @@ def test_a_store_that_cannot_be_opened_keeps_no_other_from_its_work() -> None:
 def test_a_panel_that_cannot_say_who_lives_stops_everything() -> None:
     shelf, panel = Shelf(), Names()
     with a_house(shelf, panels=(panel,)) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+        ended(house, shelf)
         panel.trouble = StoreUnreachable("panel is away")
         assert the_result(house.next_day(), Kind.DELETE_BACKUPS).state is StepState.FAILED
         assert shelf.names() == ["site1/full"]
@@ -487,11 +435,7 @@ def tasks_after(house: House) -> set[str]:
 
 
 def test_where_a_name_is_all_there_is_a_panel_has_to_confirm() -> None:
-    shelf = Shelf(name_is_all=True)
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(Shelf(name_is_all=True)) as (house, shelf, _service):
         house.next_day()
         assert shelf.names() == ["site1/full"]
         house.bridge.ports.account_panels = (Names(),)
@@ -586,11 +530,7 @@ def test_what_only_may_be_the_accounts_is_left_and_the_verdict_is_not_complete()
 
 
 def test_a_service_that_lives_again_freezes_its_plan_and_another_end_makes_another() -> None:
-    shelf = Shelf()
-    with a_house(shelf, layer={"delete_backups_after_days": 5}) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end(layer={"delete_backups_after_days": 5}) as (house, shelf, service):
         house.next_day()
         set_status(house, service, ServiceStatus.ACTIVE)
         house.next_day()
@@ -710,11 +650,7 @@ def test_a_pause_in_the_middle_of_a_list_stops_at_the_next_item(tmp_path: Path, 
 
 
 def test_the_evidence_holds_what_went_where_and_why_and_breaks_when_it_is_touched() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, _shelf, service):
         house.next_day()
         deletions = house.bridge.journal.deletions
         links = list(deletions.links(service_id(service)))
@@ -728,11 +664,7 @@ def test_the_evidence_holds_what_went_where_and_why_and_breaks_when_it_is_touche
 
 
 def test_erased_services_leave_numbers_and_hashes_and_are_told_of_when_they_are_back() -> None:
-    shelf = Shelf()
-    with a_house(shelf) as house:
-        service = house.a_service()
-        shelf.put("site1", "full", MADE)
-        end(house, service)
+    with an_end() as (house, _shelf, service):
         house.next_day()
         stone = house.bridge.journal.deletions.tombstones()[service_id(service)]
         assert (stone.erased_on, len(stone.accounts[0])) == (house.today, 64)
