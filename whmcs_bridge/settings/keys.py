@@ -596,7 +596,7 @@ HOOKS = (
         "300",
     ),
     Key("max_body_kib", Whole(1, 1024, "KiB"), "A larger event is refused.", "64"),
-    Key("threads", Whole(1, 64), "Events answered at once.", "8"),
+    Key("threads", Whole(1, 64), "Events taken in, and pages served, at once; questions come one after another.", "8"),
     Key(
         "admin_clicks",
         Choice(("allow", "refuse")),
