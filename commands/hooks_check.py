@@ -87,6 +87,7 @@ def _findings(settings: Settings, root: Path, folder: Path) -> Iterator[Finding]
         yield Finding("files", Grade.FAIL, f"{path} cannot be read: {why}", todo, "hooks install can neither")
         return
     yield _settings_file(path)
+    yield from _id_fields(settings, values, install)
     yield from _reaching(settings, values, owner_of(path), install)
     yield from _waiting(values)
     yield _gate(values)
@@ -115,6 +116,16 @@ def _settings_file(path: Path) -> Finding:
     if path.stat().st_mode & 0o077:
         return Finding("files", Grade.WARN, f"{path} is open to others", f"chmod 600 {path}", "it holds the secret")
     return Finding("files", Grade.OK, f"{path} is there, and closed to others")
+
+
+def _id_fields(settings: Settings, values: Mapping[str, Value], install: str) -> Iterator[Finding]:
+    from commands.checkups import Finding, Grade
+
+    wanted = {name for names in settings.policy.backups.id_fields.values() for name in names}
+    told = values.get("id_fields")
+    if wanted != {str(name) for name in (told if isinstance(told, list) else ())}:
+        text = "the custom fields that WHMCS tells are not those of [backups] id_fields"
+        yield Finding("files", Grade.WARN, text, install, "modules blank them before the bridge can read them")
 
 
 # --- does it reach the bridge? ---------------------------------------------------------------------------

@@ -448,6 +448,17 @@ def test_a_settings_file_that_others_can_read_is_a_warning(town: Town, installed
     assert "is open to others" in town.run("hooks", "check", "--whmcs", str(installed)).stdout
 
 
+def test_only_the_custom_fields_of_the_settings_are_told_and_another_list_is_found(town: Town, root: Path) -> None:
+    town.settle(more=HOOKS + '[backups]\nid_fields = { vmid = ["VM ID", "vmid"], uuid = ["UUID"] }\n')
+    town.run("hooks", "install", "--whmcs", str(root))
+    assert said_in(root)["id_fields"] == ["UUID", "VM ID", "vmid"]
+    assert "custom fields" not in town.run("hooks", "check", "--whmcs", str(root)).stdout
+    town.settle(more=HOOKS)
+    assert "the custom fields that WHMCS tells are not those" in town.run("hooks", "check", "--whmcs", str(root)).stdout
+    town.run("hooks", "install", "--whmcs", str(root))
+    assert "id_fields" not in said_in(root)
+
+
 def test_the_command_that_php_runs_is_tried(town: Town, root: Path) -> None:
     town.run("hooks", "install", "--whmcs", str(root), "--transport", "command")
     gate(town, hours=1)
