@@ -4,8 +4,8 @@ The fast way decodes a well-formed body straight into typed rows; whatever it ca
 which accepts every spelling of facts sheet section 4 and otherwise names the field that cannot be read.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import Any, Generic, Protocol, TypeVar
@@ -418,7 +418,7 @@ OPTIONAL[ServiceRow] = frozenset(
 )
 
 
-def _service(row: ServiceRow) -> Service:
+def _service(row: ServiceRow, ids: tuple[tuple[str, str], ...] = ()) -> Service:
     return Service(
         id=ServiceId(row.id),
         client_id=ClientId(row.clientid),
@@ -441,6 +441,7 @@ def _service(row: ServiceRow) -> Service:
         bandwidth_used_mb=megabytes(row.bwusage),
         bandwidth_limit_mb=megabytes(row.bwlimit),
         dedicated_ip=row.dedicatedip,
+        ids=ids,
     )
 
 
@@ -467,24 +468,34 @@ def services_reader(id_fields: IdFields) -> ListReader[Any, Service]:
 @cache
 def _services_reader(id_fields: tuple[tuple[str, tuple[str, ...]], ...]) -> ListReader[MachineRow, Service]:
     wanted = dict(id_fields)
+    holds: dict[object, bool] = {}  # custom field's name -> whether it holds an id: the same few names a million times
+
+    def is_wanted(name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        if name not in holds:
+            holds[name] = bool(ids_among([(plain(name), "1")], wanted))
+        return holds[name]
 
     def convert(row: MachineRow) -> Service:
-        service = _service(row)
-        ids = ids_among(_custom_fields(row.customfields), wanted)
-        return replace(service, ids=ids) if ids else service
+        fields = [field for field in _custom_fields(row.customfields) if is_wanted(field.get("name"))]
+        if not fields:
+            return _service(row)
+        return _service(row, ids_among(((plain(str(f["name"])), _plain(f.get("value"))) for f in fields), wanted))
 
     return ListReader("GetClientsProducts", MachineRow, convert)
 
 
-def _custom_fields(value: object) -> Iterator[tuple[object, object]]:
-    """Yield names and values; a list in another shape has none: what was known before stays known."""
+def _custom_fields(value: object) -> Sequence[Row]:
+    """Return the rows; a list in another shape has none: what was known before stays known."""
     try:
-        rows = listed({"customfields": value}, "customfields", "customfield") or []
+        return listed({"customfields": value}, "customfields", "customfield") or ()
     except UnreadableReply:
-        return
-    for row in rows:
-        name, held = row.get("name"), row.get("value")
-        yield (plain(name) if isinstance(name, str) else name), (plain(held) if isinstance(held, str) else held)
+        return ()
+
+
+def _plain(value: object) -> object:
+    return plain(value) if isinstance(value, str) else value
 
 
 class AddonRow(Shape, frozen=True, gc=False):
