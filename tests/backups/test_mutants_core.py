@@ -12,6 +12,7 @@ from tests.backups.mutants import Mutant, called, missed, mutant
 from tests.backups.test_mutants import bulk_verbs
 from tests.jobs import test_deletion_guards as guards
 from tests.jobs import test_deletions as deletions
+from tests.jobs import test_deletions_again as again
 from tests.jobs.shelves import Lie
 from tests.policy import test_ownership as ownership
 from tests.policy import test_protections as protected
@@ -35,8 +36,8 @@ from whmcs_bridge.jobs import (
 )
 from whmcs_bridge.jobs.backup_carry import _Worker
 from whmcs_bridge.plan import limits
+from whmcs_bridge.policy import cases, protections, rotation, stages
 from whmcs_bridge.policy import ownership as owned
-from whmcs_bridge.policy import protections, rotation, stages
 from whmcs_bridge.policy.decision import Kind
 from whmcs_bridge.settings.secret import Secret
 
@@ -274,6 +275,22 @@ MUTANTS = (
         "if just_listed:",
         guards.test_whoever_is_given_the_name_while_a_store_is_listed_keeps_what_is_there,
     ),
+    core(
+        "I5",
+        "who lives on another server of the store is no matter",
+        backup_look._judge,
+        "lives = lives or _lives_elsewhere(look, account, subject)",
+        "pass",
+        again.test_who_lives_on_another_server_of_the_store_by_its_panel_alone_keeps_it_too,
+    ),
+    core(
+        "I5",
+        "a panel that does not see everybody says who is gone",
+        backup_look.ask_panels,
+        "if panel.name in blind:",
+        "if False:",
+        again.test_a_panel_that_does_not_name_whom_whmcs_has_living_confirms_nobodys_end,
+    ),
     # --- I6: ended, and nothing against it ----------------------------------------------------------------
     core(
         "I6",
@@ -410,6 +427,14 @@ MUTANTS = (
         "if failed := _module_failed(ports, subject):",
         "if failed := '':",
         guards.test_what_its_module_could_not_end_goes_only_by_a_persons_word_or_a_panels,
+    ),
+    core(
+        "I6",
+        "who was erased once has no second end",
+        cases._ended,
+        "if case.erased_on is not None and seen is not None and seen > case.erased_on:",
+        "if False:",
+        guards.test_a_second_life_after_the_first_one_s_backups_went_has_its_own_end,
     ),
     # --- I7: shared ---------------------------------------------------------------------------------------
     core(
@@ -787,6 +812,14 @@ MUTANTS = (
         "if until is not None and until > now:",
         "if False:",
         deletions.test_bytes_that_stay_after_a_deletion_are_residual_until_their_day,
+    ),
+    core(
+        "I13",
+        "what a store has accepted it will do some day",
+        _Worker._poll,
+        "elif self.ports.now() - accepted_at > ACCEPTED_AT_MOST:",
+        "elif False:",
+        guards.test_what_a_store_accepted_and_never_did_is_told_and_sent_again,
     ),
     # --- I14: nothing unless it is switched on -------------------------------------------------------------
     core(

@@ -505,6 +505,20 @@ def test_nothing_is_said_of_a_store_that_cannot_be_listed_after_the_deletion() -
         assert plan_of(house, service).complete
 
 
+def test_what_a_store_accepted_and_never_did_is_told_and_sent_again() -> None:
+    shelf = Shelf(async_delete=True)
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        house.next_day(6)
+        assert shelf.asked.count("delete site1/full") > 1
+        assert not plan_of(house, service).complete
+        shelf.work_off()
+        house.next_day()
+        assert plan_of(house, service).complete
+
+
 def test_a_busy_store_is_busy_for_everybody_and_one_that_says_whose_for_that_one() -> None:
     for busy in ("*", "site1"):
         shelf = Shelf(quarantine=True)
