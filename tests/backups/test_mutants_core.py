@@ -754,7 +754,7 @@ MUTANTS = (
     core(
         "I13",
         "a view with gaps is a view",
-        backup_look.look_at,
+        backup_look._listed,
         "if not probe.complete:",
         "if False:",
         deletions.test_a_view_that_is_not_complete_proves_nothing_and_nothing_is_deleted,

@@ -7,9 +7,10 @@ import pytest
 
 from tests.house import House, service_id, the_result
 from tests.jobs.shelves import Shelf
-from tests.jobs.test_deletions import MADE, a_house, approve, end, plan_of, states
+from tests.jobs.test_deletions import MADE, a_house, approve, end, plan_of, set_status, states
 from whmcs_bridge.domain.backups import Probe
 from whmcs_bridge.domain.deletions import PlanState
+from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import StoreUnreachable
 from whmcs_bridge.jobs import backup_audit, backup_desk
 from whmcs_bridge.policy.decision import Kind
@@ -107,6 +108,28 @@ def test_what_may_be_the_accounts_and_comes_after_the_deletion_is_told_and_left(
     plan = plan_of(house, service)
     assert (plan.state, plan.stores[0].why[:38]) == (PlanState.DONE, "1 items that may be its own are left a")
     assert shelves[0].names() == ["site1/later"]
+
+
+def test_services_that_end_together_are_planned_and_looked_at_again_by_one_listing_of_each_store() -> None:
+    """A store of a hundred thousand items takes its time; only a deletion needs a listing of its own."""
+    shelf = Shelf()
+    with a_house(shelf, layer={"delete_backups_after_days": 3}) as house:
+        services = [house.a_service() for _ in range(5)]
+        for service in services:
+            shelf.put(service.username, "full", MADE)
+        house.sync()
+        house.pass_days()
+        for service in services:
+            set_status(house, service, ServiceStatus.TERMINATED)
+        house.sync()
+        assert shelf.asked.count("items") == 1
+        assert {len(plan_of(house, s).items) for s in services} == {1}
+        house.next_day(3)
+        assert {plan_of(house, s).complete for s in services} == {True}
+        shelf.asked.clear()
+        house.next_day()
+        assert shelf.asked.count("items") == 1
+        assert {plan_of(house, s).stores[0].checks for s in services} == {2}
 
 
 # --- taken out ----------------------------------------------------------------------------------------

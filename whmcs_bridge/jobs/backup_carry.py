@@ -21,6 +21,7 @@ from whmcs_bridge.jobs import backup_back, backup_guard
 from whmcs_bridge.jobs.backup_accounts import hash_of
 from whmcs_bridge.jobs.backup_look import (
     Found,
+    Listings,
     Look,
     Subject,
     ask_panels,
@@ -88,12 +89,15 @@ def carry(ports: Ports, subject: Subject, not_before: date, may_go: MayGo, only:
 
 
 def look_and_plan(
-    ports: Ports, subject: Subject, not_before: date
+    ports: Ports, subject: Subject, not_before: date, listings: Listings | None = None
 ) -> tuple[DeletionPlan, dict[str, Look], dict[str, Found]]:
-    """List every store, and return the plan that fits what they hold: the one there is, or a new one."""
+    """List every store, and return the plan that fits what they hold: the one there is, or a new one.
+
+    `listings` are shared with other services' plans, where nothing is deleted now.
+    """
     rules, deletions = ports.settings.policy.backups, ports.journal.deletions
     stores = serving(ports, subject.accounts)
-    looks = {s.name: look_at(s, subject.accounts, rules) for s in stores}
+    looks = {s.name: look_at(s, subject.accounts, rules, listings) for s in stores}
     found = {name: search(look, subject, rules) for name, look in looks.items()}
     plan = deletions.plan_of(subject.service)
     for look in looks.values():
@@ -634,11 +638,14 @@ def store_link(
     return (plan.service, plan.digest, now, "store", body)
 
 
-def recheck(ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[StoreVerdict]) -> DeletionPlan:
+def recheck(
+    ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[StoreVerdict], listings: Listings | None = None
+) -> DeletionPlan:
     """List stores of a plan again and delete nothing: what was gone may have come back, what waited may be over.
 
-    Something that has come back makes another plan; the one that was done is open again until that one is. Raises
-    StoreTrouble where a panel cannot say who lives, MovedOn where the account itself is still there.
+    Something that has come back makes another plan; the one that was done is open again until that one is. `listings`
+    are shared with other services' looks of the same run. Raises StoreTrouble where a panel cannot say who lives,
+    MovedOn where the account itself is still there.
     """
     rules = ports.settings.policy.backups
     ask_panels(ports, subject)
@@ -647,7 +654,7 @@ def recheck(ports: Ports, subject: Subject, plan: DeletionPlan, due: Iterable[St
         if store is None:
             plan = _with_verdict(ports, plan, replace(verdict, next_check_at=None))
             continue
-        look = look_at(store, subject.accounts, rules)
+        look = look_at(store, subject.accounts, rules, listings)
         _watch(ports, subject, plan, look)
         if store.name in halted(ports.journal):  # what it lists is not believed
             plan = _with_verdict(ports, plan, replace(verdict, next_check_at=ports.now() + LOOK_AGAIN))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, LivingAccount, Probe, Verdict
@@ -100,15 +100,54 @@ def subject_of(
     return Subject(service, client, accounts, rivals, own_plans, cache(ports.journal.deletions.plan_named))
 
 
-def look_at(store: BackupStore, accounts: Sequence[AccountIdentity], rules: BackupRules) -> Look:
-    """Probe a store, then list it whole; what goes wrong is the look's trouble."""
-    look = Look(store)
+Listed = tuple[Probe | None, Sequence[BackupItem], str]
+"""What a store said of itself, its whole listing, and why nothing may be concluded from it."""
+
+
+class Listings:
+    """Listings that the looks of many services share, where nothing is deleted on what they show.
+
+    Fifty services may end in one night, and a store may take minutes to list. What is older than `LISTED_FOR` is listed
+    anew; a store that was away is not waited for once more by each of them.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._kept: dict[str, tuple[datetime, Listed]] = {}
+
+    def of(self, store: BackupStore) -> Listed:
+        """Return the store's listing, which nobody may change."""
+        found = self._kept.get(store.name)
+        if found is None or self._now() - found[0] > LISTED_FOR:
+            found = self._kept[store.name] = (self._now(), _listed(store))
+        return found[1]
+
+
+LISTED_FOR = timedelta(minutes=10)
+
+
+def _listed(store: BackupStore) -> Listed:
     try:
         probe = store.probe()
         if not probe.complete:
-            look.trouble = f"its view is not complete: {probe.why or 'it does not say why'}"
-            return look
-        look.items = list(store.items())
+            return probe, (), f"its view is not complete: {probe.why or 'it does not say why'}"
+        return probe, list(store.items()), ""
+    except StoreTrouble as error:
+        return None, (), str(error)
+
+
+def look_at(
+    store: BackupStore, accounts: Sequence[AccountIdentity], rules: BackupRules, listings: Listings | None = None
+) -> Look:
+    """Probe a store, then list it whole; what goes wrong is the look's trouble.
+
+    `listings`: a listing that others were shown before will do; never where something is deleted on it.
+    """
+    probe, items, trouble = listings.of(store) if listings is not None else _listed(store)
+    look = Look(store, list(items), trouble=trouble)
+    if probe is None or trouble:
+        return look
+    try:
         _with_residue(look, accounts)
     except StoreTrouble as error:
         look.items, look.trouble = [], str(error)

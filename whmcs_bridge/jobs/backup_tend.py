@@ -14,7 +14,7 @@ from whmcs_bridge.jobs.backup_back import still_back
 from whmcs_bridge.jobs.backup_capture import keep_captured
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, freeze, look_and_plan, recheck, thaw
 from whmcs_bridge.jobs.backup_gone import watch
-from whmcs_bridge.jobs.backup_look import ask_panels, serving
+from whmcs_bridge.jobs.backup_look import Listings, ask_panels, serving
 from whmcs_bridge.jobs.backup_plan import other_stores
 from whmcs_bridge.jobs.backup_return import give_back
 from whmcs_bridge.jobs.backup_waits import LIVE_PLANS, SHORT, halted, how_to_approve
@@ -129,7 +129,7 @@ def service_in_mirror(ports: Ports, number: ServiceId) -> Service | None:
 
 def _look_again(ports: Ports, memory: Memory) -> list[str]:
     """List again the stores of plans whose next look is due: to verify once more, or because they wait."""
-    now, problems = ports.now(), []
+    now, problems, listings = ports.now(), [], Listings(ports.now)
     for head in ports.journal.deletions.plan_heads((PlanState.OPEN, PlanState.DONE), to_check=now):
         due = [s for s in head.stores if s.next_check_at is not None and s.next_check_at <= now]
         if not due or (head.state is PlanState.OPEN and head.waits_for_approval):
@@ -142,7 +142,8 @@ def _look_again(ports: Ports, memory: Memory) -> list[str]:
             continue
         try:
             with ONE_AT_A_TIME:
-                after = recheck(ports, subject_for_accounts(ports, plan.service, plan.client, plan.accounts), plan, due)
+                subject = subject_for_accounts(ports, plan.service, plan.client, plan.accounts)
+                after = recheck(ports, subject, plan, due, listings)
         except (DatabaseTrouble, Locked):
             raise
         except BridgeError as error:
@@ -182,7 +183,7 @@ def foresee(ports: Ports, ending: Mapping[ServiceId, tuple[ClientId, date]]) -> 
     `ending`: service -> its client, and the first day of the deletion.
     """
     problems: list[str] = []
-    deletions, today = ports.journal.deletions, ports.today()
+    deletions, today, listings = ports.journal.deletions, ports.today(), Listings(ports.now)
     planned = deletions.services_planned() if ending else set()
     for service, (client, day) in sorted(ending.items()):
         if day <= today or service in planned or not ports.stores:
@@ -195,7 +196,7 @@ def foresee(ports: Ports, ending: Mapping[ServiceId, tuple[ClientId, date]]) -> 
             with ONE_AT_A_TIME:
                 subject = subject_for_accounts(ports, service, client, accounts)
                 ask_panels(ports, subject)
-                look_and_plan(ports, subject, day)
+                look_and_plan(ports, subject, day, listings)
         except (DatabaseTrouble, Locked):
             raise
         except BridgeError as error:
