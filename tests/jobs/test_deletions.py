@@ -22,7 +22,7 @@ from whmcs_bridge.errors import StoreUnreachable
 from whmcs_bridge.hookpoints import HookEvent
 from whmcs_bridge.jobs import backup_carry, backup_desk
 from whmcs_bridge.policy.decision import Kind
-from whmcs_bridge.ports import StepState
+from whmcs_bridge.ports import BackupStore, StepState
 from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.simulator.records import Actor, Service
 
@@ -748,9 +748,8 @@ def test_a_record_that_was_not_deleted_after_all_is_no_end() -> None:
 # --- with a real folder -----------------------------------------------------------------------------
 
 
-def test_a_folder_of_this_machine_loses_exactly_the_accounts_files(tmp_path: Path) -> None:
-    """The whole way through a real driver: moved aside, looked at again, deleted, listed anew."""
-    root = tmp_path / "backup"
+def a_folder(root: Path) -> BackupStore:
+    """A folder of this machine as cPanel fills it, through the real driver."""
     root.mkdir()
     (root / ".whmcs-bridge-store").touch()
     for day in ("2025-01-10", "2025-02-10"):
@@ -761,8 +760,13 @@ def test_a_folder_of_this_machine_loses_exactly_the_accounts_files(tmp_path: Pat
             path.write_bytes(b"x" * 100)
             os.utime(path, (1_739_000_000, 1_739_000_000))
     options = {"root": str(root), "layout": "cpanel", "leave_out": (), "busy_files": (), "bytes_kept_days": 0}
-    store = open_store(BackupStoreSettings("disk", "local", (), options))
-    with House.of({"class": {"hosting": HOSTING}}, stores=[store]) as house:
+    return open_store(BackupStoreSettings("disk", "local", (), options))
+
+
+def test_a_folder_of_this_machine_loses_exactly_the_accounts_files(tmp_path: Path) -> None:
+    """The whole way through a real driver: moved aside, looked at again, deleted, listed anew."""
+    root = tmp_path / "backup"
+    with House.of({"class": {"hosting": HOSTING}}, stores=[a_folder(root)]) as house:
         house.bridge.ports.account_panels = (Names(),)
         service = house.a_service()
         end(house, service)
@@ -771,3 +775,19 @@ def test_a_folder_of_this_machine_loses_exactly_the_accounts_files(tmp_path: Pat
         assert kinds(house, service) == ["plan", "quarantined", "quarantined", "deleted", "deleted", "store", "verdict"]
     left = sorted(path.name for path in root.rglob("*.tar.gz"))
     assert left == ["site11.tar.gz", "site11.tar.gz", "site2.tar.gz", "site2.tar.gz"]
+
+
+def test_a_folder_of_this_machine_has_everything_back_when_the_service_lives_again(tmp_path: Path) -> None:
+    root = tmp_path / "backup"
+    tables = {"class": {"hosting": HOSTING}, "backups": {"quarantine_days": 9}}
+    with House.of(tables, stores=[a_folder(root)]) as house:
+        house.bridge.ports.account_panels = (Names(),)
+        before = {path: path.stat().st_ino for path in root.rglob("*.tar.gz")}
+        service = house.a_service()
+        end(house, service)
+        house.next_day()
+        assert not (root / "2025-01-10/accounts/site1.tar.gz").exists()
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day()
+        assert {path: path.stat().st_ino for path in root.rglob("*.tar.gz")} == before
+        assert kinds(house, service).count("put-back") == 2
