@@ -70,7 +70,7 @@ class FolderStore(SimpleStore):
     kind = "folder"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__("vault", root=str(folder))
+        super().__init__("vault", root="folder:vault")  # the same store in every copy of a place
         self.folder = folder
         folder.mkdir(exist_ok=True)
 
