@@ -43,7 +43,7 @@ def sync_into(trial: Trial, disk: Disk, log_pages: int) -> DatabaseTrouble | Non
     return None
 
 
-@pytest.fixture(scope="module", params=range(2 * min(SOAK, 5)))
+@pytest.fixture(scope="module", params=range(min(2 * SOAK - 1, 10)))
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place.made(tmp_path_factory.mktemp("place"), request.param, 5)
 

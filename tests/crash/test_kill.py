@@ -12,7 +12,7 @@ from tests.effort import SOAK
 SEEDS = range(2 * SOAK)
 """Places; from a SOAK of 3 on, every boundary of each is tried."""
 FATES = 5
-TRIALS = 36
+TRIALS = 30
 """Kills for each seed."""
 
 _WRITES = ("Update", "Module", "SendEmail")
