@@ -12,11 +12,10 @@ ENDS: Final = {
     RecordKind.PROMISE: RecordState.CANCELLED,
     RecordKind.RELEASE: RecordState.CANCELLED,
     RecordKind.ARRANGEMENT: RecordState.CANCELLED,
-    RecordKind.DISPUTE: RecordState.CANCELLED,
     RecordKind.RECEIPT: RecordState.CANCELLED,
     RecordKind.PIN: RecordState.LIFTED,
 }
-"""What is about a service that is gone means nothing any more. A hold stays: it keeps backups as well."""
+"""What is about a service that is gone means nothing any more. Holds and disputes stay: they keep its backups."""
 
 
 def close_service(ports: Ports, client: ClientId, service: ServiceId, why: str) -> None:
