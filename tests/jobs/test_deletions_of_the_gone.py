@@ -10,6 +10,8 @@ from tests.jobs.shelves import Names, Shelf
 from tests.jobs.test_deletions import a_house
 from tests.jobs.test_deletions_ends import Ends, client_closed, client_deleted, living, record_deleted
 from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.jobs import backup_desk
 from whmcs_bridge.simulator.records import Service
 
 
@@ -57,3 +59,22 @@ def test_an_end_does_not_close_the_dispute_that_keeps_the_backups(
     assert sorted(shelf.names()) == BOTH
     house.next_day(2)
     assert shelf.names() == ["site2/full"]
+
+
+def test_by_hand_the_grace_of_a_deleted_record_counts_and_the_clients_wish(
+    house: House, shelf: Shelf, panel: Names
+) -> None:
+    service = living(house, shelf, panel)
+    number = service_id(service)
+    backup_desk.request(house.bridge.ports, number)
+    deleted(house, panel, service)
+    house.next_day(2)
+    with pytest.raises(BridgeError, match=r"withheld .grace.: its backups are kept until"):
+        backup_desk.plan_by_hand(house.bridge.ports, number)
+    house.next_day(5)
+    with pytest.raises(BridgeError, match=r"withheld .handover.: the client asked for their data"):
+        backup_desk.plan_by_hand(house.bridge.ports, number)
+    assert sorted(shelf.names()) == BOTH
+    backup_desk.end_request(house.bridge.ports, number, "withdrawn")
+    plan = backup_desk.plan_by_hand(house.bridge.ports, number)
+    assert [row.item.account for row in plan.items] == ["site1"]

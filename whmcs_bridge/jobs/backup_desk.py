@@ -12,12 +12,12 @@ from whmcs_bridge.errors import BridgeError, MovedOn, StalePlan, StoreTrouble, U
 from whmcs_bridge.jobs import backup_carry
 from whmcs_bridge.jobs.backup_accounts import after_seeing, hash_of
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, look_and_plan
-from whmcs_bridge.jobs.backup_gone import gone_subject
+from whmcs_bridge.jobs.backup_gone import against_gone, gone_subject
 from whmcs_bridge.jobs.backup_look import Found, Look, Subject, ask_panels, look_at, search, serving
 from whmcs_bridge.jobs.backup_tend import service_in_mirror
 from whmcs_bridge.jobs.backup_waits import SHORT, halted, how_to_approve
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.erase import delete_all, held_by_record, may_go, subject_for, subject_for_accounts
+from whmcs_bridge.jobs.erase import delete_all, may_go, subject_for, subject_for_accounts
 from whmcs_bridge.jobs.facts import Memory, facts_of_service
 from whmcs_bridge.jobs.live import read_client
 from whmcs_bridge.jobs.pause import held_up
@@ -174,9 +174,10 @@ def _ended_subject(ports: Ports, service: ServiceId) -> Subject:
     """Return whose backups they are, for a service that WHMCS says now has ended, and that nothing protects."""
     if ports.panel.service(service) is None:
         subject = gone_subject(ports, service)[0]
-        held = held_by_record(ports.journal.records(client=subject.client), service, ports.today())
-        if held:
-            raise BridgeError(f"withheld (hold): {held}")
+        memory = Memory(ports.journal, ports.today())
+        for record in ports.journal.deletions.gone(service):
+            if against := against_gone(ports, memory, record):
+                raise BridgeError(f"withheld ({against.code}): {against.why}")
         return subject
     book = ports.mirror.book_of_service(service)
     if book is None:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-from whmcs_bridge.domain.deletions import GoneRecord, PlanState
+from whmcs_bridge.domain.deletions import GoneRecord, PlanState, Waiting
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.errors import BridgeError, MovedOn, UnknownId
 from whmcs_bridge.jobs.backup_look import Subject
 from whmcs_bridge.jobs.context import Ports
-from whmcs_bridge.jobs.erase import delete_all, held_by_record, may_go, remember, subject_for_accounts
-from whmcs_bridge.jobs.facts import Memory
+from whmcs_bridge.jobs.erase import delete_all, held_by_record, may_go, remember, standing_wish, subject_for_accounts
+from whmcs_bridge.jobs.facts import ClientMemory, Memory
 from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import view_of
 from whmcs_bridge.policy.cases import DELETE_KEY
@@ -88,16 +88,29 @@ def due_on(record: GoneRecord) -> date | None:
     return record.ended_on + timedelta(days=max(record.keep_days, 1))
 
 
+def against_gone(ports: Ports, memory: Memory, record: GoneRecord) -> Waiting | None:
+    """Say what stands against the deletion of what a deleted record left, whoever asks; None for nothing.
+
+    A policy of never is none of it: then only a person deletes.
+    """
+    day, today = due_on(record), ports.today()
+    if day is not None and today < day:
+        return Waiting("grace", f"its backups are kept until {day - timedelta(days=1)}", day - timedelta(days=1))
+    if held := held_by_record(memory.records_of(record.client), record.service, today):
+        return Waiting("hold", held)
+    wish = standing_wish(ports, record.service)
+    return Waiting("handover", f"the client asked for their data on {wish.asked_on}", wish.until) if wish else None
+
+
 def steps_of_gone(ports: Ports, memory: Memory) -> Iterator[Step]:
     """Yield the deletions that are due for services whose record is gone."""
     if not ports.stores or ports.settings.policy.approval.get(Kind.DELETE_BACKUPS) == "required":
         return
     today = ports.today()
     for record in ports.journal.deletions.gone():
-        day = due_on(record)
-        if day is None or today < day or record.service in memory.waits or not _confirmable(ports, record.service):
+        if due_on(record) is None or record.service in memory.waits or not _confirmable(ports, record.service):
             continue
-        if not memory.scope.everyone or held_by_record(memory.records_of(record.client), record.service, today):
+        if not memory.scope.everyone or against_gone(ports, memory, record) is not None:
             continue
         yield Step(
             id=f"{Kind.DELETE_BACKUPS}:service:{record.service}@{today}",
@@ -123,10 +136,13 @@ def delete_gone(ports: Ports, step: Step) -> str:
     assert step.service is not None
     if ports.panel.service(step.service) is not None:
         raise MovedOn("WHMCS has the service again: nothing is deleted")
-    held = held_by_record(ports.journal.records(client=step.client), step.service, ports.today())
-    if held:
-        raise MovedOn(held)
     subject, ended = gone_subject(ports, step.service)
+    memory = ClientMemory(ports.journal, ports.today(), step.client)
+    for record in ports.journal.deletions.gone(step.service):
+        if due_on(record) is None:
+            raise MovedOn("its backups are not deleted by a run any more")
+        if against := against_gone(ports, memory, record):
+            raise MovedOn(against.why)
     note = delete_all(ports, subject, ended, may_go(ports, step))
     for record in ports.journal.deletions.gone(step.service):
         ports.journal.deletions.save_gone(replace(record, done=True))

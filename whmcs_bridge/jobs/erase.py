@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from whmcs_bridge.domain.backups import AccountIdentity
-from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, PlanState, StoreVerdict
+from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, Handover, ItemState, PlanState, StoreVerdict
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind
@@ -107,6 +107,12 @@ def held_by_record(records: Iterable[Record], service: ServiceId, today: date) -
         if about and record.kind in (RecordKind.HOLD, RecordKind.DISPUTE) and record.protects_on(today):
             return f"a {record.kind} by {record.author} stands since {record.since}"
     return ""
+
+
+def standing_wish(ports: Ports, service: ServiceId) -> Handover | None:
+    """Return the client's wish for their data that holds the deletion today; None for none."""
+    wish = ports.journal.deletions.handovers().get(service)
+    return wish if wish is not None and wish.until >= ports.today() else None
 
 
 def delete_all(ports: Ports, subject: Subject, not_before: date, may_go: Callable[[], bool], only: str = "") -> str:
