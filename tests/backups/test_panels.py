@@ -71,6 +71,31 @@ def test_directadmin_tells_users_resellers_and_admins(httpserver: HTTPServer, us
     assert set(directadmin(httpserver.url_for("/")).living()) == {"bob", "bob1", "agency", "admin"}
 
 
+@pytest.mark.parametrize("nobody", ["[]", '{"list":[]}', "list[]=", "error=0&text=&details="])
+def test_a_directadmin_without_resellers_has_an_empty_list_of_them(httpserver: HTTPServer, nobody: str) -> None:
+    for command, text in (("ALL_USERS", "list[]=bob"), ("RESELLERS", nobody), ("ADMINS", '["admin"]')):
+        httpserver.expect_request(f"/CMD_API_SHOW_{command}").respond_with_data(text)
+    assert set(directadmin(httpserver.url_for("/")).living()) == {"bob", "admin"}
+
+
+@pytest.mark.parametrize("command", ["RESELLERS", "ADMINS"])
+@pytest.mark.parametrize("text", ["", "{}", '{"type":"FORBIDDEN"}', '{"result":"failed"}', "<html>"])
+def test_an_answer_without_a_list_says_of_nobody_that_they_are_gone(
+    httpserver: HTTPServer, command: str, text: str
+) -> None:
+    for one in ("ALL_USERS", "RESELLERS", "ADMINS"):
+        httpserver.expect_request(f"/CMD_API_SHOW_{one}").respond_with_data(text if one == command else '["bob"]')
+    with pytest.raises(ViewIncomplete, match=f"CMD_API_SHOW_{command}"):
+        directadmin(httpserver.url_for("/")).living()
+
+
+def test_a_list_without_any_admin_is_not_believed(httpserver: HTTPServer) -> None:
+    for command, text in (("ALL_USERS", "list[]=bob"), ("RESELLERS", "[]"), ("ADMINS", "[]")):
+        httpserver.expect_request(f"/CMD_API_SHOW_{command}").respond_with_data(text)
+    with pytest.raises(ViewIncomplete, match="nobody at all to CMD_API_SHOW_ADMINS"):
+        directadmin(httpserver.url_for("/")).living()
+
+
 @pytest.mark.parametrize("text", ["error=1&text=Access+denied", '{"error":"1","text":"Access denied"}'])
 def test_a_refusal_of_directadmin_is_no_list(httpserver: HTTPServer, text: str) -> None:
     for command in ("ALL_USERS", "RESELLERS", "ADMINS"):

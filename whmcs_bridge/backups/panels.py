@@ -176,6 +176,7 @@ class DirectAdmin(HttpPanel):
     """DirectAdmin's legacy lists; users, resellers and admins are three of them."""
 
     LISTS: Final = ("CMD_API_SHOW_ALL_USERS", "CMD_API_SHOW_RESELLERS", "CMD_API_SHOW_ADMINS")
+    NEVER_EMPTY: Final = ("CMD_API_SHOW_ALL_USERS", "CMD_API_SHOW_ADMINS")
 
     def _accounts(self) -> Iterable[LivingAccount]:
         names: set[str] = set()
@@ -228,8 +229,12 @@ class DirectAdmin(HttpPanel):
         return self._ask("GET", f"/{command}", params={"json": "yes", **more}, auth=login)
 
     def _list(self, command: str) -> list[str]:
+        """Return a list of names. It is empty only where the answer has a list that is: whatever else an answer
+        without one means (a missing right, a fault, a body that was lost), it names nobody as gone.
+        """
         reply = self._send(command)
         text = reply.text.strip()
+        rows: Any = None
         if text.startswith(("{", "[")):
             found = self._json(reply)
             if isinstance(found, dict) and found.get("error") not in (None, "0", 0):
@@ -239,13 +244,12 @@ class DirectAdmin(HttpPanel):
             fields = parse_qs(text, keep_blank_values=True)
             if fields.get("error", ["0"]) != ["0"]:
                 raise self._gap(f"a refusal: {short(' '.join(fields.get('text', [])))}")
-            rows = fields.get("list[]")
-            if rows is None and text and "error" not in fields:
-                raise self._gap("another shape: perhaps a login page")
-        if rows is None and command != self.LISTS[0]:
-            return []
+            rows = fields.get("list[]", [] if fields.get("error") == ["0"] else None)
+            rows = [] if rows == [""] else rows
         if not isinstance(rows, list) or not all(isinstance(row, str) and row for row in rows):
             raise self._gap(f"a list in another shape to {command}")
+        if not rows and command in self.NEVER_EMPTY:
+            raise self._gap(f"nobody at all to {command}: the right to list them may be missing")
         return rows
 
 
