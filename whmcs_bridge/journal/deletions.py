@@ -325,6 +325,11 @@ def merge_clients(conn: sqlite3.Connection, source: ClientId, target: ClientId) 
             f"UPDATE {table} SET client_id=?2, body=json_set(body, '$.client', ?2) WHERE client_id=?1",
             (source, target),
         )
+    for table in ("handovers", "tombstones", "gone_records"):
+        conn.execute(
+            f"UPDATE {table} SET body=json_set(body, '$.client', ?2) WHERE json_extract(body, '$.client')=?1",
+            (source, target),
+        )
 
 
 def _next_check(plan: DeletionPlan) -> str | None:
