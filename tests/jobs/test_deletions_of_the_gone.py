@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders import a_record
-from tests.house import House, service_id
+from tests.house import HOSTING, House, service_id
 from tests.jobs.shelves import Names, Shelf
 from tests.jobs.test_deletions import a_house
 from tests.jobs.test_deletions_ends import Ends, client_closed, client_deleted, living, record_deleted
+from whmcs_bridge.domain.deletions import Tombstone
+from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.errors import BridgeError
 from whmcs_bridge.jobs import backup_desk
@@ -78,3 +80,57 @@ def test_by_hand_the_grace_of_a_deleted_record_counts_and_the_clients_wish(
     backup_desk.end_request(house.bridge.ports, number, "withdrawn")
     plan = backup_desk.plan_by_hand(house.bridge.ports, number)
     assert [row.item.account for row in plan.items] == ["site1"]
+
+
+@pytest.mark.parametrize("kind", [RecordKind.FREEZE, RecordKind.CONTACT])
+def test_an_outage_and_a_client_in_touch_hold_what_a_deleted_record_left(
+    shelf: Shelf, panel: Names, kind: RecordKind
+) -> None:
+    touch = {"recent_contact_days": 9, "contact_holds_max_days": 60, "delete_backups_after_days": 2}
+    with a_house(shelf, panels=(panel,), layer=touch) as house:
+        service = living(house, shelf, panel)
+        deleted(house, panel, service)
+        house.sync()
+        client = None if kind is RecordKind.FREEZE else service.client
+        house.bridge.journal.add_record(a_record(kind, house.today, house.day(9), client=client, sort="staff"))
+        house.next_day(6)
+        assert sorted(shelf.names()) == BOTH
+        with pytest.raises(BridgeError, match=r"frozen until|in touch"):
+            backup_desk.plan_by_hand(house.bridge.ports, service_id(service))
+        house.next_day(4)
+        assert shelf.names() == ["site2/full"]
+
+
+def test_what_the_bridge_keeps_of_a_deleted_record_follows_its_client_to_another(
+    house: House, shelf: Shelf, panel: Names
+) -> None:
+    service = living(house, shelf, panel)
+    old, new, number = ClientId(service.client), ClientId(2), service_id(service)
+    deletions = house.bridge.journal.deletions
+    backup_desk.request(house.bridge.ports, number)
+    deletions.save_tombstone(Tombstone(ServiceId(99), old, house.today))
+    deleted(house, panel, service)
+    house.bridge.journal.merge_clients(old, new)
+    assert [record.client for record in deletions.gone(number)] == [new]
+    assert deletions.handovers()[number].client == new
+    assert deletions.tombstones()[ServiceId(99)].client == new
+    backup_desk.end_request(house.bridge.ports, number, "withdrawn")
+    house.bridge.journal.add_record(a_record(RecordKind.HOLD, house.today, client=int(new), sort="legal"))
+    house.next_day(6)
+    assert sorted(shelf.names()) == BOTH
+
+
+@pytest.mark.parametrize(("after", "gone_by"), [(6, 8), ("never", None)])
+def test_a_policy_that_keeps_backups_longer_reaches_deleted_records(
+    house: House, shelf: Shelf, panel: Names, after: int | str, gone_by: int | None
+) -> None:
+    service = living(house, shelf, panel)
+    deleted(house, panel, service)
+    house.next_day(2)
+    house.reconfigure({"class": {"hosting": {**HOSTING, "delete_backups_after_days": after}}})
+    house.next_day()
+    house.reconfigure({"class": {"hosting": {**HOSTING, "delete_backups_after_days": 1}}})
+    house.next_day(4)
+    assert sorted(shelf.names()) == BOTH
+    house.next_day(2)
+    assert shelf.names() == (BOTH if gone_by is None else ["site2/full"])

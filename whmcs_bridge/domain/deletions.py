@@ -255,10 +255,15 @@ class GoneRecord:
     told_on: date
     """Day of the hook."""
     keep_days: int | None = None
-    """delete_backups_after_days as it stood then; None is never."""
+    """The longest delete_backups_after_days that stood since; None is never."""
     empty_on: tuple[date, ...] = ()
     """Days on which WHMCS answered without error that it has no such service."""
     done: bool = False
+    product: int = 0
+    """What its rules are found by, as it was then; 0 in records of before this was kept."""
+    product_group: str = ""
+    product_type: str = ""
+    client_group: str = ""
 
     @property
     def ended_on(self) -> date | None:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from whmcs_bridge.domain.deletions import GoneRecord, PlanState, Waiting
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ServiceId
+from whmcs_bridge.domain.records import RecordKind
 from whmcs_bridge.errors import BridgeError, MovedOn, UnknownId
 from whmcs_bridge.jobs.backup_look import Subject
 from whmcs_bridge.jobs.context import Ports
@@ -20,6 +21,8 @@ from whmcs_bridge.plan.model import Step
 from whmcs_bridge.policy import view_of
 from whmcs_bridge.policy.cases import DELETE_KEY
 from whmcs_bridge.policy.decision import Kind, Note
+from whmcs_bridge.policy.rules import Resolved, resolve_kept
+from whmcs_bridge.policy.stages import later
 
 
 def note_deleted(ports: Ports, facts: ServiceFacts) -> None:
@@ -28,19 +31,29 @@ def note_deleted(ports: Ports, facts: ServiceFacts) -> None:
     The caller holds the journal's writer.
     """
     remember(ports, facts)
-    service = facts.service
+    service, product, group = facts.service, facts.product, facts.client.group
     if ports.journal.deletions.gone(service.id):
         return
     view, _ = view_of(facts, ports.settings.policy, ports.today())
     days = facts.case.kept_days.get(DELETE_KEY, view.rules.delete_backups_after_days)
-    ports.journal.deletions.save_gone(GoneRecord(service.id, service.client_id, ports.today(), days))
+    record = GoneRecord(
+        service.id,
+        service.client_id,
+        ports.today(),
+        days,
+        product=service.product_id,
+        product_group=(product.group if product else "") or service.group,
+        product_type=product.type if product else "",
+        client_group=group.name if group else "",
+    )
+    ports.journal.deletions.save_gone(record)
 
 
 def watch(ports: Ports) -> list[Note]:
     """Ask WHMCS once a day for each deleted record; return what staff has to do where no panel can confirm."""
     notes: list[Note] = []
     for record in ports.journal.deletions.gone():
-        after = _asked_once_more(ports, record)
+        after = _kept_longer(ports, _asked_once_more(ports, record))
         if after != record:
             ports.journal.deletions.save_gone(after)
         if after.done or after.ended_on is None:
@@ -81,11 +94,28 @@ def _confirmable(ports: Ports, service: ServiceId) -> bool:
     return bool(servers) and all(any(p.serves(n) for p in ports.account_panels) for n in servers)
 
 
-def due_on(record: GoneRecord) -> date | None:
-    """Return the first day on which the backups may go; None is never, or not ended yet."""
-    if record.ended_on is None or record.keep_days is None:
+def _rules_of(ports: Ports, record: GoneRecord) -> Resolved | None:
+    """Return today's rules of such a service; None for records of before what they are found by was kept."""
+    if not record.product:
         return None
-    return record.ended_on + timedelta(days=max(record.keep_days, 1))
+    found_by = (record.product, record.product_group, record.product_type, record.client_group)
+    return resolve_kept(ports.settings.policy, *found_by, record.client, record.service)
+
+
+def _kept_longer(ports: Ports, record: GoneRecord) -> GoneRecord:
+    """Let a policy that keeps backups longer than was said at the end count for it; it may only add to it."""
+    resolved = _rules_of(ports, record)
+    if resolved is None or not resolved.class_name:
+        return record
+    return replace(record, keep_days=later(record.keep_days, resolved.rules.delete_backups_after_days))
+
+
+def due_on(ports: Ports, record: GoneRecord) -> date | None:
+    """Return the first day on which the backups may go; None is never, not ended yet, or of no class any more."""
+    resolved, days = _rules_of(ports, record), _kept_longer(ports, record).keep_days
+    if record.ended_on is None or days is None or (resolved is not None and not resolved.class_name):
+        return None
+    return record.ended_on + timedelta(days=max(days, 1))
 
 
 def against_gone(ports: Ports, memory: Memory, record: GoneRecord) -> Waiting | None:
@@ -93,13 +123,38 @@ def against_gone(ports: Ports, memory: Memory, record: GoneRecord) -> Waiting | 
 
     A policy of never is none of it: then only a person deletes.
     """
-    day, today = due_on(record), ports.today()
+    day, today = due_on(ports, record), ports.today()
     if day is not None and today < day:
         return Waiting("grace", f"its backups are kept until {day - timedelta(days=1)}", day - timedelta(days=1))
     if held := held_by_record(memory.records_of(record.client), record.service, today):
         return Waiting("hold", held)
-    wish = standing_wish(ports, record.service)
-    return Waiting("handover", f"the client asked for their data on {wish.asked_on}", wish.until) if wish else None
+    for freeze in memory.records_of(record.client):
+        if freeze.kind is RecordKind.FREEZE and freeze.protects_on(today):
+            return Waiting("freeze", f"frozen until {freeze.until}: {freeze.reason}", freeze.until)
+    if wish := standing_wish(ports, record.service):
+        return Waiting("handover", f"the client asked for their data on {wish.asked_on}", wish.until)
+    return _in_touch(ports, memory, record)
+
+
+def _in_touch(ports: Ports, memory: Memory, record: GoneRecord) -> Waiting | None:
+    """A client in touch holds it for a while, as for a service that WHMCS still has."""
+    resolved, today, book = _rules_of(ports, record), ports.today(), ports.mirror.book(record.client)
+    if resolved is None or not resolved.rules.recent_contact_days:
+        return None
+    rules, about = resolved.rules, (None, record.service)
+    signs = [
+        r.since
+        for r in memory.records_of(record.client)
+        if r.kind is RecordKind.CONTACT and r.service_id in about and r.sort in ("", "staff", *rules.contact_signs)
+    ]
+    if "payment" in rules.contact_signs and book is not None:
+        signs += [paid.paid_on for paid in book.history if not paid.reversed]
+    seen = max((day for day in signs if day <= today), default=None)
+    if seen is None or today > seen + timedelta(days=rules.recent_contact_days):
+        return None
+    if (due_on(ports, record) or today) + timedelta(days=rules.contact_holds_max_days) < today:
+        return None
+    return Waiting("contact", f"the client was in touch on {seen}", seen + timedelta(days=rules.recent_contact_days))
 
 
 def steps_of_gone(ports: Ports, memory: Memory) -> Iterator[Step]:
@@ -108,7 +163,7 @@ def steps_of_gone(ports: Ports, memory: Memory) -> Iterator[Step]:
         return
     today = ports.today()
     for record in ports.journal.deletions.gone():
-        if due_on(record) is None or record.service in memory.waits or not _confirmable(ports, record.service):
+        if due_on(ports, record) is None or record.service in memory.waits or not _confirmable(ports, record.service):
             continue
         if not memory.scope.everyone or against_gone(ports, memory, record) is not None:
             continue
@@ -139,7 +194,7 @@ def delete_gone(ports: Ports, step: Step) -> str:
     subject, ended = gone_subject(ports, step.service)
     memory = ClientMemory(ports.journal, ports.today(), step.client)
     for record in ports.journal.deletions.gone(step.service):
-        if due_on(record) is None:
+        if due_on(ports, record) is None:
             raise MovedOn("its backups are not deleted by a run any more")
         if against := against_gone(ports, memory, record):
             raise MovedOn(against.why)

@@ -340,18 +340,25 @@ def resolve(
     group_name = group.name if group else ""
     product_type = product.type if product else ""
     product_group = (product.group if product else "") or service.group
+    return resolve_kept(policy, service.product_id, product_group, product_type, group_name, client.id, service.id)
+
+
+def resolve_kept(
+    policy: Policy, product: int, product_group: str, product_type: str, group: str, client: int, service: int
+) -> Resolved:
+    """Do the same for what is known of a service that WHMCS has no record of any more. `group` is its client's."""
     key = (
-        service.product_id,
+        product,
         product_group,
         product_type,
-        group_name if group_name in policy.groups else "",
-        client.id if client.id in policy.clients else 0,
-        service.id if service.id in policy.services else 0,
+        group if group in policy.groups else "",
+        client if client in policy.clients else 0,
+        service if service in policy.services else 0,
     )
     found = policy._cache.get(key)
     if found is None:
-        names = choose_class(policy, service.product_id, product_group, product_type)
-        found = policy._cache[key] = _lay(policy, names, group_name, client.id, service.id)
+        names = choose_class(policy, product, product_group, product_type)
+        found = policy._cache[key] = _lay(policy, names, group, client, service)
     return found
 
 
