@@ -330,6 +330,7 @@ def test_a_deletion_by_hand_that_died_is_over_when_typed_again(
     assert not [path for _, path in story.media.held(twin.folder) if story.is_theirs(path)]
     twin.run(sync)
     wanted = verdicts(twin, story)
+    del wanted["done"]  # what the command had come to, the sync may be the one to say
     assert wanted["plan of 1"]["needs"]
     assert wanted["stones"] == [1]
     wrong, died = [], 0
