@@ -8,7 +8,7 @@ from tests.builders import a_record
 from tests.house import HOSTING, House, service_id
 from tests.jobs.shelves import Names, Shelf
 from tests.jobs.test_deletions import a_house
-from tests.jobs.test_deletions_ends import Ends, client_closed, client_deleted, living, record_deleted
+from tests.jobs.test_deletions_ends import Ends, client_closed, client_deleted, hook, living, record_deleted
 from whmcs_bridge.domain.deletions import Tombstone
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
@@ -134,3 +134,32 @@ def test_a_policy_that_keeps_backups_longer_reaches_deleted_records(
     assert sorted(shelf.names()) == BOTH
     house.next_day(2)
     assert shelf.names() == (BOTH if gone_by is None else ["site2/full"])
+
+
+# --- what is told, and looked at once more ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [1, 3, 9], ids=["never missing", "ended", "erased"])
+def test_a_record_that_is_restored_and_deleted_once_more_is_watched_anew(
+    house: House, shelf: Shelf, panel: Names, days: int
+) -> None:
+    service = living(house, shelf, panel)
+    hook(house, "ServiceDelete", service)
+    account, row = panel.living_now[service.username], house.world.services[service.id]
+    if days > 1:
+        deleted(house, panel, service)
+    house.next_day(days)
+    if days > 1:
+        house.world.services[service.id] = row
+        house.world.services_by_client[service.client].append(service.id)
+        panel.living_now[service.username] = account
+    house.next_day(2)
+    shelf.put("site1", "second", house.today)
+    deleted(house, panel, service)
+    house.next_day(2)
+    assert "site1/second" in shelf.names()
+    [record] = house.bridge.journal.deletions.gone(service_id(service))
+    assert not record.done
+    house.next_day(4)
+    assert shelf.names() == ["site2/full"]
+    assert house.bridge.journal.deletions.gone() == []

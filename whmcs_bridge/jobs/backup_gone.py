@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
-from whmcs_bridge.domain.deletions import GoneRecord, PlanState, Waiting
+from whmcs_bridge.domain.deletions import DeletionPlan, GoneRecord, PlanState, Waiting
 from whmcs_bridge.domain.facts import ServiceFacts
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.records import RecordKind
@@ -32,7 +32,7 @@ def note_deleted(ports: Ports, facts: ServiceFacts) -> None:
     """
     remember(ports, facts)
     service, product, group = facts.service, facts.product, facts.client.group
-    if ports.journal.deletions.gone(service.id):
+    if any(not _is_over(record, ports.today()) for record in ports.journal.deletions.gone(service.id)):
         return
     view, _ = view_of(facts, ports.settings.policy, ports.today())
     days = facts.case.kept_days.get(DELETE_KEY, view.rules.delete_backups_after_days)
@@ -47,6 +47,11 @@ def note_deleted(ports: Ports, facts: ServiceFacts) -> None:
         client_group=group.name if group else "",
     )
     ports.journal.deletions.save_gone(record)
+
+
+def _is_over(record: GoneRecord, today: date) -> bool:
+    """The record is about an earlier deletion: it is done with, or WHMCS has had the service since it was missing."""
+    return record.done or bool(record.empty_on and record.empty_on[-1] < today)
 
 
 def watch(ports: Ports) -> list[Note]:
@@ -70,9 +75,10 @@ def watch(ports: Ports) -> list[Note]:
 def _asked_once_more(ports: Ports, record: GoneRecord) -> GoneRecord:
     """Return the record after today's question; one that WHMCS has, or whose backups are gone, is done with."""
     plan = ports.journal.deletions.plan_of(record.service)
-    if plan is not None and plan.state is PlanState.DONE and record.ended_on is not None:
+    ended = record.ended_on is not None
+    if ended and plan is not None and plan.state is PlanState.DONE and _is_of(ports, plan, record):
         return replace(record, done=True)
-    if ports.today() in record.empty_on or record.ended_on is not None:
+    if ports.today() in record.empty_on or ended:
         return record
     try:
         found = ports.panel.service(record.service)
@@ -81,6 +87,13 @@ def _asked_once_more(ports: Ports, record: GoneRecord) -> GoneRecord:
     return (
         replace(record, done=True) if found is not None else replace(record, empty_on=(*record.empty_on, ports.today()))
     )
+
+
+def _is_of(ports: Ports, plan: DeletionPlan, record: GoneRecord) -> bool:
+    """The plan is of this end of these accounts, not of one after which the service has lived again."""
+    known = ports.journal.deletions.accounts([record.service])
+    ends = {(a.server, a.username, a.until or record.told_on) for a in known}
+    return ends == {(a.server, a.username, a.until) for a in plan.accounts}
 
 
 def _end_accounts(ports: Ports, record: GoneRecord) -> None:
