@@ -14,7 +14,7 @@ from whmcs_bridge.jobs.backup_accounts import after_seeing, hash_of
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, look_and_plan
 from whmcs_bridge.jobs.backup_gone import against_gone, gone_subject
 from whmcs_bridge.jobs.backup_look import Found, Look, Subject, ask_panels, look_at, search, serving
-from whmcs_bridge.jobs.backup_tend import service_in_mirror
+from whmcs_bridge.jobs.backup_tend import remember_unplanned, service_in_mirror
 from whmcs_bridge.jobs.backup_waits import SHORT, halted, how_to_approve
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.erase import delete_all, may_go, subject_for, subject_for_accounts
@@ -258,6 +258,9 @@ def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
     to_go = (ItemState.PLANNED, ItemState.DELETING, ItemState.FAILED)
     if not plan.waits_for_approval and any(s.state in to_go for s in left):
         raise UsageProblem(f"plan {digest} has items that a run may still delete; wait for it, or lift what holds it")
+    _refuse_aside(plan)
+    if any(s.left_settings for s in left):
+        remember_unplanned(ports, plan.service)
     now, deletions = ports.now(), ports.journal.deletions
     closed = replace(plan, state=PlanState.DONE, why=f"closed by {ports.actor}: {because}")
     body = {
@@ -271,6 +274,16 @@ def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
     deletions.save_plan(closed, [(plan.service, plan.digest, now, "verdict", body)])
     remember_erased(ports, plan.service)
     return closed
+
+
+def _refuse_aside(plan: DeletionPlan) -> None:
+    """What lies aside is where nobody looks for a backup: a closed plan would leave it there for ever."""
+    aside = [row for row in plan.items if row.aside is not None and not row.state.gone]
+    if not aside:
+        return
+    where = f"plan {plan.digest[:SHORT]} has {len(aside)} items aside in store {aside[0].item.store}"
+    way = "they go after [backups] quarantine_days, or back to their place once the service lives again"
+    raise UsageProblem(f"{where}: {way}; close it then, or take the store out of the settings")
 
 
 def lift(ports: Ports, store: str, because: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from whmcs_bridge.domain.backups import BackupItem, Outcome, Receipt
 from whmcs_bridge.domain.deletions import DeletionPlan, ItemState, PlannedItem, StoreVerdict, key_of
 from whmcs_bridge.errors import StoreTrouble
-from whmcs_bridge.jobs.backup_look import Look, Subject, look_at, serving
+from whmcs_bridge.jobs.backup_look import Look, Subject, look_at, root_of, serving
 from whmcs_bridge.jobs.backup_plan import item_json
 from whmcs_bridge.jobs.backup_waits import halted
 from whmcs_bridge.jobs.context import Ports
@@ -23,11 +23,15 @@ def give_back(ports: Ports, subject: Subject, plan: DeletionPlan) -> tuple[Delet
     """Move everything back that plans of this service have moved aside; return the plan, and what is still to do.
 
     It goes by what the stores list, so a run that died is taken up by the next one. What has no place to go back to is
-    a task. The plan counts as returned once every store was seen whole and nothing else is left aside.
+    a task, and so is a store that holds something aside and is none of the settings now. The plan counts as returned
+    once every store was seen whole and nothing else is left aside.
     """
     problems: list[str] = []
+    aside = _stores_with_some_aside(subject, plan)
+    reached: set[tuple[str, str]] = set()
     for store in serving(ports, subject.accounts):
-        if not _moves(store):
+        reached.add((store.kind, root_of(store)))
+        if not _moves(store) and store.name not in aside:
             continue
         if store.name in halted(ports.journal):
             problems.append(f"store {store.name} stands still: what lies aside there is not put back yet")
@@ -39,10 +43,38 @@ def give_back(ports: Ports, subject: Subject, plan: DeletionPlan) -> tuple[Delet
         one = _Return(ports, subject, plan, look)
         problems += one.work()
         plan = one.plan
+    away = [name for name, place in aside.items() if place not in reached]
+    problems += [_out_of_reach(ports, plan, name) for name in away]
     plan = replace(plan, returned=not problems)
     ports.journal.deletions.save_plan(plan)
     told = f"what was moved aside of service {plan.service} could not be put back"
     return plan, [f"{told}: {problem}" for problem in problems]
+
+
+def _stores_with_some_aside(subject: Subject, plan: DeletionPlan) -> dict[str, tuple[str, str]]:
+    """Return kind and root of each store in which the plan has something aside, as far as the journal knows.
+
+    Of a store that left the settings before the plan was made, only earlier plans name the items.
+    """
+    found = {row.item.store for row in plan.items if row.aside is not None and not row.state.gone}
+    left = {verdict.store: verdict for verdict in plan.stores if verdict.left_settings}
+    if left:
+        earlier = (p for digest in subject.own_plans for p in subject.plans_named(digest) if p.service == plan.service)
+        rows = (row for p in earlier for row in p.items if row.aside is not None and not row.state.gone)
+        names = {row.item.store for row in rows}
+        found |= {n for n, v in left.items() if n in names or n.removesuffix(f" (was {v.root})") in names}
+    verdicts = {name: _verdict(plan, name) for name in sorted(found)}
+    return {name: (verdict.kind, verdict.root) for name, verdict in verdicts.items()}
+
+
+def _out_of_reach(ports: Ports, plan: DeletionPlan, store: str) -> str:
+    """Tell staff of what nobody looks at: it is the client's, and lies where no backup is looked for."""
+    root = _verdict(plan, store).root
+    text = f"store {store}: backups of service {plan.service} lie aside at {root or 'a place never read'}"
+    text += ", and no store of the settings is there now"
+    todo = "put the store back into the settings: the next run puts them back in their place"
+    ports.journal.add_task(Note("backups-aside", text, todo, plan.client, plan.service), ports.today())
+    return f"store {store} is none of its stores any more, and some of it lies aside there"
 
 
 def _moves(store: BackupStore) -> bool:

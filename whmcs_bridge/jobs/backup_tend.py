@@ -23,6 +23,8 @@ from whmcs_bridge.jobs.erase import held_by_record, subject_for_accounts
 from whmcs_bridge.jobs.facts import Memory
 from whmcs_bridge.policy.decision import Note
 
+UNPLANNED = "backups-unplanned"
+"""Remembered: services whose newest plan was replaced or closed while no other one had taken its place."""
 KNOWN_STORES = "backup-stores-known"
 """Remembered: names of the stores that there were at the last run."""
 
@@ -41,6 +43,7 @@ def tend(ports: Ports, memory: Memory, *, complete: bool) -> tuple[list[Note], l
         return notes, problems
     for plan in ports.journal.deletions.plan_heads(LIVE_PLANS):
         _freeze_or_thaw(ports, memory, plan)
+    _freeze_unplanned(ports)
     problems += _give_back(ports)
     _note_new_stores(ports)
     problems += _look_again(ports, memory)
@@ -70,6 +73,7 @@ def _freeze_or_thaw(ports: Ports, memory: Memory, plan: DeletionPlan) -> None:
     if twin and plan.lives_again != twin:
         freeze(ports, plan, twin, FrozenBy.NAME)
     elif plan.state is PlanState.FROZEN and plan.frozen_by is not FrozenBy.HOLD:
+        remember_unplanned(ports, plan.service)
         thaw(ports, plan)
     elif held:
         freeze(ports, plan, held, FrozenBy.HOLD)
@@ -83,8 +87,44 @@ def _freeze_or_thaw(ports: Ports, memory: Memory, plan: DeletionPlan) -> None:
 
 def _replace(ports: Ports, plan: DeletionPlan, why: str) -> None:
     """Another plan takes its place as soon as one is due."""
+    remember_unplanned(ports, plan.service)
     link = (plan.service, plan.digest, ports.now(), "replaced", {"why": why})
     ports.journal.deletions.save_plan(replace(plan, state=PlanState.REPLACED, why=why), [link])
+
+
+def remember_unplanned(ports: Ports, service: ServiceId) -> None:
+    """Keep in sight a service whose plan is about to be replaced or closed, and none takes its place at once."""
+    known = ports.journal.get(UNPLANNED, [])
+    if int(service) not in known:
+        ports.journal.put(UNPLANNED, [*known, int(service)])
+
+
+def _freeze_unplanned(ports: Ports) -> None:
+    """Freeze what no open plan stands for once the service or its name lives again: what lies aside goes back."""
+    deletions, known = ports.journal.deletions, ports.journal.get(UNPLANNED)
+    if known is None:  # the first run that keeps them
+        replaced = {plan.service for plan in deletions.plan_heads((PlanState.REPLACED,))}
+        known = sorted(map(int, replaced - deletions.services_planned()))
+        ports.journal.put(UNPLANNED, known)
+    left = [number for number in known if not _frozen_or_planned(ports, ServiceId(number))]
+    if left != known:
+        ports.journal.put(UNPLANNED, left)
+
+
+def _frozen_or_planned(ports: Ports, number: ServiceId) -> bool:
+    """Whether another plan stands for the service, or this one was frozen now."""
+    plan = ports.journal.deletions.plan_of(number)
+    if plan is None or plan.state in LIVE_PLANS or plan.settled:
+        return True
+    if _lives(ports, plan):
+        why, by = "the service lives again", FrozenBy.LIFE
+    else:
+        twin = subject_for_accounts(ports, number, plan.client, plan.accounts).lives_again
+        if plan.state is not PlanState.REPLACED or twin in ("", plan.lives_again):
+            return False
+        why, by = twin, FrozenBy.NAME
+    freeze(ports, replace(plan, state=PlanState.OPEN), why, by)
+    return True
 
 
 def _give_back(ports: Ports) -> list[str]:

@@ -1,0 +1,113 @@
+"""A service that lives once more: its backups are its client's again, and what was said of its first end is over."""
+
+import pytest
+
+from tests.house import service_id
+from tests.jobs.shelves import Shelf
+from tests.jobs.test_deletions import a_house, kinds, plan_of, set_status, tasks
+from tests.jobs.test_deletions_returned import ASIDE, moved_aside
+from whmcs_bridge.domain.deletions import PlanState
+from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.errors import UsageProblem
+from whmcs_bridge.jobs import backup_desk
+
+PLACE = ["site1/one", "site1/two", "site2/full"]
+
+
+def aside(shelf: Shelf) -> list[str]:
+    return [item.locator for item in shelf.held.values() if item.quarantine]
+
+
+# --- what lies aside ------------------------------------------------------------------------------
+
+
+def test_a_store_that_is_away_from_the_settings_on_the_day_of_the_new_life_gives_back_later() -> None:
+    shelf = Shelf(quarantine=True)
+    with a_house(shelf, backups=ASIDE) as house:
+        service = moved_aside(house, shelf)
+        house.bridge.ports.stores = [Shelf("other")]
+        set_status(house, service, ServiceStatus.ACTIVE)
+        report = house.next_day()
+        assert "shelf" in "".join(report.problems)
+        assert "backups-aside" in tasks(house)
+        assert not plan_of(house, service).returned
+        house.bridge.ports.stores = [shelf]
+        house.next_day(2)
+        assert shelf.names() == PLACE
+        assert plan_of(house, service).returned
+        asked = len(shelf.asked)
+        house.next_day(2)
+        assert len(shelf.asked) == asked
+
+
+def test_a_plan_that_was_replaced_and_never_made_anew_gives_back_as_well() -> None:
+    shelf, other = Shelf(quarantine=True), Shelf("other")
+    with a_house(shelf, backups=ASIDE) as house:
+        service = moved_aside(house, shelf)
+        house.bridge.pause(reason="inventory")
+        house.bridge.ports.stores = [shelf, other]
+        house.next_day()
+        assert plan_of(house, service).state is PlanState.REPLACED
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day()
+        house.bridge.end_pause()
+        house.next_day(2)
+        assert shelf.names() == PLACE
+        assert kinds(house, service).count("put-back") == 2
+        asked = len(shelf.asked)
+        house.next_day(2)
+        assert len(shelf.asked) == asked
+
+
+def test_a_store_that_was_taken_out_before_the_new_life_gives_back_when_it_is_there_again() -> None:
+    """The plan that was made without it names none of its items; only the earlier one does."""
+    shelf, other = Shelf(quarantine=True), Shelf("other")
+    with a_house(shelf, backups=ASIDE) as house:
+        service = moved_aside(house, shelf)
+        house.bridge.ports.stores = [other]
+        house.next_day()
+        assert not any(row.aside for row in plan_of(house, service).items)
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day()
+        assert "backups-aside" in tasks(house)
+        house.bridge.ports.stores = [shelf, other]
+        house.next_day()
+        assert shelf.names() == PLACE
+
+
+def test_a_plan_with_something_aside_cannot_be_closed() -> None:
+    shelf = Shelf(quarantine=True)
+    with a_house(shelf, backups=ASIDE) as house:
+        service = moved_aside(house, shelf)
+        with pytest.raises(UsageProblem, match="2 items aside in store shelf"):
+            backup_desk.close_plan(house.bridge.ports, plan_of(house, service).digest, "the client comes back")
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day()
+        assert shelf.names() == PLACE
+
+
+def test_a_plan_closed_over_a_store_that_is_away_gives_back_when_both_are_there_again() -> None:
+    shelf, other = Shelf(quarantine=True), Shelf("other")
+    with a_house(shelf, backups=ASIDE) as house:
+        service = moved_aside(house, shelf)
+        house.bridge.ports.stores = [other]
+        house.next_day()
+        backup_desk.close_plan(house.bridge.ports, plan_of(house, service).digest, "the box is away")
+        house.bridge.ports.stores = [shelf, other]
+        house.next_day()
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day()
+        assert shelf.names() == PLACE
+
+
+def test_a_plan_that_was_replaced_gives_back_when_another_service_has_the_name() -> None:
+    shelf, other = Shelf(quarantine=True), Shelf("other")
+    with a_house(shelf, backups=ASIDE) as house:
+        service = moved_aside(house, shelf)
+        house.bridge.pause(reason="inventory")
+        house.bridge.ports.stores = [shelf, other]
+        house.next_day()
+        house.a_service(username="site1", registered=house.today)
+        house.next_day()
+        assert shelf.names() == PLACE
+        assert service_id(service) in {plan.service for plan in backup_desk.open_plans(house.bridge.ports)}
