@@ -58,6 +58,8 @@ ASK_AGAIN = timedelta(minutes=5)
 """The panel is asked before the first item goes, and after so long once more: deleting takes its time."""
 LOOK_AGAIN = timedelta(hours=20)
 """What waits for a person or a lock is looked at again, once a day however the timer drifts."""
+VANISHED = "are not listed any more, and nothing was sent: rights that were taken away look like it; looked at again"
+"""Of all that an account had in a store, gone at once: no verdict before a later listing says so again."""
 POLL_AGAIN = timedelta(hours=1)
 ACCEPTED_AT_MOST = timedelta(days=3)
 """What a store has accepted and not done by then has failed: it is told, and sent again."""
@@ -105,9 +107,48 @@ def look_and_plan(
     if plan is not None and not any(f.mine for f in found.values()) and is_over(plan, subject, stores):
         return plan, looks, found  # a run died between the verdict and what it means for the service
     if plan is None or not fits(plan, found.values(), subject.lives_again) or other_stores(plan, stores):
-        plan = freeze_plan(ports, subject, looks, found, not_before)
+        before, plan = plan, freeze_plan(ports, subject, looks, found, not_before)
+        plan = _doubted(ports, before, plan, looks) if before is not None else plan
         subject.own_plans |= {plan.digest}
     return plan, looks, found
+
+
+def _doubted(ports: Ports, before: DeletionPlan, plan: DeletionPlan, looks: Mapping[str, Look]) -> DeletionPlan:
+    """Keep in doubt the stores from which all that the plan before had there has vanished: the new one has no rows."""
+    ends = [{(a.server, a.username, a.until) for a in one.accounts} for one in (before, plan)]
+    if before.state not in (PlanState.OPEN, PlanState.REPLACED) or ends[0] != ends[1]:
+        return plan
+    filled = {row.item.store for row in plan.items}
+    until = ports.now() + _doubt_lasts(ports.settings.policy.backups)
+    stores = []
+    for verdict in plan.stores:
+        name, old = verdict.store, before.store(verdict.store)
+        look = looks.get(name)
+        if look is None or look.trouble or name in filled or old is None or old.root not in ("", verdict.root):
+            stores.append(verdict)
+            continue
+        of = [row for row in before.items if row.item.store == name]
+        gone = [row for row in of if not row.state.gone and backup_guard.never_sent(row)]
+        if gone:
+            why = f"{len(gone)} of {len(of)} items {VANISHED}"
+            day = old.until if all(map(backup_guard.in_doubt, gone)) and old.until is not None else until
+            verdict = replace(verdict, state=ItemState.UNVERIFIABLE, why=why, until=day, next_check_at=day)
+        elif _waits_in_doubt(old, ports.now()):
+            verdict = replace(verdict, state=old.state, why=old.why, until=old.until, next_check_at=old.until)
+        stores.append(verdict)
+    kept = replace(plan, stores=tuple(stores))
+    if kept != plan:
+        ports.journal.deletions.save_plan(kept)
+    return kept
+
+
+def _waits_in_doubt(verdict: StoreVerdict, now: datetime) -> bool:
+    return verdict.state is ItemState.UNVERIFIABLE and verdict.until is not None and verdict.until > now
+
+
+def _doubt_lasts(rules: BackupRules) -> timedelta:
+    """How much later a listing has to show once more that everything has vanished."""
+    return timedelta(hours=rules.verify_after_hours[-1]) if rules.verify_after_hours else LOOK_AGAIN
 
 
 def _watch(ports: Ports, subject: Subject, plan: DeletionPlan | None, look: Look) -> None:
@@ -247,6 +288,7 @@ class _Worker:
         keys, now = look.keys, self.ports.now()
         moved = [i for i in look.items if i.quarantine == self.plan.digest]
         taken = {key_of(p.aside) for p in self.rows.values() if p.aside is not None}
+        some_left, vanished = False, {}
         for number, row in self.rows.items():
             if row.state.gone:
                 continue
@@ -257,7 +299,24 @@ class _Worker:
                     taken.add(key_of(aside))
                     row = replace(row, aside=aside, state=ItemState.QUARANTINED, changed_at=now, aside_at=now)
             there = keys.get(key_of(row.aside)) if row.aside is not None else None
+            if here is None and there is None and backup_guard.never_sent(row):
+                vanished[number] = row
+                continue
+            some_left = some_left or here is not None or there is not None
             self._put(number, self._seen(row, here, there, now, sent_now=sent_now))
+
+        for number, row in vanished.items():
+            self._put(number, self._vanished(row, now, some_left=some_left))
+
+    def _vanished(self, row: PlannedItem, now: datetime, *, some_left: bool) -> PlannedItem:
+        """One of several is a panel's rotation, or staff; all at once is as likely a listing that hides them."""
+        if backup_guard.in_doubt(row):
+            if row.until is not None and row.until > now:
+                return row
+        elif not some_left:
+            until = now + _doubt_lasts(self.rules)
+            return replace(row, state=ItemState.UNVERIFIABLE, until=until, changed_at=now)
+        return replace(row, state=ItemState.GONE_BEFORE, note=NOT_BY_US, until=None, changed_at=now)
 
     def _seen(
         self, row: PlannedItem, here: BackupItem | None, there: BackupItem | None, now: datetime, *, sent_now: bool
@@ -295,8 +354,7 @@ class _Worker:
         if row.state is ItemState.RESIDUAL_UNTIL:
             over = row.until is not None and row.until <= now
             return replace(row, state=ItemState.GONE_VERIFIED) if over else row
-        was_sent = row.state in (ItemState.DELETING, ItemState.ACCEPTED) or row.note.startswith(STILL_LISTED)
-        if not was_sent:
+        if row.state is ItemState.ATTESTED:
             return replace(row, state=ItemState.GONE_BEFORE, note=NOT_BY_US, changed_at=now)
         if row.note == Outcome.GONE_BEFORE.value:
             return replace(row, state=ItemState.GONE_BEFORE, changed_at=now)
@@ -525,6 +583,9 @@ class _Worker:
             return ItemState.REFUSED, f"{len(left)} items are left alone: {left[0].why}", None
         if self.look.busy:
             return ItemState.PLANNED, f"{self.look.busy}: what it makes is looked for afterwards", None
+        told = self.plan.store(self.store.name)
+        if told is not None and _waits_in_doubt(told, self.ports.now()):
+            return told.state, told.why, told.until
         verified = any(row.state is ItemState.GONE_VERIFIED for row in self.rows.values())
         why = "" if self.look.items or self.rows else "nothing of anybody's is in it"
         return (ItemState.GONE_VERIFIED if verified else ItemState.GONE_BEFORE), why, None
@@ -594,6 +655,7 @@ WORST_FIRST: Mapping[ItemState, str] = {
     ItemState.PLANNED: "are left",
     ItemState.REFUSED: "were refused",
     ItemState.LOCKED_UNTIL: "are locked",
+    ItemState.UNVERIFIABLE: VANISHED,
     ItemState.ACCEPTED: "are accepted, and the store works on them",
     ItemState.QUARANTINED: "lie in quarantine",
     ItemState.RESIDUAL_UNTIL: "are gone from the listing; their bytes stay",

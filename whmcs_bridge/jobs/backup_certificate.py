@@ -59,7 +59,7 @@ STORE_SAYS: Mapping[ItemState, str] = {
     ItemState.LOCKED_UNTIL: "a lock or legal hold of the store keeps items; locks are never lifted",
     ItemState.REFUSED: "items were left alone: they have changed, or nothing proves that they are this account's alone",
     ItemState.FAILED: "items are still there after the deletion",
-    ItemState.UNVERIFIABLE: "it could not be listed completely, so nothing is known about it",
+    ItemState.UNVERIFIABLE: "it could not be listed completely, or its listing is not believed yet: nothing is known",
     ItemState.GONE_BEFORE: "a complete listing showed nothing of the account, and nothing had to be deleted",
     ItemState.ATTESTED: "not by a listing: on a person's word alone",
 }

@@ -19,7 +19,7 @@ from whmcs_bridge.jobs.backup_look import ItemKey, Look
 from whmcs_bridge.jobs.backup_waits import HALTS, halted
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.policy.decision import Note
-from whmcs_bridge.policy.ownership import SHARE_COUNTS_FROM, collateral
+from whmcs_bridge.policy.ownership import SHARE_COUNTS_FROM, STILL_LISTED, collateral
 from whmcs_bridge.policy.rotation import Rotation, unexplained
 
 BATCH = "backup-batch:"
@@ -45,6 +45,8 @@ SENT = (
     ItemState.FAILED,
 )
 """States of items of which a plan has sent, or seen, that they went."""
+EXPLAINED = (ItemState.DELETING, ItemState.ACCEPTED, ItemState.RESIDUAL_UNTIL, ItemState.ATTESTED)
+"""States of items that are not listed any more for a reason: a deletion was sent, or a person says that they went."""
 
 
 # --- before anything is sent ----------------------------------------------------------------------
@@ -183,17 +185,29 @@ def see(ports: Ports, look: Look, rows: Collection[PlannedItem], about: tuple[Se
     _remember_view(ports, look, _seen(look))
     if kept is None or kept["root"] != look.store.root:
         return True
+    known = [row for row in rows if not in_doubt(row)]  # what was not listed the last time either is not in that count
     own = {row.key for row in rows} | {key_of(row.aside) for row in rows if row.aside is not None} | look.beside
-    before = kept["items"] - len(rows)
+    before = kept["items"] - len(known)
     now = sum(1 for item in look.items if key_of(item) not in own)
-    missing = any(
-        row.key not in look.keys and (row.aside is None or key_of(row.aside) not in look.keys) for row in rows
-    )
-    if not _shrunk(before, now, _seen(look), missing=missing):
+    missing = [
+        row for row in rows if row.key not in look.keys and (row.aside is None or key_of(row.aside) not in look.keys)
+    ]
+    emptied = kept["items"] > 0 and not look.by_hand and any(map(never_sent, missing))
+    if not _shrunk(before, now, _seen(look), missing=bool(missing), emptied=emptied):
         return True
     text = f"store {name}: its listing has {_seen(look):,} items and had {kept['items']:,}"
     halt(ports, about, name, text, [])
     return False
+
+
+def never_sent(row: PlannedItem) -> bool:
+    """No deletion of it was sent that may have worked: where it is not listed any more, it is not by us."""
+    return row.state not in EXPLAINED and not row.note.startswith(STILL_LISTED)
+
+
+def in_doubt(row: PlannedItem) -> bool:
+    """It has vanished with all the account had in the store, and a later listing has to say so again."""
+    return row.state is ItemState.UNVERIFIABLE
 
 
 def _seen(look: Look) -> int:
@@ -201,12 +215,15 @@ def _seen(look: Look) -> int:
     return len(look.items) - len(look.beside)
 
 
-def _shrunk(before: int, now: int, listed: int, *, missing: bool) -> bool:
-    """`before` and `now` count what is in no plan; `missing`: something that was planned is not there either."""
+def _shrunk(before: int, now: int, listed: int, *, missing: bool, emptied: bool) -> bool:
+    """`before` and `now` count what is in no plan; `missing`: something that was planned is not there either.
+
+    `emptied`: what was planned was listed the last time, and nobody was asked to delete it.
+    """
+    if listed == 0:
+        return before > 0 or emptied
     if before < 1:
         return False
-    if listed == 0:
-        return True
     return now * 2 < before and (before >= SHARE_COUNTS_FROM or (missing and before > 1))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, PlanState, Waiting
+from whmcs_bridge.domain.deletions import DeletionPlan, FrozenBy, ItemState, PlanState, StoreVerdict, Waiting
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.ports import Journal
 
@@ -34,7 +34,7 @@ def waiting_of(plan: DeletionPlan, halts: Mapping[str, str]) -> Waiting | None:
     undone = [s for s in plan.stores if not s.settled]
     if not undone:
         return None
-    stuck = [s for s in undone if s.state in WAITS or s.by_hand or s.store in halts]
+    stuck = [s for s in undone if s.state in WAITS or s.by_hand or _in_doubt(s) or s.store in halts]
     if len(stuck) < len(undone):
         return None
     first = stuck[0]
@@ -43,6 +43,11 @@ def waiting_of(plan: DeletionPlan, halts: Mapping[str, str]) -> Waiting | None:
     until = max((s.until.date() for s in stuck if s.until is not None), default=None)
     why = "; ".join(f"store {s.store}: {s.why or s.state.value}" for s in stuck)
     return Waiting(f"backups-{first.state.value.split('_')[0]}", why, until)
+
+
+def _in_doubt(verdict: StoreVerdict) -> bool:
+    """What it held has vanished without our doing: a later look has to say so again."""
+    return verdict.state is ItemState.UNVERIFIABLE and verdict.until is not None
 
 
 def how_to_approve(plan: DeletionPlan) -> str:

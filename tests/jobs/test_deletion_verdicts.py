@@ -1,0 +1,189 @@
+"""What vanishes without our doing is no end yet: rights that were taken away look exactly like it."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+
+from tests.house import House
+from tests.jobs.shelves import Lie, Shelf
+from tests.jobs.test_deletions import MADE, a_house, end, plan_of, set_status, states, tasks
+from whmcs_bridge.domain.backups import BackupItem
+from whmcs_bridge.domain.deletions import PlanState
+from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.jobs import backup_guard
+from whmcs_bridge.jobs.backup_waits import halted
+from whmcs_bridge.simulator.records import Service
+
+GRACE = {"delete_backups_after_days": 5}
+
+
+class Half(Shelf):
+    """Its listing leaves out one account, as after the rights to it were taken away."""
+
+    hidden = ""
+
+    def items(self) -> Iterable[BackupItem]:
+        return [item for item in super().items() if item.account != self.hidden]
+
+
+def an_end_of_eight(house: House, *shelves: Shelf) -> Service:
+    """A service with eight backups among a neighbour's thirty that has just ended."""
+    service = house.a_service()
+    for shelf in shelves:
+        for n in range(8):
+            shelf.put("site1", f"n{n}", MADE + timedelta(days=n))
+        for n in range(30):
+            shelf.put("site2", f"n{n}", MADE + timedelta(days=n))
+    end(house, service)
+    return service
+
+
+def remove(shelf: Shelf, *names: str) -> None:
+    for name in names:
+        del shelf.held[(name, "")]
+
+
+# --- everything at once ---------------------------------------------------------------------------
+
+
+def test_all_that_vanishes_at_once_and_comes_back_is_no_end_and_is_deleted_after_all() -> None:
+    shelf = Half()
+    with a_house(shelf, layer=GRACE) as house:
+        service = an_end_of_eight(house, shelf)
+        shelf.hidden = "site1"
+        house.next_day(5)
+        plan = plan_of(house, service)
+        assert (plan.state, states(plan)) == (PlanState.OPEN, {"shelf": "unverifiable"})
+        assert "8 of 8 items are not listed any more, and nothing was sent" in plan.stores[0].why
+        assert house.case(service).erased_on is None
+        house.sync()
+        assert "backups-unverifiable" in tasks(house)
+        shelf.hidden = ""
+        house.next_day(3)
+        plan = plan_of(house, service)
+        assert plan.complete
+        assert not [name for name in shelf.names() if name.startswith("site1/")]
+        assert states(plan) == {"shelf": "gone_verified"}
+
+
+def test_what_an_operator_removes_by_hand_is_gone_when_a_later_listing_says_so_again() -> None:
+    shelf = Shelf()
+    with a_house(shelf, layer=GRACE) as house:
+        service = an_end_of_eight(house, shelf)
+        remove(shelf, *(f"site1/n{n}" for n in range(8)))
+        house.next_day(5)
+        assert states(plan_of(house, service)) == {"shelf": "unverifiable"}
+        house.next_day()
+        assert not plan_of(house, service).complete  # a day later, and not yet 25 hours
+        house.next_day()
+        plan = plan_of(house, service)
+        assert (plan.state, states(plan)) == (PlanState.DONE, {"shelf": "gone_before"})
+        assert house.case(service).erased_on == house.today
+        house.next_day()
+        assert "backups-unverifiable" not in tasks(house)
+        assert halted(house.bridge.journal) == {}
+
+
+def test_one_of_several_that_a_rotation_took_holds_nothing_up() -> None:
+    shelf = Shelf()
+    with a_house(shelf, layer=GRACE) as house:
+        service = an_end_of_eight(house, shelf)
+        remove(shelf, "site1/n0")
+        house.next_day(5)
+        plan = plan_of(house, service)
+        assert (plan.complete, sorted(row.state.value for row in plan.items)[0]) == (True, "gone_before")
+
+
+def test_one_that_comes_back_takes_the_rest_for_gone_no_sooner() -> None:
+    """Some rights are back, not all: what is still not listed has its day to go through as before."""
+    shelf = Half()
+    with a_house(shelf, layer=GRACE) as house:
+        service = an_end_of_eight(house, shelf)
+        kept = {key: item for key, item in shelf.held.items() if item.account == "site1"}
+        remove(shelf, *(locator for locator, _ in kept))
+        house.next_day(5)
+        first = next(iter(kept))
+        shelf.held[first] = kept[first]
+        house.next_day(2)
+        assert states(plan_of(house, service)) == {"shelf": "gone_verified"}
+        assert plan_of(house, service).complete
+
+
+def test_another_plan_forgets_no_doubt() -> None:
+    """A backup that comes in another store makes another plan, which has no rows of what has vanished."""
+    first, second = Half("first"), Shelf("second")
+    with a_house(first, second, layer=GRACE) as house:
+        service = an_end_of_eight(house, first)
+        before = plan_of(house, service)
+        first.hidden = "site1"
+        second.put("site1", "late", house.today)
+        house.next_day(5)
+        plan = plan_of(house, service)
+        assert plan.digest != before.digest
+        assert states(plan) == {"first": "unverifiable", "second": "gone_verified"}
+        house.next_day(2)
+        assert plan_of(house, service).complete  # said again by a later listing, its neighbour's still there
+
+
+# --- a store that turns empty ---------------------------------------------------------------------
+
+
+def test_a_store_with_this_account_alone_that_turns_empty_halts() -> None:
+    shelf = Shelf()
+    with a_house(shelf, layer=GRACE, backups={"max_percent_of_store": 100}) as house:
+        service = house.a_service()
+        for n in range(10):
+            shelf.put("site1", f"n{n}", MADE + timedelta(days=n))
+        end(house, service)
+        shelf.lie = Lie.EMPTY_LIST
+        house.next_day(8)
+        plan = plan_of(house, service)
+        assert (plan.state, states(plan)) == (PlanState.OPEN, {"shelf": "refused"})
+        assert "its listing has 0 items and had 10" in halted(house.bridge.journal)["shelf"]
+        shelf.lie = None
+        backup_guard.lift_halt(house.bridge.ports, "shelf", "the key has its rights again")
+        house.next_day(2)
+        assert (plan_of(house, service).complete, shelf.names()) == (True, [])
+
+
+def test_a_store_that_is_really_empty_is_gone_a_day_after_a_person_has_lifted_its_halt() -> None:
+    shelf = Shelf()
+    with a_house(shelf, layer=GRACE) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        remove(shelf, "site1/full")
+        house.next_day(5)
+        assert "shelf" in halted(house.bridge.journal)
+        backup_guard.lift_halt(house.bridge.ports, "shelf", "removed by hand")
+        house.next_day(3)
+        assert halted(house.bridge.journal) == {}
+        assert states(plan_of(house, service)) == {"shelf": "gone_before"}
+
+
+def test_a_store_that_only_people_delete_in_may_turn_empty() -> None:
+    shelf = Shelf("tape", deletes=False)
+    with a_house(shelf, Shelf()) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        house.next_day(2)
+        assert shelf.names() == ["site1/full"]
+        remove(shelf, "site1/full")
+        house.next_day(4)
+        assert halted(house.bridge.journal) == {}
+        assert plan_of(house, service).complete
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_a_service_that_lives_again_while_its_backups_are_in_doubt_ends_nothing(days: int) -> None:
+    shelf = Half()
+    with a_house(shelf, layer=GRACE) as house:
+        service = an_end_of_eight(house, shelf)
+        shelf.hidden = "site1"
+        house.next_day(5)
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day(days)
+        assert plan_of(house, service).state is PlanState.FROZEN
+        assert len([name for name in shelf.names() if name.startswith("site1/")]) == 8
