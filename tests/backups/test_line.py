@@ -8,7 +8,7 @@ from requests import Response
 
 from whmcs_bridge.backups import line as lines
 from whmcs_bridge.backups.line import HttpLine, clock_skew, short
-from whmcs_bridge.errors import StoreUnreachable, StoreUnsupported, ViewIncomplete
+from whmcs_bridge.errors import StoreTrouble, StoreUnreachable, StoreUnsupported, ViewIncomplete
 
 
 def line(server: HTTPServer) -> HttpLine:
@@ -48,6 +48,15 @@ def test_a_reply_that_is_too_large_is_no_answer(httpserver: HTTPServer, monkeypa
     httpserver.expect_request("/a").respond_with_data("x" * 11)
     with pytest.raises(ViewIncomplete, match="too large"):
         line(httpserver).ask("GET", "/a")
+
+
+@pytest.mark.parametrize("secret", ["top-secret\nsecond", "top-secret\u2026", "top-secret\udcff"])
+def test_a_header_that_cannot_be_sent_is_told_without_what_is_in_it(httpserver: HTTPServer, secret: str) -> None:
+    with pytest.raises(StoreTrouble) as told:
+        line(httpserver).ask("GET", "/a", headers={"Authorization": f"Bearer {secret}"})
+    assert "top-secret" not in f"{told.value!r} {told.value.__cause__!r}"
+    assert told.value.__suppress_context__
+    assert httpserver.log == []
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Sun, 31 May 2026"])

@@ -1,6 +1,7 @@
 """Stores and panels of the settings: named one by one, opened late, and alone in their trouble."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,8 @@ from whmcs_bridge.domain.backups import LivingAccount
 from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings import drivers
 from whmcs_bridge.settings.drivers import panel_options, store_options
-from whmcs_bridge.settings.model import Settings
+from whmcs_bridge.settings.model import BackupStoreSettings, Settings
+from whmcs_bridge.settings.secret import Secret
 from whmcs_bridge.wiring import open_bridge
 
 
@@ -87,6 +89,20 @@ def test_a_store_whose_secret_is_not_there_leaves_the_others_alone(tmp_path: Pat
     probe = box.probe()
     assert not probe.complete
     assert "box" in probe.why
+
+
+@pytest.mark.parametrize("driver", ["proxmox", "pbs", "jetbackup", "solusvm2"])
+def test_a_token_of_two_lines_is_one_store_s_trouble_and_shown_nowhere(driver: str) -> None:
+    class Any(dict[str, object]):
+        def __missing__(self, key: str) -> object:
+            return Secret.given("top-secret\nsecond") if key == "token" else "http://127.0.0.1:1"
+
+    options = Any(timeout_seconds=1, storages=(), namespaces=(), garbage_collected_days=0, bytes_kept_days=0)
+    given = BackupStoreSettings("box", driver, (), options)
+    [store] = backups.open_stores(SimpleNamespace(backup_stores=(given,)))  # type: ignore[arg-type]
+    with pytest.raises(StoreAuthFailed, match="no header may have") as told:
+        store.probe()
+    assert "top-secret" not in f"{told.value!r}"
 
 
 def test_a_bridge_has_the_stores_and_panels_of_its_settings(tmp_path: Path) -> None:

@@ -84,3 +84,18 @@ layout = "hestia"
     assert store.options["port"] == 22
     assert store.options["password"].reveal() == "hunter2"
     assert "hunter" not in repr(store)
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "tab\there", "h\u00fcnter2", "a\x7fb", "a\u2026"])
+def test_a_secret_that_no_header_may_have_is_told_by_its_reference(value: str) -> None:
+    secret = settings_of(HEAD, {"SECRET": value}).whmcs.secret
+    assert secret.reveal() == value
+    with pytest.raises(SettingsProblem) as caught:
+        secret.word()
+    [told] = caught.value.problems
+    assert "env:SECRET has a character that no header may have" in told
+    assert value not in told
+
+
+def test_a_secret_for_a_header_loses_the_line_end_and_nothing_else() -> None:
+    assert settings_of(HEAD, {"SECRET": " hunter 2!\r\n"}).whmcs.secret.word() == " hunter 2!"

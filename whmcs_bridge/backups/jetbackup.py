@@ -53,7 +53,7 @@ def open_store(given: BackupStoreSettings) -> "JetBackupStore":
     line = HttpLine(
         f"store {given.name}", options["url"], timeout=options["timeout_seconds"], ca_file=options.get("ca_file")
     )
-    api = JetBackupApi(line, given.name, options["through"], options["user"], options["token"].reveal())
+    api = JetBackupApi(line, given.name, options["through"], options["user"], options["token"].word())
     return JetBackupStore(
         given.name,
         options["url"],

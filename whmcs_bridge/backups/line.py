@@ -33,7 +33,7 @@ class HttpLine:
         """Return the reply to one request; statuses from 300 on are errors unless `takes` has them.
 
         Raises StoreAuthFailed, StoreRateLimited, StoreUnreachable (where something may have been done all the same),
-        ViewIncomplete for a reply that is too large, StoreUnsupported for a path that is never sent.
+        ViewIncomplete for a reply that is too large, StoreUnsupported for what is never sent.
         """
         import requests
 
@@ -43,7 +43,10 @@ class HttpLine:
             self._session = requests.Session()
             self._session.trust_env = False  # no proxy and no .netrc of the environment
             self._session.verify = str(self._ca_file) if self._ca_file else True
-        prepared = self._session.prepare_request(requests.Request(method, self._url + path, **words))
+        try:
+            prepared = self._session.prepare_request(requests.Request(method, self._url + path, **words))
+        except (requests.RequestException, ValueError) as error:  # their texts quote headers, and so the secret
+            raise StoreUnsupported(f"{self._what}: a request that cannot be sent: {type(error).__name__}") from None
         if urlsplit(prepared.url).path != urlsplit(self._url).path + path:
             raise StoreUnsupported(f"{self._what}: a name that would be rewritten on the way; not sent")
         try:
@@ -52,7 +55,7 @@ class HttpLine:
             )
         except requests.exceptions.SSLError:
             raise StoreAuthFailed(f"{self._what}: no certificate that we trust; see ca_file") from None
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:
             raise StoreUnreachable(f"{self._what}: {type(error).__name__}") from None
         self._check(reply, takes)
         return reply

@@ -51,7 +51,7 @@ def open_store(given: BackupStoreSettings) -> "PbsStore":
     line = HttpLine(
         f"store {given.name}", options["url"], timeout=options["timeout_seconds"], ca_file=options.get("ca_file")
     )
-    login = f"PBSAPIToken={options['token_id']}:{options['token'].reveal()}"
+    login = f"PBSAPIToken={options['token_id']}:{options['token'].word()}"
     return PbsStore(
         given.name,
         options["url"],

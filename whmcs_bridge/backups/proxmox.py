@@ -65,7 +65,7 @@ def open_store(given: BackupStoreSettings) -> "ProxmoxStore":
     line = HttpLine(
         f"store {given.name}", options["url"], timeout=options["timeout_seconds"], ca_file=options.get("ca_file")
     )
-    login = f"PVEAPIToken={options['token_id']}={options['token'].reveal()}"
+    login = f"PVEAPIToken={options['token_id']}={options['token'].word()}"
     api = ProxmoxApi(line, f"store {given.name}", login)
     return ProxmoxStore(
         given.name,

@@ -24,7 +24,7 @@ def open_panel(given: PanelSettings) -> "ProxmoxPanel":
     line = HttpLine(
         f"panel {given.name}", options["url"], timeout=options["timeout_seconds"], ca_file=options.get("ca_file")
     )
-    login = f"PVEAPIToken={options['token_id']}={options['token'].reveal()}"
+    login = f"PVEAPIToken={options['token_id']}={options['token'].word()}"
     return ProxmoxPanel(given, ProxmoxApi(line, f"panel {given.name}", login))
 
 

@@ -51,7 +51,7 @@ def open_store(given: BackupStoreSettings) -> "SolusStore":
     return SolusStore(
         given.name,
         options["url"],
-        SolusApi(line, given.name, options["token"].reveal()),
+        SolusApi(line, given.name, options["token"].word()),
         given.servers,
         id_field=options["id_field"],
         listed_within=timedelta(hours=options["listed_within_hours"]),

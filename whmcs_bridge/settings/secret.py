@@ -53,6 +53,17 @@ class Secret:
             raise self._problem("is empty")
         return value
 
+    def word(self) -> str:
+        """Return the secret as it may stand in a request's header: ASCII, on one line.
+
+        Raises SettingsProblem, naming the reference only, as `reveal` does, and for any other character: libraries
+        that meet one there quote the whole header in their errors.
+        """
+        value = self.reveal()
+        if not (value.isascii() and value.isprintable()):
+            raise self._problem("has a character that no header may have: it has to be ASCII, on one line")
+        return value
+
     def _read(self) -> str:
         if self.path is None:
             found = self._env.get(self.reference.removeprefix("env:"))
