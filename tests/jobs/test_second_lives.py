@@ -2,14 +2,15 @@
 
 import pytest
 
-from tests.house import service_id
+from tests.house import House, service_id
 from tests.jobs.shelves import Shelf
-from tests.jobs.test_deletions import a_house, kinds, plan_of, set_status, tasks
+from tests.jobs.test_deletions import MADE, a_house, end, kinds, plan_of, set_status, tasks
 from tests.jobs.test_deletions_returned import ASIDE, moved_aside
 from whmcs_bridge.domain.deletions import PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import UsageProblem
 from whmcs_bridge.jobs import backup_desk
+from whmcs_bridge.simulator.records import Service
 
 PLACE = ["site1/one", "site1/two", "site2/full"]
 
@@ -111,3 +112,49 @@ def test_a_plan_that_was_replaced_gives_back_when_another_service_has_the_name()
         house.next_day()
         assert shelf.names() == PLACE
         assert service_id(service) in {plan.service for plan in backup_desk.open_plans(house.bridge.ports)}
+
+
+# --- what was said of the first end ---------------------------------------------------------------
+
+
+def erased(house: House, shelf: Shelf) -> Service:
+    """A service whose backups were deleted five days after its end."""
+    service = house.a_service()
+    shelf.put("site1", "full", MADE)
+    shelf.put("site2", "full", MADE)
+    end(house, service)
+    house.next_day(8)
+    assert shelf.names() == ["site2/full"]
+    return service
+
+
+def test_a_wish_in_a_second_life_is_taken_and_holds() -> None:
+    shelf = Shelf()
+    with a_house(shelf, layer={"delete_backups_after_days": 5}) as house:
+        service = erased(house, shelf)
+        with pytest.raises(UsageProblem, match="are gone"):
+            backup_desk.request(house.bridge.ports, service_id(service))
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day(30)
+        assert "erased-is-back" in tasks(house)
+        shelf.put("site1", "new", house.today)
+        set_status(house, service, ServiceStatus.TERMINATED)
+        house.next_day()
+        wish = backup_desk.request(house.bridge.ports, service_id(service))
+        house.next_day(8)
+        assert wish.until >= house.today
+        assert "site1/new" in shelf.names()
+        house.next_day((wish.until - house.today).days + 2)
+        assert shelf.names() == ["site2/full"]
+        assert not house.bridge.journal.deletions.handovers()
+
+
+def test_a_wish_is_taken_where_a_person_has_closed_the_plan_and_the_data_is_there() -> None:
+    shelf = Shelf()
+    with a_house(shelf, backups={"max_items": 1}) as house:
+        service = house.a_service()
+        for name in ("one", "two"):
+            shelf.put("site1", name, MADE)
+        end(house, service)
+        backup_desk.close_plan(house.bridge.ports, plan_of(house, service).digest, "the client wants them")
+        assert backup_desk.request(house.bridge.ports, service_id(service)).state == "open"

@@ -310,7 +310,7 @@ def request(ports: Ports, service: ServiceId, note: str = "") -> Handover:
     standing = ports.journal.deletions.handovers(open_only=False).get(service)
     if standing is not None and standing.state == "open":
         raise UsageProblem(f"a request of {standing.asked_on} stands until {standing.until}")
-    if service in ports.journal.deletions.tombstones():
+    if _is_erased(ports, service):
         raise UsageProblem(f"the backups of service {service} are gone: whmcs-bridge backups evidence {service}")
     today = ports.today()
     until = today + timedelta(days=rules.handover_hold_days)
@@ -319,6 +319,17 @@ def request(ports: Ports, service: ServiceId, note: str = "") -> Handover:
     body = {"until": until.isoformat(), "terms": rules.handover, "by": ports.actor, "note": note}
     ports.journal.deletions.add_links([(service, "", ports.now(), "requested", body)])
     return wish
+
+
+def _is_erased(ports: Ports, service: ServiceId) -> bool:
+    """Whether all of it is proved gone since the service ended last: a tombstone may be of an end before that."""
+    plan = ports.journal.deletions.plan_of(service)
+    row = service_in_mirror(ports, service)
+    lives = row is not None and row.status is not None and not row.status.ended
+    if plan is None or plan.state is not PlanState.DONE or not plan.complete or lives:
+        return False
+    ends = {(a.server, a.username, a.until) for a in plan.accounts}
+    return ends >= {(a.server, a.username, a.until) for a in ports.journal.deletions.accounts([service])}
 
 
 def end_request(ports: Ports, service: ServiceId, state: str, note: str = "") -> Handover:

@@ -278,7 +278,7 @@ def _end_wishes(ports: Ports) -> None:
     over = [wish for wish in deletions.handovers().values() if wish.until < today]
     erased = deletions.tombstones() if over else {}
     for wish in over:
-        if wish.service in erased:
+        if wish.service in erased and erased[wish.service].erased_on >= wish.asked_on:  # not in a life before
             deletions.save_handover(replace(wish, state="ended"))
             link = (wish.service, "", ports.now(), "requested", {"state": "ended", "by": ports.actor})
             deletions.add_links([link])
