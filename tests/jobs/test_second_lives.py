@@ -4,7 +4,8 @@ import pytest
 
 from tests.house import House, service_id
 from tests.jobs.shelves import Shelf
-from tests.jobs.test_deletions import MADE, a_house, end, kinds, plan_of, set_status, tasks
+from tests.jobs.test_attested import a_tape, attested, ended_with
+from tests.jobs.test_deletions import MADE, a_house, end, kinds, plan_of, set_status, states, tasks
 from tests.jobs.test_deletions_returned import ASIDE, moved_aside
 from whmcs_bridge.domain.deletions import PlanState
 from whmcs_bridge.domain.status import ServiceStatus
@@ -158,3 +159,18 @@ def test_a_wish_is_taken_where_a_person_has_closed_the_plan_and_the_data_is_ther
         end(house, service)
         backup_desk.close_plan(house.bridge.ports, plan_of(house, service).digest, "the client wants them")
         assert backup_desk.request(house.bridge.ports, service_id(service)).state == "open"
+
+
+def test_a_persons_word_about_the_first_end_does_not_settle_the_second() -> None:
+    shelf = Shelf()
+    with a_house(shelf, a_tape()) as house:
+        service = ended_with(house, shelf)
+        assert attested(house, service).attested
+        house.next_day(40)
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.next_day(30)
+        set_status(house, service, ServiceStatus.TERMINATED)
+        house.next_day(4)
+        plan = plan_of(house, service)
+        assert (plan.settled, states(plan)["tape"]) == (False, "unverifiable")
+        assert "backups-unverifiable" in tasks(house)

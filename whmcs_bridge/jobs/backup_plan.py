@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from whmcs_bridge.domain.backups import BackupItem
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
 from whmcs_bridge.domain.deletions import (
     DeletionPlan,
     ItemState,
@@ -140,8 +140,7 @@ def _root(plan: DeletionPlan, store: str) -> str:
 
 def is_over(plan: DeletionPlan, subject: Subject, stores: Sequence[BackupStore]) -> bool:
     """It has come to its verdict already, for this very end of the service and these stores."""
-    ends = {(a.server, a.username, a.until) for a in plan.accounts}
-    same = ends == {(a.server, a.username, a.until) for a in subject.accounts}
+    same = _ends(plan.accounts) == _ends(subject.accounts)
     return plan.state is PlanState.DONE and plan.settled and same and not other_stores(plan, stores)
 
 
@@ -150,8 +149,12 @@ def _standing_plan(ports: Ports, subject: Subject) -> DeletionPlan | None:
     plan = ports.journal.deletions.plan_of(subject.service)
     if plan is None or plan.state is PlanState.FROZEN:
         return None
-    same = {(a.server, a.username) for a in plan.accounts} == {(a.server, a.username) for a in subject.accounts}
-    return plan if same else None
+    return plan if _ends(plan.accounts) == _ends(subject.accounts) else None
+
+
+def _ends(accounts: Iterable[AccountIdentity]) -> set[tuple[int, str, date | None]]:
+    """What tells one end of a service from a later one of the same accounts."""
+    return {(a.server, a.username, a.until) for a in accounts}
 
 
 def _attested_before(before: DeletionPlan | None, fresh: StoreVerdict) -> StoreVerdict:
