@@ -55,6 +55,8 @@ class Double(Program):
     def run(self, *arguments: str) -> str:
         if arguments[0] == "snapshots":
             return json.dumps([row for _, row in self.rows.values()]) if self.rows else "null"
+        if arguments[:2] == ("list", "snapshots"):
+            return "".join(f"{number}\n" for number in self.rows)
         if arguments[0] == "list":
             return "0123\n" if self.locked else ""
         if arguments[0] == "forget":
@@ -144,7 +146,7 @@ class DoublePlace(Place):
     def _answering(self, text: str) -> BackupStore:
         class Answering(Double):
             def run(self, *arguments: str) -> str:
-                return text
+                return text if arguments[0] == "snapshots" else super().run(*arguments)
 
         return self._with(Answering())
 
@@ -200,6 +202,42 @@ def test_what_is_no_list_is_no_empty_list(text: str) -> None:
     place = DoublePlace()
     with pytest.raises(ViewIncomplete):
         listing(place._answering(text))
+
+
+class Gaps(Double):
+    """Leaves the first snapshots out of what it prints, so many times, as restic does with what it cannot load."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.lay("bob")
+        self.lay("bob1")
+
+    def run(self, *arguments: str) -> str:
+        if arguments[0] == "snapshots" and self.times:
+            self.times -= 1
+            return json.dumps([row for _, row in self.rows.values()][1:])
+        return super().run(*arguments)
+
+
+def test_a_snapshot_that_restic_leaves_out_makes_the_list_incomplete() -> None:
+    store = ResticStore("repo", "/srv/restic", Gaps(1000), tag=TAG)
+    with pytest.raises(ViewIncomplete, match="cannot load snapshot 00000000"):
+        listing(store)
+    assert not store.probe().complete
+
+
+def test_a_backup_that_ends_while_the_list_is_read_is_listed() -> None:
+    assert len(listing(ResticStore("repo", "/srv/restic", Gaps(1), tag=TAG))) == 2
+
+
+def test_a_list_of_ids_that_holds_something_else_is_no_list() -> None:
+    class Odd(Double):
+        def run(self, *arguments: str) -> str:
+            return "repository is damaged" if arguments[:2] == ("list", "snapshots") else super().run(*arguments)
+
+    with pytest.raises(ViewIncomplete, match="list of ids"):
+        listing(ResticStore("repo", "/srv/restic", Odd(), tag=TAG))
 
 
 # --- the runner ---------------------------------------------------------------------------------------
@@ -326,6 +364,19 @@ def test_a_user_s_snapshots_go_and_the_neighbour_s_and_the_shared_one_stay(real:
     assert sorted(item.shared for item in left) == [False, True]
     assert store.delete(mine[0]).outcome is Outcome.GONE_BEFORE
     real.restic("check")
+
+
+@needs("restic")
+def test_a_damaged_snapshot_is_not_left_out_of_the_list(real: Real) -> None:
+    """restic prints the others, and ends with 0."""
+    first = min((real.repository / "snapshots").iterdir())
+    first.chmod(0o600)
+    first.write_bytes(b"damaged")
+    assert first.name not in real.restic("snapshots", "--json", "--no-lock", "--no-cache")
+    store = real.store()
+    with pytest.raises(ViewIncomplete, match=f"snapshot {first.name[:8]}"):
+        listing(store)
+    assert not store.probe().complete
 
 
 @needs("restic")

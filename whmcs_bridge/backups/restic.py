@@ -29,6 +29,8 @@ from whmcs_bridge.settings.model import BackupStoreSettings
 
 FULL_ID: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 USER: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+LISTED_AGAIN: Final = 3
+"""How often the list and its ids are compared: a backup may end, or a snapshot go, between the two."""
 TAGS, PATHS, HOST = "tags", "paths", "host"
 """In an item's `meta`: JSON lists, and a name."""
 
@@ -163,6 +165,24 @@ class ResticStore(SimpleStore):
     # --- the program -----------------------------------------------------------------------------
 
     def _snapshots(self) -> list[Mapping[str, Any]]:
+        """Every snapshot there is: restic leaves out what it cannot load, and ends with 0."""
+        for _ in range(LISTED_AGAIN):
+            rows = self._loaded()
+            missing = self._ids() - {row["id"] for row in rows}
+            if not missing:
+                return rows
+        raise ViewIncomplete(
+            f"store {self.name}: restic cannot load snapshot {min(missing)[:8]} and leaves it out; run restic check"
+        )
+
+    def _ids(self) -> set[str]:
+        """The names of all snapshots, loadable or not."""
+        ids = self._run("list", "snapshots").split()
+        if not all(FULL_ID.fullmatch(one) for one in ids):
+            raise ViewIncomplete(f"store {self.name}: restic's list of ids cannot be read")
+        return set(ids)
+
+    def _loaded(self) -> list[Mapping[str, Any]]:
         text = self._run("snapshots", "--json")
         try:
             rows = json.loads(text)
