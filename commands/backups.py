@@ -332,7 +332,7 @@ def request(app: App, service: int, handed_over: bool, withdrawn: bool, note: st
 
     if handed_over and withdrawn:
         raise UsageProblem("--handed-over and --withdrawn are two different ends: give one")
-    with app.bridge(offline=True) as bridge, bridge.journal.writer():
+    with app.bridge(offline=True) as bridge, bridge.journal.recording():  # a run asks for wishes before every item
         if handed_over or withdrawn:
             state = "handed-over" if handed_over else "withdrawn"
             wish = backup_desk.end_request(bridge.ports, ServiceId(service), state, note)

@@ -1,19 +1,24 @@
 """What keeps the backups of services whose record WHMCS has no more, and what must not hide that it does."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.builders import a_record
+from tests.commands.desk import a_desk
 from tests.house import HOSTING, House, service_id
 from tests.jobs.shelves import Names, Shelf
-from tests.jobs.test_deletions import a_house
+from tests.jobs.test_deletions import MADE, a_house, end
 from tests.jobs.test_deletions_ends import Ends, client_closed, client_deleted, hook, living, record_deleted
+from whmcs_bridge.domain.backups import BackupItem
 from whmcs_bridge.domain.deletions import Tombstone
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
-from whmcs_bridge.errors import BridgeError
+from whmcs_bridge.errors import BridgeError, Locked
 from whmcs_bridge.jobs import backup_desk
+from whmcs_bridge.journal import SqliteJournal
 from whmcs_bridge.simulator.records import Service
 
 
@@ -134,6 +139,39 @@ def test_a_policy_that_keeps_backups_longer_reaches_deleted_records(
     assert sorted(shelf.names()) == BOTH
     house.next_day(2)
     assert shelf.names() == (BOTH if gone_by is None else ["site2/full"])
+
+
+def test_a_wish_that_comes_while_items_go_stops_the_rest(shelf: Shelf) -> None:
+    with a_house(shelf) as house:
+        service = house.a_service()
+        for number in range(4):
+            shelf.put("site1", f"n{number}", MADE)
+        end(house, service)
+
+        def asks(item: BackupItem) -> None:
+            shelf.on_delete = None
+            backup_desk.request(house.bridge.ports, service_id(service))
+
+        shelf.on_delete = asks
+        house.next_day()
+        assert len(shelf.names()) == 3
+        house.next_day(3)
+        assert len(shelf.names()) == 3
+
+
+def test_a_wish_is_recorded_while_a_run_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shelf: Shelf
+) -> None:
+    desk = a_desk(tmp_path, monkeypatch, day="2025-03-14")
+    with House.of({}, folder=desk.folder, stores=[shelf]) as house:
+        house.a_service()
+        house.sync()
+
+    def at_work(*_: object) -> NoReturn:
+        raise Locked("another run is at work")
+
+    monkeypatch.setattr(SqliteJournal, "writer", at_work)
+    assert "nothing is deleted until" in desk.run("backups", "request", "1")
 
 
 # --- what is told, and looked at once more ---------------------------------------------------------

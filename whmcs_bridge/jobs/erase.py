@@ -75,7 +75,7 @@ ASK_WHMCS_AGAIN = timedelta(minutes=5)
 
 
 def may_go(ports: Ports, step: Step) -> Callable[[], bool]:
-    """Return what is asked before every single item: no pause and no hold has come, and the service has not come back.
+    """Return what is asked before every item: no pause, hold or wish has come, and the service has not come back.
 
     WHMCS itself is asked after so many minutes once more: what it cannot say holds.
     """
@@ -87,6 +87,8 @@ def may_go(ports: Ports, step: Step) -> Callable[[], bool]:
         if held_up(ports, step):
             return False
         if held_by_record(ports.journal.records(client=step.client), step.service, ports.today()):
+            return False
+        if standing_wish(ports, step.service) is not None:
             return False
         if ports.now() - asked_at <= ASK_WHMCS_AGAIN:
             return True
