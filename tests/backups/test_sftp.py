@@ -6,18 +6,22 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from socket import create_server
+from threading import Event, Thread
 from typing import Any
 
 import pytest
-from paramiko import SFTPClient
+from paramiko import ECDSAKey, ServerInterface, SFTPClient, Transport
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from tests.backups.contract import BOB, DAY, PLAN, Contract, left_alone, listing, mine_of, one_of
 from tests.backups.sshd import Sshd
 from tests.backups.test_folders import sees_that_case_does_not_count, stays_when_moved_back_upon
 from tests.backups.test_local import BOB_S, WEEKLY, LocalPlace, whole
+from whmcs_bridge.backups import sftp
 from whmcs_bridge.backups.layouts import CPANEL
 from whmcs_bridge.backups.names import QUARANTINE, SENTINEL
-from whmcs_bridge.backups.sftp import Login, SftpStore
+from whmcs_bridge.backups.sftp import Login, SftpLine, SftpStore
 from whmcs_bridge.domain.backups import Outcome, Verdict
 from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, StoreUnsupported, ViewIncomplete
 from whmcs_bridge.settings.secret import Secret
@@ -310,3 +314,70 @@ def test_a_line_that_breaks_half_way_through_a_list_gives_none(place: SftpPlace)
     place.patch.setattr(SFTPClient, "listdir_attr", breaking)
     with pytest.raises(StoreUnreachable):
         listing(place.store())
+
+
+class Silent(ServerInterface):
+    """It lets everybody in, and has nothing to say once it is asked for a channel, for SFTP, or over SFTP."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+        self.asked, self.over = Event(), Event()
+
+    def _silence(self) -> None:
+        self.asked.set()
+        self.over.wait(120)
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        return AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        if self.at == "channel":
+            self._silence()
+        return OPEN_SUCCEEDED
+
+    def check_channel_subsystem_request(self, channel: object, name: str) -> bool:
+        if self.at == "sftp":
+            self._silence()
+        self.asked.set()
+        return True
+
+
+@pytest.mark.parametrize("at", ["channel", "sftp", "version"])
+def test_a_server_that_falls_silent_after_the_login_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    key, server = ECDSAKey.generate(), Silent(at)
+    waited: list[float] = []
+
+    class WhenAsked(Thread):
+        """The time is up as soon as the server was asked for what it does not answer."""
+
+        def __init__(self, seconds: float, act: Any) -> None:
+            super().__init__(target=lambda: (server.asked.wait(60), act()))
+            waited.append(seconds)
+
+        def cancel(self) -> None:
+            return
+
+    monkeypatch.setattr(sftp, "Timer", WhenAsked)
+    told: list[Exception] = []
+    with create_server(("127.0.0.1", 0)) as socket:
+
+        def serve() -> None:
+            wire = Transport(socket.accept()[0])
+            wire.add_server_key(key)
+            wire.start_server(server=server)
+
+        def connect() -> None:
+            host_key = f"{key.get_name()} {key.get_base64()}"
+            login = Login("127.0.0.1", socket.getsockname()[1], "us", host_key, password=Secret.given("hunter2"))
+            try:
+                SftpLine("store box", login, "/backup")
+            except StoreUnreachable as error:
+                told.append(error)
+
+        threads = [Thread(target=act, daemon=True) for act in (serve, connect)]
+        for thread in threads:
+            thread.start()
+        threads[1].join(60)
+        server.over.set()
+    assert [str(error).rpartition(": ")[2] for error in told] == ["it opens no SFTP session in time"]
+    assert waited == [30.0]

@@ -3,13 +3,14 @@
 import errno
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from whmcs_bridge.backups.folders import Entry, Fault, FolderStore, Kind, Line
-from whmcs_bridge.errors import StoreAuthFailed, StoreUnreachable, StoreUnsupported
+from whmcs_bridge.errors import StoreAuthFailed, StoreUnsupported
 from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.settings.secret import Secret
 
@@ -141,7 +142,7 @@ class SftpLine(Line):
         """Connect, see that the machine is the one in the settings, and log in."""
         import socket
 
-        from paramiko import SFTPClient, SSHException, Transport
+        from paramiko import SSHException, Transport
 
         key_type, _, key = login.host_key.partition(" ")
         ours = self._credential(login)
@@ -158,13 +159,7 @@ class SftpLine(Line):
             if transport.get_remote_server_key().get_base64().rstrip("=") != key.rstrip("="):
                 raise StoreAuthFailed(self._wrong_key(login))
             self._authenticate(transport, login, ours)
-            session = SFTPClient.from_transport(transport)
-            if session is None:
-                raise StoreUnreachable(f"{self.what}: {login.host} opens no SFTP session")
-            channel = session.get_channel()
-            if channel is not None:
-                channel.settimeout(login.timeout_seconds)
-            return transport, session
+            return transport, self._session(transport, login)
         except (SSHException, EOFError, OSError) as error:
             transport.close()
             if "host key" in str(error).lower():
@@ -173,6 +168,16 @@ class SftpLine(Line):
         except BaseException:
             transport.close()
             raise
+
+    def _session(self, transport: "Transport", login: Login) -> "SFTPClient":
+        """Return an SFTP session whose every answer is waited for as long as the settings say. Raises TimeoutError."""
+        from paramiko import SFTPClient
+
+        with _hanging_up(transport, login.timeout_seconds):
+            channel = transport.open_session(timeout=login.timeout_seconds)
+            channel.settimeout(login.timeout_seconds)
+            channel.invoke_subsystem("sftp")
+            return SFTPClient(channel)
 
     def _wrong_key(self, login: Login) -> str:
         return (
@@ -207,6 +212,31 @@ class SftpLine(Line):
             with suppress(SSHException, ValueError, IndexError, TypeError):
                 return kind.from_private_key(StringIO(text), passphrase)
         raise StoreAuthFailed(f"{self.what}: {login.private_key.reference} is no private key that its passphrase opens")
+
+
+@contextmanager
+def _hanging_up(transport: "Transport", seconds: float) -> Iterator[None]:
+    """Hang up where what is done here takes longer: for the answer to `invoke_subsystem` paramiko waits for ever."""
+    over = False
+
+    def hang_up() -> None:
+        nonlocal over
+        over = True
+        transport.close()
+
+    timer = Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception as error:
+        if over:
+            raise TimeoutError("it opens no SFTP session in time") from error
+        raise
+    finally:
+        timer.cancel()
+    if over:
+        raise TimeoutError("it opens no SFTP session in time")
 
 
 def _entry(found: "SFTPAttributes") -> Entry:
