@@ -1,13 +1,16 @@
 """The line to panels and stores over HTTPS: what is never sent, and what is no answer."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from pytest_httpserver import HTTPServer
 from requests import Response
 
+from whmcs_bridge.backups import jetbackup, solusvm2
 from whmcs_bridge.backups import line as lines
-from whmcs_bridge.backups.line import HttpLine, clock_skew, short
+from whmcs_bridge.backups.line import HttpLine, clock_skew, moment, short
+from whmcs_bridge.backups.openstack_api import instant
 from whmcs_bridge.errors import StoreTrouble, StoreUnreachable, StoreUnsupported, ViewIncomplete
 
 
@@ -77,3 +80,23 @@ def test_the_other_side_s_clock_is_read_where_it_tells() -> None:
 def test_what_another_side_says_is_one_line() -> None:
     assert short("a\nb\x1b[0m") == "a?b?[0m"
     assert len(short("x" * 999)) == 200
+
+
+@pytest.mark.parametrize("seconds", [10**18, -(10**18), 10**400, True, 1.5, "1", None])
+def test_a_time_that_is_none_proves_nothing(seconds: object) -> None:
+    assert moment(seconds) is None
+    assert str(moment(86400)) == "1970-01-02 00:00:00+00:00"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 200_000, b"\xff\xfe"])
+def test_what_is_no_json_is_no_answer(httpserver: HTTPServer, body: bytes) -> None:
+    httpserver.expect_request("/a").respond_with_data(body)
+    there = line(httpserver)
+    with pytest.raises(ViewIncomplete, match="no JSON"):
+        there.json(there.ask("GET", "/a"))
+
+
+@pytest.mark.parametrize("read", [jetbackup._time, solusvm2._time, instant])
+def test_a_time_before_all_time_is_none(read: Callable[[object], object]) -> None:
+    assert read("0001-01-01T00:00:00+14:00") is None
+    assert str(read("2026-02-01T00:00:00Z")) == "2026-02-01 00:00:00+00:00"

@@ -1,7 +1,9 @@
 """Stores and panels of the settings: named one by one, opened late, and alone in their trouble."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -93,11 +95,11 @@ def test_a_store_whose_secret_is_not_there_leaves_the_others_alone(tmp_path: Pat
 
 @pytest.mark.parametrize("driver", ["proxmox", "pbs", "jetbackup", "solusvm2"])
 def test_a_token_of_two_lines_is_one_store_s_trouble_and_shown_nowhere(driver: str) -> None:
-    class Any(dict[str, object]):
+    class Options(dict[str, object]):
         def __missing__(self, key: str) -> object:
             return Secret.given("top-secret\nsecond") if key == "token" else "http://127.0.0.1:1"
 
-    options = Any(timeout_seconds=1, storages=(), namespaces=(), garbage_collected_days=0, bytes_kept_days=0)
+    options = Options(timeout_seconds=1, storages=(), namespaces=(), garbage_collected_days=0, bytes_kept_days=0)
     given = BackupStoreSettings("box", driver, (), options)
     [store] = backups.open_stores(SimpleNamespace(backup_stores=(given,)))  # type: ignore[arg-type]
     with pytest.raises(StoreAuthFailed, match="no header may have") as told:
@@ -113,6 +115,56 @@ def test_a_bridge_has_the_stores_and_panels_of_its_settings(tmp_path: Path) -> N
     with open_bridge(a_house(tmp_path / "x"), in_memory=True, offline=True, stores=(), account_panels=()) as bridge:
         assert not bridge.stores
         assert not bridge.ports.account_panels
+
+
+class Damaged:
+    """A driver that stumbles over what another side sent: at once, or while its rows are read."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def items(self) -> Iterator[str]:
+        yield "first"
+        raise self.error
+
+    def probe(self) -> None:
+        raise self.error
+
+    living = poll = inventory = capture = residue = delete = probe
+
+
+STUMBLES = (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, AttributeError, UnicodeError)
+
+
+@pytest.mark.parametrize("error", STUMBLES)
+def test_an_answer_that_its_driver_cannot_read_is_an_incomplete_view(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    monkeypatch.setattr("whmcs_bridge.backups.local.open_store", lambda given: Damaged(error("top-secret")))
+    disk: Any = backups.open_stores(a_house(tmp_path))[0]
+    rows = iter(disk.items())
+    assert next(rows) == "first"
+    for read in (rows.__next__, disk.probe, disk.living, disk.poll, disk.inventory, disk.capture, disk.residue):
+        with pytest.raises(
+            ViewIncomplete, match=f"store disk: an answer that cannot be read .{error.__name__}"
+        ) as told:
+            read()
+        assert "top-secret" not in f"{told.value!r} {told.value.__cause__!r}"
+        assert told.value.__suppress_context__
+    with pytest.raises(error):
+        disk.delete()
+
+
+def test_what_stumbles_over_a_good_row_stumbles_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whmcs_bridge.backups.local.open_store", lambda given: Damaged(ValueError()))
+    disk: Any = backups.open_stores(a_house(tmp_path))[0]
+
+    def read() -> None:
+        for _ in disk.items():
+            raise ValueError("the reader's own")
+
+    with pytest.raises(ValueError, match="the reader's own"):
+        read()
 
 
 # --- who lives, from a file ------------------------------------------------------------------------------

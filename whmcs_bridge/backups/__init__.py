@@ -3,15 +3,16 @@
 What a driver takes in the settings file stands in `whmcs_bridge.settings.drivers`, under the same name.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from threading import Lock
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from whmcs_bridge.backups.memory import MemoryStore
 from whmcs_bridge.backups.two_handed import TwoHanded
-from whmcs_bridge.errors import SettingsProblem, StoreAuthFailed
+from whmcs_bridge.errors import SettingsProblem, StoreAuthFailed, ViewIncomplete
 from whmcs_bridge.ports import AccountPanel, BackupStore
 from whmcs_bridge.settings.model import BackupStoreSettings, PanelSettings, Settings
 
@@ -44,6 +45,10 @@ PANELS: Mapping[str, str] = {
     "whm": "whmcs_bridge.backups.panels:open_whm",
 }
 """Driver -> what opens its panels: a function of PanelSettings. It connects to nothing yet."""
+
+READS: Final = frozenset(("probe", "items", "residue", "capture", "living", "inventory", "poll"))
+"""What a driver does by reading another side's answers: any of them may be damaged in a way that nobody thought of."""
+DAMAGE: Final = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 
 
 def open_stores(settings: Settings) -> tuple[BackupStore, ...]:
@@ -92,7 +97,31 @@ class _Late:
         with self._lock:
             if self._made is None:
                 self._made = self._open()
-        return getattr(self._made, name)
+        found = getattr(self._made, name)
+        return self._netted(found) if name in READS else found
+
+    def _netted(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        """The same read; an answer that its driver cannot take ends in ViewIncomplete, not the run over all stores."""
+
+        def netted(*given: Any, **named: Any) -> Any:
+            with self._net():
+                found = read(*given, **named)
+            return self._each(found) if isinstance(found, Iterator) else found
+
+        return netted
+
+    def _each(self, rows: Iterator[Any]) -> Iterator[Any]:
+        """The rows of a driver that reads on while it is asked for more."""
+        with self._net():
+            yield from rows
+
+    @contextmanager
+    def _net(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:  # without the value, which may be anything that the other side sent
+            told = f"{self._what} {self.name}: an answer that cannot be read ({type(error).__name__})"
+            raise ViewIncomplete(told) from None
 
     def _open(self) -> Any:
         """Raises StoreAuthFailed where a secret is not there: one such store must not end a run over the others."""

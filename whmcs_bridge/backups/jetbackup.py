@@ -327,6 +327,6 @@ def _time(value: object) -> datetime | None:
     """A time with its zone; one without says nothing."""
     try:
         found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
+        return None if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None if found.tzinfo is None else found.astimezone(UTC)

@@ -76,7 +76,7 @@ class HttpLine:
         """Return what a reply holds; raises ViewIncomplete where that is no JSON."""
         try:
             return reply.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self.gap("no JSON: perhaps a login page") from None
 
     def gap(self, what: str) -> ViewIncomplete:
@@ -97,6 +97,16 @@ def clock_skew(reply: "Response") -> timedelta | None:
     except ValueError:
         return None
     return None if theirs.tzinfo is None else theirs - datetime.now(UTC).replace(microsecond=0)
+
+
+def moment(seconds: object) -> datetime | None:
+    """Return a time that is told in whole seconds since 1970; None for anything else, which proves nothing."""
+    if type(seconds) is not int:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def short(value: object) -> str:

@@ -8,12 +8,12 @@ first, every group is counted, and a vmid counts only in a namespace that one cl
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.claim import NAME, NOT_MINE, proved
-from whmcs_bridge.backups.line import HttpLine, short
+from whmcs_bridge.backups.line import HttpLine, moment, short
 from whmcs_bridge.backups.machines import NUMBER as VMID_FORM
 from whmcs_bridge.backups.machines import UUID_FORM, agreeing, by_number, contradicts, numbers_of
 from whmcs_bridge.backups.names import shown
@@ -145,17 +145,17 @@ class PbsStore(SimpleStore):
         return rows
 
     def _item(self, space: str, row: Row) -> BackupItem:
-        kind, number, moment, size = str(row[KIND_OF]), str(row[NUMBER]), row[TIME_OF], row.get("size")
-        named = {NAMESPACE: space, KIND_OF: kind, NUMBER: number, TIME_OF: str(moment)}
+        kind, number, made, size = str(row[KIND_OF]), str(row[NUMBER]), row[TIME_OF], row.get("size")
+        named = {NAMESPACE: space, KIND_OF: kind, NUMBER: number, TIME_OF: str(made)}
         fair = kind in KINDS and (VMID_FORM if kind in MACHINES else ID).fullmatch(number) is not None
         uuids = UUID_FORM.findall(str(row.get("comment") or "").lower())
         return BackupItem(
             self.name,
-            shown(f"{space}:{kind}/{number}/{moment}"),
+            shown(f"{space}:{kind}/{number}/{made}"),
             size=size if isinstance(size, int) else None,
-            at=datetime.fromtimestamp(moment, UTC),
-            version=str(moment),
-            etag=f"{moment}-{size}-{row.get('fingerprint') or ''}",
+            at=moment(made),
+            version=str(made),
+            etag=f"{made}-{size}-{row.get('fingerprint') or ''}",
             owner_hint=str(row.get("owner") or "") or None,
             account=number if fair else "",
             lock=PROTECTED if row.get("protected") else "",

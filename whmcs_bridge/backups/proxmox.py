@@ -9,12 +9,12 @@ a container by its network cards and the days on which it had its number.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.claim import NAME, NOT_MINE, proved
-from whmcs_bridge.backups.line import HttpLine, clock_skew, short
+from whmcs_bridge.backups.line import HttpLine, clock_skew, moment, short
 from whmcs_bridge.backups.machines import (
     CONTAINER,
     KIND_OF_GUEST,
@@ -261,7 +261,7 @@ class ProxmoxStore(SimpleStore):
             self.name,
             place.locator(volid),
             size=size if isinstance(size, int) else None,
-            at=datetime.fromtimestamp(made, UTC) if isinstance(made, int) else None,
+            at=moment(made),
             etag=f"{made}-{size}",
             owner_hint=str(row.get("vmid") or vmid) or None,
             account=vmid,
