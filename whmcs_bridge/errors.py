@@ -97,6 +97,10 @@ class MovedOn(BridgeError):
     """The step is no longer due: what it was planned from has changed. It is skipped, not failed."""
 
 
+class AccountLives(MovedOn):
+    """WHMCS says that the service has ended, and its server's panel still has the account. Staff has to look."""
+
+
 class StalePlan(BridgeError):
     """The fingerprint is of another plan, house day or policy."""
 

@@ -11,7 +11,7 @@ from tests.commands.desk import a_desk
 from tests.house import HOSTING, House, service_id
 from tests.jobs.shelves import Names, Shelf
 from tests.jobs.test_deletions import MADE, a_house, end
-from tests.jobs.test_deletions_ends import Ends, client_closed, client_deleted, hook, living, record_deleted
+from tests.jobs.test_deletions_ends import Ends, by_module, client_closed, client_deleted, hook, living, record_deleted
 from whmcs_bridge.domain.backups import BackupItem
 from whmcs_bridge.domain.deletions import Tombstone
 from whmcs_bridge.domain.ids import ClientId, ServiceId
@@ -201,3 +201,20 @@ def test_a_record_that_is_restored_and_deleted_once_more_is_watched_anew(
     house.next_day(4)
     assert shelf.names() == ["site2/full"]
     assert house.bridge.journal.deletions.gone() == []
+
+
+@pytest.mark.parametrize("ends", [by_module, record_deleted])
+def test_an_account_that_is_still_on_its_panel_is_a_task_until_it_is_gone(
+    house: House, shelf: Shelf, panel: Names, ends: Ends
+) -> None:
+    service = living(house, shelf, panel)
+    ends(house, service)
+    house.next_day(6)
+    [task] = [t for t in house.bridge.journal.tasks() if t.code == "backups-account-lives"]
+    assert task.service == service_id(service)
+    assert "the account site1 still lives on server 1" in task.text
+    del panel.living_now[service.username]
+    house.next_day()
+    assert shelf.names() == ["site2/full"]
+    house.next_day()
+    assert "backups-account-lives" not in house.task_codes()

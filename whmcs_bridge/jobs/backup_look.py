@@ -8,7 +8,7 @@ from functools import cache
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem, Claim, LivingAccount, Probe, Verdict
 from whmcs_bridge.domain.deletions import DeletionPlan, Untouched, key_of
 from whmcs_bridge.domain.ids import ClientId, ServiceId
-from whmcs_bridge.errors import MovedOn, StoreTrouble, ViewIncomplete
+from whmcs_bridge.errors import AccountLives, StoreTrouble, ViewIncomplete
 from whmcs_bridge.jobs.backup_accounts import rivals_of
 from whmcs_bridge.jobs.backup_sight import blind_panels
 from whmcs_bridge.jobs.context import Ports
@@ -184,7 +184,7 @@ def _skewed(probe: Probe, rules: BackupRules) -> str:
 def ask_panels(ports: Ports, subject: Subject) -> None:
     """Ask who lives now on the servers of these accounts, and on those of others who had their names.
 
-    Raises StoreTrouble where a panel cannot say, MovedOn where the account itself is still there.
+    Raises StoreTrouble where a panel cannot say, AccountLives where the account itself is still there.
     """
     subject.living = {}
     others = (rival for rivals in subject.rivals.values() for rival in rivals)
@@ -202,7 +202,7 @@ def ask_panels(ports: Ports, subject: Subject) -> None:
         found = subject.living.get(account.server, {}).get(account.username)
         if found is not None and not account.under and same_account(account, found) is not False:
             where = f"server {account.server}"
-            raise MovedOn(f"the account {account.username} still lives on {where}: nothing of it is deleted")
+            raise AccountLives(f"the account {account.username} still lives on {where}: nothing of it is deleted")
 
 
 def search(look: Look, subject: Subject, rules: BackupRules) -> Found:

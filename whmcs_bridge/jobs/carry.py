@@ -12,6 +12,7 @@ from whmcs_bridge.domain.ids import AddonId, GroupId, InvoiceId, ServiceId
 from whmcs_bridge.domain.records import Record, RecordKind
 from whmcs_bridge.domain.status import InvoiceStatus, ServiceStatus
 from whmcs_bridge.errors import (
+    AccountLives,
     BridgeError,
     DatabaseTrouble,
     Locked,
@@ -64,6 +65,7 @@ def carry_out(hand: Hand, step: Step) -> StepResult:
     except OutcomeUnknown as error:
         return hand.finish(number, step, StepState.UNKNOWN, f"{before}: {error}" if before else str(error))
     except MovedOn as moved:
+        _tell_if_alive(hand, step, moved)
         return hand.finish(number, step, StepState.SKIPPED, str(moved))
     except (DatabaseTrouble, Locked):
         raise
@@ -86,12 +88,21 @@ def _of_a_deleted_record(hand: Hand, step: Step) -> StepResult:
     try:
         note = delete_gone(hand.ports, step)
     except MovedOn as moved:
+        _tell_if_alive(hand, step, moved)
         return hand.finish(number, step, StepState.SKIPPED, str(moved))
     except (DatabaseTrouble, Locked):
         raise
     except BridgeError as error:
         return hand.finish(number, step, StepState.FAILED, str(error))
     return hand.finish(number, step, StepState.DONE, note)
+
+
+def _tell_if_alive(hand: Hand, step: Step, moved: MovedOn) -> None:
+    """An ended service's account that its panel still has is skipped every day: nobody would hear of it."""
+    if isinstance(moved, AccountLives):
+        text = f"service {step.service} has ended in WHMCS, and {moved}"
+        todo = "end the account on its server, or set the service's status right; its backups go once it is gone"
+        hand.notes.append(Note("backups-account-lives", text, todo, step.client, step.service))
 
 
 FROM_GROUP = "from group "
