@@ -187,3 +187,71 @@ def test_a_service_that_lives_again_while_its_backups_are_in_doubt_ends_nothing(
         house.next_day(days)
         assert plan_of(house, service).state is PlanState.FROZEN
         assert len([name for name in shelf.names() if name.startswith("site1/")]) == 8
+
+
+# --- a run that dies as it halts a store ----------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def die_in(patch: pytest.MonkeyPatch, house: House, at: str) -> None:
+    """The next halt dies at one of its writes."""
+    if at == "halt":
+        patch.setattr(backup_guard, "halt", die)
+    elif at == "task":
+        patch.setattr(type(house.bridge.journal), "add_task", die)
+    else:
+        put = type(house.bridge.journal).put
+
+        def at_key(self: object, key: str, value: object) -> None:
+            if key.startswith(at):
+                raise Killed
+            put(self, key, value)  # type: ignore[arg-type]
+
+        patch.setattr(type(house.bridge.journal), "put", at_key)
+
+
+def die(*_args: object, **_more: object) -> None:
+    raise Killed
+
+
+def dies_at(house: House, at: str, days: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        die_in(patch, house, at)
+        with pytest.raises(Killed):
+            house.next_day(days)
+
+
+HALTING = ["halt", "backup-lost", "task", "backup-halts"]
+
+
+@pytest.mark.parametrize("at", HALTING)
+def test_a_neighbour_that_vanished_is_missed_although_the_run_died_as_it_halted(at: str) -> None:
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        for n in range(6):
+            shelf.put("site2", f"n{n}", MADE)
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        shelf.lie = Lie.NEIGHBOUR
+        dies_at(house, at, 1)
+        shelf.lie = None
+        house.next_day(2)
+        assert "items vanished that were in no plan" in halted(house.bridge.journal)["shelf"]
+        assert "store-collateral" in tasks(house)
+
+
+@pytest.mark.parametrize("at", [*HALTING, "backup-views"])
+def test_a_view_that_has_shrunk_halts_although_the_run_died_as_it_halted(at: str) -> None:
+    shelf = Shelf()
+    with a_house(shelf, layer=GRACE) as house:
+        service = an_end_of_eight(house, shelf)
+        shelf.lie = Lie.EMPTY_LIST
+        dies_at(house, at, 5)
+        house.next_day(2)
+        assert "its listing has 0 items and had 38" in halted(house.bridge.journal)["shelf"]
+        assert "store-collateral" in tasks(house)
+        assert plan_of(house, service).state is PlanState.OPEN

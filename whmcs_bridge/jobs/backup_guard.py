@@ -112,13 +112,12 @@ def compare(ports: Ports, look: Look) -> bool:
     if not kept or look.trouble:
         return True
     lost = _lost(ports, look, list(_missing(look, kept["items"])))
+    if lost:  # the halt comes first: a run that dies in between finds it out once more
+        text = f"store {name}: {len(lost)} items vanished that were in no plan, such as {lost[0].locator}"
+        halt(ports, (ServiceId(kept["service"]), kept["plan"]), name, text, lost)
     ports.journal.put(BATCH + name, None)
     _remember_view(ports, look, _seen(look))
-    if not lost:
-        return True
-    text = f"store {name}: {len(lost)} items vanished that were in no plan, such as {lost[0].locator}"
-    halt(ports, (ServiceId(kept["service"]), kept["plan"]), name, text, lost)
-    return False
+    return not lost
 
 
 def _lost(ports: Ports, look: Look, missing: list[BackupItem]) -> list[BackupItem]:
@@ -182,22 +181,25 @@ def see(ports: Ports, look: Look, rows: Collection[PlannedItem], about: tuple[Se
         return True
     views: Mapping[str, Any] = ports.journal.get(VIEWS, {})
     kept = views.get(name)
+    shrunk = kept is not None and kept["root"] == look.store.root and _has_shrunk(look, rows, kept["items"])
+    if kept is not None and shrunk:  # the halt comes first: a run that dies in between finds it out once more
+        text = f"store {name}: its listing has {_seen(look):,} items and had {kept['items']:,}"
+        halt(ports, about, name, text, [])
     _remember_view(ports, look, _seen(look))
-    if kept is None or kept["root"] != look.store.root:
-        return True
+    return not shrunk
+
+
+def _has_shrunk(look: Look, rows: Collection[PlannedItem], had: int) -> bool:
+    """`had`: items of the last listing that every look at the store showed."""
     known = [row for row in rows if not in_doubt(row)]  # what was not listed the last time either is not in that count
     own = {row.key for row in rows} | {key_of(row.aside) for row in rows if row.aside is not None} | look.beside
-    before = kept["items"] - len(known)
+    before = had - len(known)
     now = sum(1 for item in look.items if key_of(item) not in own)
     missing = [
         row for row in rows if row.key not in look.keys and (row.aside is None or key_of(row.aside) not in look.keys)
     ]
-    emptied = kept["items"] > 0 and not look.by_hand and any(map(never_sent, missing))
-    if not _shrunk(before, now, _seen(look), missing=bool(missing), emptied=emptied):
-        return True
-    text = f"store {name}: its listing has {_seen(look):,} items and had {kept['items']:,}"
-    halt(ports, about, name, text, [])
-    return False
+    emptied = had > 0 and not look.by_hand and any(map(never_sent, missing))
+    return _shrunk(before, now, _seen(look), missing=bool(missing), emptied=emptied)
 
 
 def never_sent(row: PlannedItem) -> bool:
@@ -239,16 +241,19 @@ def _remember_view(ports: Ports, look: Look, items: int) -> None:
 
 
 def halt(ports: Ports, about: tuple[ServiceId, str], store: str, why: str, lost: list[BackupItem]) -> None:
-    """Stop every plan on a store until a person lifts it, and tell staff. `about`: the service and plan it comes of."""
+    """Stop every plan on a store until a person lifts it, and tell staff. `about`: the service and plan it comes of.
+
+    The halt itself is written last: nobody looks at a halted store again, so that all else has to be there by then.
+    """
     service, digest = about
     journal = ports.journal
-    journal.put(HALTS, halted(journal) | {store: why})
     known = [[i.locator, i.version or ""] for i in lost]
     journal.put(LOST, {**journal.get(LOST, {}), store: known})
     body = {"store": store, "why": why, "vanished": [i.locator for i in lost[:TOLD]], "count": len(lost)}
     journal.deletions.add_links([(service, digest, ports.now(), "halt", body)])
     todo = f"look at the store, then: whmcs-bridge backups plans lift {store}"
     journal.add_task(Note("store-collateral", why, todo), ports.today())
+    journal.put(HALTS, halted(journal) | {store: why})
 
 
 def heal(ports: Ports, look: Look) -> None:
