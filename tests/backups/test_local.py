@@ -645,6 +645,65 @@ def test_an_immutable_file_is_a_failure_in_one_line(place: LocalPlace) -> None:
     assert place.left() == {BOB_S}
 
 
+def test_a_quarantine_that_is_taken_away_meanwhile_is_not_the_item_gone(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    make = os.mkdir
+
+    def made_and_taken(path: str, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        make(path, mode, dir_fd=dir_fd)
+        if path == QUARANTINE:
+            os.rmdir(path, dir_fd=dir_fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "mkdir", made_and_taken)
+        outcomes = [store.delete(item).outcome, store.quarantine(item, PLAN).outcome]
+    assert outcomes == [Outcome.UNKNOWN, Outcome.UNKNOWN]
+    assert place.left() == {BOB_S}
+    assert store.delete(item).outcome is Outcome.DELETED
+    assert store.delete(item).outcome is Outcome.GONE_BEFORE
+
+
+def test_what_vanishes_right_after_it_was_moved_aside_is_not_told_as_gone_before(place: LocalPlace) -> None:
+    place.make([BOB_S])
+    store = opened(place)
+    item = one_of(place, store, BOB_S)
+    move = os.rename
+
+    def moved_and_taken(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        move(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        os.unlink(target, dir_fd=dst_dir_fd)
+
+    place.patch.setattr(os, "rename", moved_and_taken)
+    assert store.delete(item).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("call", ["unlink", "open", "rmdir"])
+def test_what_somebody_else_takes_out_of_a_folder_that_is_deleted_stops_nothing(place: LocalPlace, call: str) -> None:
+    name = "incremental/accounts/bob"
+    whole(place, name)
+    (place.root / name / "empty").mkdir()
+    store = opened(place)
+    item = one_of(place, store, name)
+    real: Any = getattr(os, call)
+    unlink, rmdir = os.unlink, os.rmdir
+    taken: list[str] = []
+
+    def late(path: Any, *given: Any, dir_fd: int | None = None) -> Any:
+        inside = path == "empty" if call != "unlink" else not taken
+        if inside and not taken and QUARANTINE in os.readlink(f"/proc/self/fd/{dir_fd}"):
+            taken.append(path)
+            (rmdir if path == "empty" else unlink)(path, dir_fd=dir_fd)
+        return real(path, *given, dir_fd=dir_fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, call, late)
+        receipt = store.delete(item)
+    assert (receipt.outcome, len(taken)) == (Outcome.DELETED, 1)
+    assert place.left() == set()
+
+
 def test_upper_case_is_unclear_on_a_disk_that_does_not_tell_it_from_lower(place: LocalPlace) -> None:
     """A share of Windows, say: the sentinel is found under its name in capitals too."""
     place.make(["Bob.tar", "bob1.tar"])

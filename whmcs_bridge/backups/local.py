@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from whmcs_bridge.backups.base import ASIDE, NO_META, Odd, PathStore, busy_of
+from whmcs_bridge.backups.base import ASIDE, NO_META, Gone, Lost, Odd, PathStore, Told, busy_of
 from whmcs_bridge.backups.claim import KIND, LINKS, LINKS_HERE
 from whmcs_bridge.backups.layouts import Layout, layout_of
 from whmcs_bridge.backups.names import (
@@ -278,9 +278,12 @@ class LocalStore(PathStore):
 
     @contextmanager
     def _parent_of(self, root: int, locator: str) -> Iterator[tuple[int, str]]:
-        """Open the folder that an item lies in; yields it and the item's own name. Raises Odd."""
+        """Open the folder that an item lies in; yields it and the item's own name. Raises Odd, Gone."""
         *folders, name = segments_of(locator)
-        folder = _beneath(root, folders)
+        try:
+            folder = _beneath(root, folders)
+        except FileNotFoundError:
+            raise Gone from None
         try:
             yield folder, name
         finally:
@@ -309,10 +312,12 @@ class LocalStore(PathStore):
         try:
             with self._opened() as root:
                 return act(root)
-        except FileNotFoundError:
-            return Receipt(Outcome.GONE_BEFORE)
-        except (Odd, OddName) as odd:
+        except Told as told:
+            return Receipt(told.outcome, str(told))
+        except OddName as odd:
             return Receipt(Outcome.REFUSED, str(odd))
+        except FileNotFoundError:  # not the item, of which Gone would tell: perhaps a folder of the quarantine
+            return Receipt(Outcome.UNKNOWN, "something else was taken away meanwhile; a listing tells what is left")
         except PermissionError as error:
             return Receipt(Outcome.FAILED, f"{_said(error)}; immutable, or the bridge's user may not")
         except OSError as error:
@@ -339,17 +344,22 @@ class LocalStore(PathStore):
         os.rmdir(name, dir_fd=folder)
 
     def _empty(self, folder: int, locator: str, device: int, depth: int) -> None:
+        """Delete what a folder holds, one by one; what somebody else has deleted meanwhile is gone."""
         if depth > MAX_DEPTH:
             raise Odd(f"more than {MAX_DEPTH} folders deep")
         for name, found in list(self._listed(folder, locator)):
             if found.st_dev != device:
                 raise Odd("another disk is mounted in it")
-            if not stat.S_ISDIR(found.st_mode):
-                os.unlink(name, dir_fd=folder)
-                continue
-            with self._inside(folder, name, locator) as inner:
-                self._empty(inner, locator, device, depth + 1)
-            os.rmdir(name, dir_fd=folder)
+            with suppress(FileNotFoundError):
+                if not stat.S_ISDIR(found.st_mode):
+                    os.unlink(name, dir_fd=folder)
+                    continue
+                inner = _beneath(folder, (name,))
+                try:
+                    self._empty(inner, locator, device, depth + 1)
+                finally:
+                    os.close(inner)
+                os.rmdir(name, dir_fd=folder)
 
     def _move_aside(self, root: int, item: BackupItem, plan: str) -> Receipt:
         there = replace(item, locator=quarantined(plan, item.locator), quarantine=plan)
@@ -361,6 +371,8 @@ class LocalStore(PathStore):
                 try:
                     os.rename(own, name, src_dir_fd=folder, dst_dir_fd=aside)
                     self._check(aside, name, there, begun=True)
+                except Gone:
+                    raise Lost("moved, and not there; a listing tells where it is") from None
                 except (Odd, OSError) as error:
                     if isinstance(error, Odd):
                         _return(aside, name, folder, own)
@@ -375,7 +387,7 @@ class LocalStore(PathStore):
         try:
             with self._parent_of(root, there.locator) as (aside, name):
                 self._check(aside, name, there, begun=True)
-        except FileNotFoundError:
+        except Gone:
             return False
         return True
 
@@ -389,7 +401,7 @@ class LocalStore(PathStore):
                 returned = self._return_checked(root, item, folder, own)
                 if returned is None:
                     return self._lies_back(folder, own, back)
-        except FileNotFoundError:
+        except Gone:
             return self._without_place(root, item)
         if not returned:
             return Receipt(Outcome.REFUSED, "something else lies where it lay")
@@ -407,7 +419,7 @@ class LocalStore(PathStore):
                     return True
                 self._check(aside, name, item)
                 return _return(aside, name, folder, own)
-        except FileNotFoundError:
+        except Gone:
             return None
 
     def _lies_back(self, folder: int, own: str, back: BackupItem) -> Receipt:
@@ -424,12 +436,15 @@ class LocalStore(PathStore):
         return Receipt(Outcome.REFUSED, "the folder that it lay in is gone")
 
     def _check(self, folder: int, name: str, item: BackupItem, *, begun: bool = False, more_names: int = 0) -> None:
-        """Raise Odd where this is not what was listed.
+        """Raise Odd where this is not what was listed, Gone where nothing is there.
 
         `begun`: it lies in quarantine, where nobody else writes, and a folder may have lost some of what was in it.
         `more_names`: names of a file that we have made ourselves.
         """
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            raise Gone from None
         if found.st_dev != os.fstat(folder).st_dev:
             raise Odd("another disk is mounted there")
         if item.meta.get(KIND) == "tree":
@@ -534,10 +549,12 @@ def _mounted_below(root: str) -> Iterator[str]:
 
 
 def _same_file(folder: int, name: str, other: int, own: str) -> bool:
-    """Two names are of one file. Raises FileNotFoundError where the first is not there."""
-    first = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    """Two names are of one file. Raises Gone where the first is not there."""
+    if not _exists(folder, name):
+        raise Gone
     if not _exists(other, own):
         return False
+    first = os.stat(name, dir_fd=folder, follow_symlinks=False)
     second = os.stat(own, dir_fd=other, follow_symlinks=False)
     return stat.S_ISREG(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
