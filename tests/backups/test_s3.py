@@ -1,5 +1,6 @@
 """The s3 driver against moto's server: versions, markers, locks, uploads, and keys that something could rewrite."""
 
+import re
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
+from pytest_httpserver import HTTPServer
 
 from tests.backups.contract import BOB, DAY, Contract, Place, listing, mine_of, one_of
 from whmcs_bridge.backups.layouts import CPANEL
@@ -271,7 +273,7 @@ def test_a_bucket_s_root_is_no_store(server: str) -> None:
 def test_a_page_that_does_not_say_where_to_go_on_is_no_list(server: str) -> None:
     place = S3Place(server)
     store = place.store()
-    answers = iter([{"IsTruncated": True, "Versions": []}])
+    answers = iter([{**page_of(place), "IsTruncated": True}])
     store._ask = lambda *_a, **_k: next(answers)  # type: ignore[method-assign]
     with pytest.raises(ViewIncomplete, match="breaks off"):
         listing(store)
@@ -281,9 +283,45 @@ def test_a_list_of_another_prefix_is_no_list(server: str) -> None:
     place = S3Place(server)
     store = place.store()
     row = {"Key": "elsewhere/x", "VersionId": "null"}
-    store._ask = lambda *_a, **_k: {"Versions": [row]}  # type: ignore[method-assign]
-    with pytest.raises(ViewIncomplete, match="another prefix"):
+    for page in ({**page_of(place), "Versions": [row]}, {**page_of(place), "Prefix": "elsewhere/"}):
+        store._ask = lambda *_a, page=page, **_k: page  # type: ignore[method-assign]
+        with pytest.raises(ViewIncomplete, match="another prefix"):
+            listing(store)
+
+
+def page_of(place: S3Place) -> dict[str, Any]:
+    """An empty page of versions as a service answers it."""
+    return {"Name": place.bucket, "Prefix": "panel/", "IsTruncated": False}
+
+
+OTHER_XML = (
+    b"",
+    b"<html><body>Under maintenance</body></html>",
+    b"<ListVersionsResult/>",
+    b"<ListVersionsResult><Name>another</Name><Prefix>panel/</Prefix><IsTruncated>false</IsTruncated></ListVersionsResult>",
+    b"<ListVersionsResult><Name>backups</Name><Prefix/><IsTruncated>false</IsTruncated></ListVersionsResult>",
+    b"<ListVersionsResult><Name>backups</Name><Prefix>panel/</Prefix></ListVersionsResult>",
+)
+
+
+@pytest.mark.parametrize("body", OTHER_XML)
+def test_an_answer_that_is_no_list_is_no_empty_store(httpserver: HTTPServer, body: bytes) -> None:
+    """botocore reads each of them as a list with nothing in it."""
+    httpserver.expect_request(re.compile(".*")).respond_with_data(body, content_type="application/xml")
+    store = S3Store("bucket", "backups", "panel", CPANEL, connect(httpserver.url_for("/").rstrip("/")))
+    with pytest.raises(ViewIncomplete):
         listing(store)
+    assert not store.probe().complete
+
+
+@pytest.mark.parametrize("body", [b"", b"<html/>"])
+def test_an_answer_that_says_nothing_of_versions_deletes_nothing(httpserver: HTTPServer, body: bytes) -> None:
+    """Read as a bucket without versions, a deletion would only hide."""
+    httpserver.expect_request(re.compile(".*")).respond_with_data(body, content_type="application/xml")
+    store = S3Store("bucket", "backups", "panel", CPANEL, connect(httpserver.url_for("/").rstrip("/")))
+    item = store._item({"Key": f"panel/{MINE}"}, "null", size=1, etag='"x"')
+    assert store.delete(item).outcome is Outcome.FAILED
+    assert {request.method for request, _ in httpserver.log} == {"GET"}
 
 
 def test_a_bucket_that_is_not_there_is_no_empty_one(server: str) -> None:

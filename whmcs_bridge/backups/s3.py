@@ -5,6 +5,7 @@ deleted one by one, the marker that hides them last: whoever stops half-way has 
 never a bulk verb, never a lock lifted.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -126,15 +127,27 @@ class Connect:
             ignore_configured_endpoint_urls=True,
         )
         with _MAKING:
-            return _session().client(
+            client = _session().client(
                 "s3",
                 endpoint_url=self._endpoint_url,
                 config=config,
                 aws_access_key_id=self._keys[0],
                 aws_secret_access_key=self._keys[1],
             )
+        client.meta.events.register("after-call.s3.GetBucketVersioning", _see_versioning)
+        return client
 
 
+def _see_versioning(http_response: Any, **_: Any) -> None:
+    """Raises ViewIncomplete for an answer that is none: read, it is like that of a bucket without versions."""
+    if http_response.status_code == 200 and not _VERSIONING.search(http_response.content):
+        raise ViewIncomplete("get_bucket_versioning is answered with something else")
+
+
+_VERSIONING: Final = re.compile(
+    rb"^\s*(?:<\?xml[^>]*>\s*)?<(?:VersioningConfiguration|GetBucketVersioningResponse)[\s/>]"
+)
+"""How an answer begins; older servers name it after the question."""
 _MAKING = Lock()
 """A session makes one client at a time."""
 
@@ -183,8 +196,8 @@ class S3Store(PathStore):
     def probe(self) -> Probe:
         """See that everything below the prefix may be listed, and what the bucket keeps or copies."""
         try:
-            answer = self._ask("list_object_versions", Prefix=self._prefix, MaxKeys=1)
-            self._ask("list_multipart_uploads", Prefix=self._prefix, MaxUploads=1)
+            answer = self._page("list_object_versions", MaxKeys=1)
+            self._page("list_multipart_uploads", MaxUploads=1)
             versioning = self._ask("get_bucket_versioning")
             self._read_bucket(versioning)
             replicated = self._configured("get_bucket_replication")
@@ -269,12 +282,30 @@ class S3Store(PathStore):
                 return ""
             end = folder.find("/", end + 1)
 
+    def _page(self, action: str, below: str = "", **words: Any) -> Mapping[str, Any]:
+        """One page of what is below the prefix, or below another one. Raises ViewIncomplete where the answer is no such list.
+
+        An empty body, and other well-formed XML, would be read as an empty list.
+        """
+        asked = below or self._prefix
+        page = self._ask(action, Prefix=asked, **words)
+        # Versions call the bucket Name, uploads call it Bucket, where some services leave the prefix out.
+        bucket, prefix = page.get("Name", page.get("Bucket")), page.get("Prefix")
+        uploads_without = prefix is None and "Bucket" in page
+        if not isinstance(page.get("IsTruncated"), bool) or bucket != self._bucket:
+            raise ViewIncomplete(
+                f"store {self.name}: {action} is answered with something that is no list of the bucket"
+            )
+        if prefix != asked and not uploads_without:
+            raise ViewIncomplete(f"store {self.name}: {action} lists another prefix than was asked for")
+        return page
+
     def _pages(self, action: str, limit: str, marks: tuple[str, str]) -> Iterator[Mapping[str, Any]]:
         at: dict[str, str] = {}
         while True:
-            page = self._ask(action, Prefix=self._prefix, **{limit: self._page_size}, **at)
+            page = self._page(action, **{limit: self._page_size}, **at)
             yield page
-            if not page.get("IsTruncated"):
+            if not page["IsTruncated"]:
                 return
             following = {mark: page[f"Next{mark}"] for mark in marks if page.get(f"Next{mark}")}
             if not following or following == at:
@@ -345,7 +376,7 @@ class S3Store(PathStore):
             raise self._trouble("head_object", error) from error
 
     def _look_in_list(self, key: str, version: str) -> Mapping[str, Any] | None:
-        page = self._ask("list_object_versions", Prefix=key)
+        page = self._page("list_object_versions", key)
         for row in page.get("Versions") or ():
             if row["Key"] == key and row["VersionId"] == version:
                 return {"ETag": row.get("ETag"), "ContentLength": row.get("Size")}
