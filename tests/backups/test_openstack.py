@@ -338,6 +338,32 @@ def test_what_is_in_another_project_than_the_account_s_own_is_left_and_told(clou
     assert store.claim(only(store), account).verdict is Verdict.AMBIGUOUS
 
 
+@pytest.mark.parametrize("kind", ["backup", "image"])
+def test_what_another_project_holds_of_the_account_s_volume_or_server_is_left_and_told(cloud: Cloud, kind: str) -> None:
+    """A volume can be given to another project, and whoever owns an image writes in it what server it is of."""
+    cloud.roles = ["admin"]
+    lay: Callable[..., object] = cloud.backup if kind == "backup" else cloud.image
+    of = "volume bob" if kind == "backup" else "server bob"
+    lay("b", of, project=OTHERS)
+    store = of_all_projects(cloud.url)
+    claim = store.claim(only(store), KNOWN)
+    assert (claim.verdict, claim.proven) == (Verdict.AMBIGUOUS, False)
+    assert "another project" in claim.why
+    cloud.backups.clear()
+    cloud.images.clear()
+    lay("c", of)
+    assert store.claim(only(store), KNOWN).proven
+
+
+def test_among_all_projects_a_server_proves_nothing_before_its_project_was_seen(cloud: Cloud) -> None:
+    cloud.roles = ["admin"]
+    cloud.image("i", "server bob", project=OTHERS)
+    store = of_all_projects(cloud.url)
+    claim = store.claim(only(store), replace(KNOWN, proofs={"uuid": SERVER}))
+    assert claim.verdict is Verdict.AMBIGUOUS
+    assert "was never seen" in claim.why
+
+
 # --- whose -------------------------------------------------------------------------------------------
 
 

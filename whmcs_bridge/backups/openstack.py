@@ -269,18 +269,30 @@ class OpenStackStore(SimpleStore):
         project, server = self._own_project(account), present(account, self._field, ID)
         seen = captured(account, self.name)
         volumes = _volumes(seen) if seen.get(OF_SERVER) == server else {True: set(), False: set()}
+        home = seen.get(OF_PROJECT, "") if seen.get(OF_SERVER) == server else ""
         bears = {name: item.meta.get(name, "") for name in (OF_PROJECT, OF_SERVER, OF_VOLUME)}
         proofs = ("recorded project",) * bool(project and bears[OF_PROJECT] == project)
         proofs += ("recorded server",) * bool(server and bears[OF_SERVER] == server)
         proofs += ("volume of its server",) * (bears[OF_VOLUME] in volumes[True])
         if not proofs:
             return self._perhaps(account, bears, volumes[False])
-        if project and bears[OF_PROJECT] != project:
-            return Claim(Verdict.AMBIGUOUS, proofs, "it is in another project than the account's own")
+        if fault := self._elsewhere(bears[OF_PROJECT], project, home):
+            return Claim(Verdict.AMBIGUOUS, proofs, fault)
         found = proved(replace(item, meta={}), replace(account, proofs={}), proofs)
         if found.verdict is Verdict.MINE:
             return replace(found, proven=True)
         return Claim(Verdict.AMBIGUOUS, proofs, f"its ids are the account's, but it was {found.why}")
+
+    def _elsewhere(self, here: str, project: str, home: str) -> str:
+        """What the item's project says against its other ids: a volume can be given away, an image claims any server.
+
+        `project` is the account's own, `home` the one that its server was seen in; "" is unknown.
+        """
+        if any(known and known != here for known in (project, home)):
+            return "it is in another project than the account's own"
+        if self._all and not project and not home:
+            return "which project its server was in was never seen, and others may name any server"
+        return ""
 
     def _perhaps(self, account: AccountIdentity, bears: Mapping[str, str], volumes: Collection[str]) -> Claim:
         """What was the account's once, and may be another's since."""
