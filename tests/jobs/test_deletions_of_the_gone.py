@@ -6,20 +6,23 @@ from typing import NoReturn
 
 import pytest
 
+from hooks import after_module_terminate
 from tests.builders import a_record
 from tests.commands.desk import a_desk
 from tests.house import HOSTING, House, service_id
 from tests.jobs.shelves import Names, Shelf
-from tests.jobs.test_deletions import MADE, a_house, end
+from tests.jobs.test_deletions import MADE, a_house, end, set_status
 from tests.jobs.test_deletions_ends import Ends, by_module, client_closed, client_deleted, hook, living, record_deleted
 from whmcs_bridge.domain.backups import BackupItem
 from whmcs_bridge.domain.deletions import Tombstone
 from whmcs_bridge.domain.ids import ClientId, ServiceId
 from whmcs_bridge.domain.records import RecordKind
+from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import BridgeError, Locked
+from whmcs_bridge.hookpoints import HookEvent
 from whmcs_bridge.jobs import backup_desk
 from whmcs_bridge.journal import SqliteJournal
-from whmcs_bridge.simulator.records import Service
+from whmcs_bridge.simulator.records import Actor, Service
 
 
 @pytest.fixture
@@ -218,3 +221,25 @@ def test_an_account_that_is_still_on_its_panel_is_a_task_until_it_is_gone(
     assert shelf.names() == ["site2/full"]
     house.next_day()
     assert "backups-account-lives" not in house.task_codes()
+
+
+def test_a_module_that_tells_late_of_a_second_end_begins_the_grace_anew(shelf: Shelf) -> None:
+    """The bridge was away over the second life: its queue tells of the end."""
+    with a_house(shelf, layer={"delete_backups_after_days": 10}) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        house.pass_days(3)
+        set_status(house, service, ServiceStatus.ACTIVE)
+        house.pass_days(20)
+        set_status(house, service, ServiceStatus.TERMINATED)
+        second, params = house.bridge.clock.now(), {"serviceid": int(service.id), "userid": int(service.client)}
+        house.pass_days()
+        for _ in range(2):
+            event = HookEvent("AfterModuleTerminate", {"params": params}, second, Actor.ADMIN)
+            after_module_terminate.handle(event, house.bridge)
+        assert house.case(service).ended_on == second.date()
+        house.next_day(8)
+        assert shelf.names() == ["site1/full"]
+        house.next_day()
+        assert shelf.names() == []
