@@ -1,6 +1,7 @@
 """What vanishes without our doing is no end yet: rights that were taken away look exactly like it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.house import House
 from tests.jobs.shelves import Lie, Shelf
 from tests.jobs.test_deletions import MADE, a_house, end, plan_of, set_status, states, tasks
-from whmcs_bridge.domain.backups import BackupItem
+from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
 from whmcs_bridge.domain.deletions import PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.jobs import backup_guard
@@ -187,6 +188,42 @@ def test_a_service_that_lives_again_while_its_backups_are_in_doubt_ends_nothing(
         house.next_day(days)
         assert plan_of(house, service).state is PlanState.FROZEN
         assert len([name for name in shelf.names() if name.startswith("site1/")]) == 8
+
+
+class WithLogs(Shelf):
+    """Keeps logs beside the backups, which only a look for their account shows."""
+
+    seen: int | None = None
+
+    def put_log(self, account: str, name: str) -> None:
+        item = self.put(account, name, MADE)
+        del self.held[item.locator, ""]
+        self.held[f"log/{name}", ""] = replace(item, locator=f"log/{name}")
+
+    def items(self) -> Iterable[BackupItem]:
+        return [item for item in super().items() if not item.locator.startswith("log/")][: self.seen]
+
+    def residue(self, account: AccountIdentity) -> Iterable[BackupItem]:
+        return [i for i in self.held.values() if i.locator.startswith("log/") and i.account == account.username]
+
+
+@pytest.mark.parametrize("logs", [0, 12])
+def test_what_lies_beside_its_backups_hides_no_view_that_shrinks(logs: int) -> None:
+    """The store's own listing never counted it: it may not be taken off that count either."""
+    shelf = WithLogs()
+    with a_house(shelf, layer=GRACE) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        for n in range(logs):
+            shelf.put_log("site1", f"n{n}")
+        for n in range(30):
+            shelf.put("site2", f"n{n}", MADE + timedelta(days=n))
+        end(house, service)
+        assert len(plan_of(house, service).items) == 1 + logs
+        shelf.seen = 6
+        house.next_day(5)
+        assert "its listing has 6 items and had 31" in halted(house.bridge.journal)["shelf"]
+        assert shelf.deleted == []
 
 
 # --- a run that dies as it halts a store ----------------------------------------------------------

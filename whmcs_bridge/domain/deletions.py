@@ -78,6 +78,8 @@ class PlannedItem:
     changed_at: datetime | None = None
     aside_at: datetime | None = None
     """Since when it lies in quarantine, whatever was tried since; None also in plans of before this was kept."""
+    beside: bool = False
+    """It lies beside the backups, and only a look for this account shows it: the store's own listing does not."""
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -382,7 +382,9 @@ class _Worker:
         keys = self.look.keys
         rows = [row for row in self.rows.values() if row.key not in keys or unchanged(row.item, keys[row.key])]
         planned = [row.item for row in rows] + [row.aside for row in self.rows.values() if row.aside is not None]
-        backup_guard.begin_batch(self.ports, self.plan, self.look, planned, len(to_do))
+        backup_guard.begin_batch(
+            self.ports, self.plan, self.look, planned, sum(backup_guard.is_counted(self.rows[n]) for n in to_do)
+        )
 
     def _move_aside(self, to_do: Collection[int]) -> None:
         if not self.store.caps.quarantine:

@@ -53,7 +53,7 @@ EXPLAINED = (ItemState.DELETING, ItemState.ACCEPTED, ItemState.RESIDUAL_UNTIL, I
 
 
 def begin_batch(ports: Ports, plan: DeletionPlan, look: Look, planned: Collection[BackupItem], count: int) -> None:
-    """Write down what may not vanish from a store; `planned` may, and `count` items of them are about to be sent."""
+    """Write down what may not vanish from a store; `planned` may, and `count` of them are now to be sent."""
     name = look.store.name
     others = [item for item in collateral(look.items, (), planned) if key_of(item) not in look.beside]
     body = {"plan": plan.digest, "service": int(plan.service), "items": _packed(others)}
@@ -191,9 +191,8 @@ def see(ports: Ports, look: Look, rows: Collection[PlannedItem], about: tuple[Se
 
 def _has_shrunk(look: Look, rows: Collection[PlannedItem], had: int) -> bool:
     """`had`: items of the last listing that every look at the store showed."""
-    known = [row for row in rows if not in_doubt(row)]  # what was not listed the last time either is not in that count
     own = {row.key for row in rows} | {key_of(row.aside) for row in rows if row.aside is not None} | look.beside
-    before = had - len(known)
+    before = had - sum(map(is_counted, rows))
     now = sum(1 for item in look.items if key_of(item) not in own)
     missing = [
         row for row in rows if row.key not in look.keys and (row.aside is None or key_of(row.aside) not in look.keys)
@@ -210,6 +209,11 @@ def never_sent(row: PlannedItem) -> bool:
 def in_doubt(row: PlannedItem) -> bool:
     """It has vanished with all the account had in the store, and a later listing has to say so again."""
     return row.state is ItemState.UNVERIFIABLE
+
+
+def is_counted(row: PlannedItem) -> bool:
+    """It is among the items that every look at the store had shown the last time: no residue, and not in doubt."""
+    return not in_doubt(row) and (not row.beside or row.aside is not None)
 
 
 def _seen(look: Look) -> int:

@@ -31,6 +31,7 @@ def freeze_plan(
     items.sort(key=lambda pair: key_of(pair[0]))
     items.sort(key=lambda pair: pair[0].at or EARLIEST, reverse=True)  # newest first: it may rest on older ones
     untouched = tuple(u for one in found.values() for u in one.untouched)
+    beside = frozenset(key for look in looks.values() for key in look.beside)
     before, attested = ports.journal.deletions.plan_of(subject.service), _standing_plan(ports, subject)
     plan = DeletionPlan(
         number=0,
@@ -40,7 +41,7 @@ def freeze_plan(
         made_at=now,
         not_before=not_before,
         accounts=tuple(subject.accounts),
-        items=tuple(_planned(item, proofs, now) for item, proofs in items),
+        items=tuple(_planned(item, proofs, now, beside=key_of(item) in beside) for item, proofs in items),
         stores=(
             *(_attested_before(attested, _first_verdict(look, now)) for look in looks.values()),
             *(_without_store(before, [look.store for look in looks.values()]) if before is not None else ()),
@@ -52,10 +53,10 @@ def freeze_plan(
     return ports.journal.deletions.add_plan(_approved_before(before, plan), [_plan_link(ports, plan)])
 
 
-def _planned(item: BackupItem, proofs: tuple[str, ...], now: datetime) -> PlannedItem:
+def _planned(item: BackupItem, proofs: tuple[str, ...], now: datetime, *, beside: bool) -> PlannedItem:
     """What an earlier plan has moved aside lies there already."""
     if not item.quarantine:
-        return PlannedItem(item, proofs, changed_at=now)
+        return PlannedItem(item, proofs, changed_at=now, beside=beside)
     return PlannedItem(item, proofs, ItemState.QUARANTINED, aside=item, changed_at=now)
 
 
