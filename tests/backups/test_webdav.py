@@ -285,13 +285,13 @@ def test_a_password_that_is_not_there_is_this_store_s_trouble_alone(place: DavPl
     assert not store.probe().complete
 
 
-def multistatus(*hrefs: str, status: str = "HTTP/1.1 200 OK") -> bytes:
+def multistatus(*hrefs: str, status: str = "HTTP/1.1 200 OK", props: str = "", encoding: str = "utf-8") -> bytes:
     rows = "".join(
-        f"<d:response><d:href>{href}</d:href><d:propstat><d:prop><d:resourcetype/></d:prop>"
+        f"<d:response><d:href>{href}</d:href><d:propstat><d:prop><d:resourcetype/>{props}</d:prop>"
         f"<d:status>{status}</d:status></d:propstat></d:response>"
         for href in hrefs
     )
-    return f'<?xml version="1.0"?><d:multistatus xmlns:d="DAV:">{rows}</d:multistatus>'.encode()
+    return f'<?xml version="1.0" encoding="{encoding}"?><d:multistatus xmlns:d="DAV:">{rows}</d:multistatus>'.encode()
 
 
 FLAWS: Sequence[Callable[[str, str], bytes]] = (
@@ -304,6 +304,10 @@ FLAWS: Sequence[Callable[[str, str], bytes]] = (
     lambda root, known: multistatus(root, known, ""),
     lambda root, known: multistatus(root, known)[:-20],
     lambda root, known: multistatus(root, known, status="HTTP/1.1 403 Forbidden"),
+    lambda root, known: multistatus(root, known, props="<d:getcontentlength>²</d:getcontentlength>"),
+    lambda root, known: multistatus(root, known, props=f"<d:getcontentlength>{'9' * 5000}</d:getcontentlength>"),
+    lambda root, known: multistatus(root, known, "http://[x/"),
+    lambda root, known: multistatus(root, known, encoding="klingon"),
     lambda root, known: b"<html>not found</html>",
     lambda root, known: b"",
 )
@@ -322,6 +326,26 @@ def test_a_list_by_halves_or_of_elsewhere_is_no_list(place: DavPlace, number: in
     with pytest.raises(ViewIncomplete):
         listing(place.store())
     assert not place.store().probe().complete
+
+
+def test_a_time_that_is_none_is_no_time_of_a_backup(place: DavPlace) -> None:
+    send, root = DavLine._send, f"{place.folder}/"
+    props = "<d:getlastmodified>Fri, 31 Dec 9999 23:00:00 -2300</d:getlastmodified>"
+    body = multistatus(root, root + SENTINEL, f"{root}x.tar.gz", props=props)
+
+    def answer(line: DavLine, method: str, path: str, *more: Any) -> Reply:
+        return Reply(207, {}, body) if path == root else send(line, method, path, *more)
+
+    place.patch.setattr(DavLine, "_send", answer)
+    assert [(item.locator, item.at) for item in listing(place.store())] == [("x.tar.gz", None)]
+
+
+@pytest.mark.parametrize("wait", ["²", "9" * 400, "soon"])
+def test_a_wait_that_is_none_is_no_wait(place: DavPlace, wait: str) -> None:
+    line = DavLine("store dav", place.dav.login(), "/backup")
+    with pytest.raises(StoreRateLimited) as told:
+        line._judge(Reply(503, {"retry-after": wait}, b""))
+    assert told.value.retry_after is None
 
 
 def test_the_root_is_told_without_secrets(place: DavPlace) -> None:

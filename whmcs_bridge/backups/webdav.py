@@ -26,6 +26,8 @@ from whmcs_bridge.settings.model import BackupStoreSettings
 from whmcs_bridge.settings.secret import Secret
 
 MAX_REPLY_BYTES: Final = 64 * 2**20
+MAX_DIGITS: Final = 18
+"""Of a number of bytes or seconds; more is no answer, and Python reads no number of some thousand digits."""
 DAV: Final = "{DAV:}"
 ASK: Final = (
     b'<?xml version="1.0" encoding="utf-8"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/>'
@@ -211,7 +213,8 @@ class DavLine(ListingLine):
             raise StoreUnreachable(f"{self.what}: {self.where} sends us elsewhere; write the address it means")
         if reply.status in (429, 503):
             wait = reply.headers.get("retry-after", "")
-            raise StoreRateLimited(f"{self.what}: {self.where} has no time", float(wait) if wait.isdigit() else None)
+            seconds = float(wait) if wait.isascii() and wait.isdigit() and len(wait) <= MAX_DIGITS else None
+            raise StoreRateLimited(f"{self.what}: {self.where} has no time", seconds)
 
 
 # --- small pieces -------------------------------------------------------------------------------------
@@ -246,7 +249,7 @@ def _entries(body: bytes, what: str) -> Iterator[tuple[str, Entry]]:
     """Yield path and properties of each response of a multistatus. Raises ViewIncomplete for one that has gaps."""
     try:
         tree = ElementTree.fromstring(body)
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, LookupError, ValueError):  # the last two of an encoding that nobody knows
         raise ViewIncomplete(f"{what}: an answer is no multistatus") from None
     for response in tree.iter(f"{DAV}response"):
         href = response.findtext(f"{DAV}href") or ""
@@ -260,15 +263,26 @@ def _entries(body: bytes, what: str) -> Iterator[tuple[str, Entry]]:
         )
         if not href or props is None:
             raise ViewIncomplete(f"{what}: an answer has a gap at {shown(href)!r}")
-        path = unquote_to_bytes(urlsplit(href.strip()).path).decode("utf-8", "surrogateescape")
-        yield path, _entry(props)
+        try:
+            path = unquote_to_bytes(urlsplit(href.strip()).path).decode("utf-8", "surrogateescape")
+            entry = _entry(props)
+        except ValueError:
+            raise ViewIncomplete(f"{what}: an answer has an address or a size that is none") from None
+        yield path, entry
 
 
 def _entry(props: ElementTree.Element) -> Entry:
+    """Read the properties of one thing. Raises ValueError for a size that is none."""
     kind = Kind.FILE if props.find(f"{DAV}resourcetype/{DAV}collection") is None else Kind.FOLDER
     digits, tag = props.findtext(f"{DAV}getcontentlength") or "", (props.findtext(f"{DAV}getetag") or "").strip()
-    size, at = int(digits) if digits.isdigit() else None, _time(props)
+    size, at = _size(digits.strip()), _time(props)
     return Entry("", kind, size, at, tag or f"{size}:{at.timestamp() if at else ''}", binding=_binding(tag))
+
+
+def _size(digits: str) -> int | None:
+    if len(digits) > MAX_DIGITS or not digits.isascii():  # isdigit takes ² for a digit, and int does not
+        raise ValueError
+    return int(digits) if digits.isdigit() else None
 
 
 def _binding(tag: str) -> str:
@@ -281,5 +295,5 @@ def _binding(tag: str) -> str:
 def _time(props: ElementTree.Element) -> datetime | None:
     try:
         return parsedate_to_datetime(props.findtext(f"{DAV}getlastmodified") or "").astimezone(UTC)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last for the end of 9999 west of Greenwich
         return None
