@@ -10,7 +10,7 @@ from tests.jobs.test_deletions_returned import ASIDE, moved_aside
 from whmcs_bridge.domain.deletions import PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import UsageProblem
-from whmcs_bridge.jobs import backup_desk
+from whmcs_bridge.jobs import backup_desk, backup_guard
 from whmcs_bridge.simulator.records import Service
 
 PLACE = ["site1/one", "site1/two", "site2/full"]
@@ -174,3 +174,30 @@ def test_a_persons_word_about_the_first_end_does_not_settle_the_second() -> None
         plan = plan_of(house, service)
         assert (plan.settled, states(plan)["tape"]) == (False, "unverifiable")
         assert "backups-unverifiable" in tasks(house)
+
+
+# --- what a person types --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", ["", "  ", "two\nlines", "a\0b", "x" * 401])
+def test_what_a_person_says_is_one_line_that_can_be_printed(said: str) -> None:
+    shelf = Shelf()
+    with a_house(shelf, backups={"max_items": 1}) as house:
+        service = house.a_service()
+        for name in ("one", "two"):  # more than go unasked
+            shelf.put("site1", name, MADE)
+        end(house, service)
+        ports, digest = house.bridge.ports, plan_of(house, service).digest
+        backup_guard.halt(ports, (service_id(service), ""), "shelf", "somebody's has vanished", [])
+        for ask in (backup_desk.close_plan, backup_desk.lift):
+            with pytest.raises(UsageProblem, match="--because"):
+                ask(ports, digest if ask is backup_desk.close_plan else "shelf", said)
+        assert plan_of(house, service).state is PlanState.OPEN
+        if said:  # neither has to be given
+            with pytest.raises(UsageProblem, match="--note"):
+                backup_desk.request(ports, service_id(service), said)
+            with pytest.raises(UsageProblem, match="--override"):
+                backup_desk.approve_plan(ports, digest, said)
+            backup_desk.request(ports, service_id(service))
+            with pytest.raises(UsageProblem, match="--note"):
+                backup_desk.end_request(ports, service_id(service), "withdrawn", said)

@@ -9,13 +9,11 @@ from pathlib import Path
 from whmcs_bridge.domain.deletions import Attestation, DeletionPlan, ItemState, PlanState, ProofFile, StoreVerdict
 from whmcs_bridge.errors import MovedOn, StoreTrouble, UnknownId, UsageProblem
 from whmcs_bridge.jobs import backup_carry
-from whmcs_bridge.jobs.backup_desk import open_plan, remember_erased
+from whmcs_bridge.jobs.backup_desk import one_line, open_plan, remember_erased
 from whmcs_bridge.jobs.backup_look import ask_panels, look_at, search
 from whmcs_bridge.jobs.context import Ports
 from whmcs_bridge.jobs.erase import subject_for_accounts
 
-LONGEST = 400
-"""Characters of what a person says in the evidence."""
 BLOCK = 1 << 20
 """Bytes of a proof that are read at a time."""
 
@@ -46,11 +44,11 @@ def attest(
     if old.state.gone:
         raise UsageProblem(f"store {store} was listed and holds nothing of it any more: there is nothing to attest")
     given = Attestation(
-        _one_line("--name", name or ports.actor),
+        one_line("--name", name or ports.actor),
         ports.actor,
         ports.now(),
-        _one_line("--because", because),
-        _one_line("--reference", reference) if reference else "",
+        one_line("--because", because),
+        one_line("--reference", reference) if reference else "",
         tuple(proofs),
     )
     trouble = _must_not_show(ports, plan, store)
@@ -71,7 +69,7 @@ def proof_of(path: Path) -> ProofFile:
                 size += len(block)
     except OSError as error:
         raise UsageProblem(f"--proof {path}: {error.strerror}; give a file that can be read") from None
-    return ProofFile(_one_line("--proof", path.name), digest.hexdigest(), size)
+    return ProofFile(one_line("--proof", path.name), digest.hexdigest(), size)
 
 
 def _must_not_show(ports: Ports, plan: DeletionPlan, name: str) -> str:
@@ -137,11 +135,3 @@ def _with_attestation(
     }
     deletions.save_plan(kept, [(plan.service, plan.digest, given.at, "attested", body)])
     return kept
-
-
-def _one_line(option: str, text: str) -> str:
-    """Return what a person typed, if it can stand in one line of a certificate; raises UsageProblem."""
-    said = text.strip()
-    if not said or len(said) > LONGEST or not said.isprintable():
-        raise UsageProblem(f"{option}: give a line of 1 to {LONGEST} characters that can be printed")
-    return said

@@ -30,6 +30,8 @@ from whmcs_bridge.ports import BackupStore, StepState
 
 RUN = "backups"
 """Job of a run that deletes backups by hand."""
+LONGEST = 400
+"""Characters of what a person says in the evidence."""
 ANSWERED_BY_THE_PLAN = (
     "approval",
     "backups-approval",
@@ -41,6 +43,14 @@ ANSWERED_BY_THE_PLAN = (
     "backups-residual",
 )
 """What a person who names the plan's hash has seen; every other protection holds against them too."""
+
+
+def one_line(option: str, text: str) -> str:
+    """Return what a person typed, if it can stand in one line of a certificate; raises UsageProblem."""
+    said = text.strip()
+    if not said or len(said) > LONGEST or not said.isprintable():
+        raise UsageProblem(f"{option}: give a line of 1 to {LONGEST} characters that can be printed")
+    return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +233,7 @@ def approve_plan(ports: Ports, digest: str, override: str = "") -> DeletionPlan:
 
     `override`: why it may go although its name lives again; such a plan needs one, and no other takes one.
     """
+    override = one_line("--override", override) if override else ""
     plan = open_plan(ports, digest)
     if plan.lives_again and not override and not plan.approved_by:
         raise UsageProblem(f"{plan.lives_again}, so a reason is needed: {how_to_approve(plan)}")
@@ -253,6 +264,7 @@ def open_plan(ports: Ports, digest: str) -> DeletionPlan:
 
 def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
     """Let what is left be as it is, on a person's word: the verdict names it and is not complete."""
+    because = one_line("--because", because)
     plan = open_plan(ports, digest)
     left = [s for s in plan.stores if not s.settled]
     to_go = (ItemState.PLANNED, ItemState.DELETING, ItemState.FAILED)
@@ -288,6 +300,7 @@ def _refuse_aside(plan: DeletionPlan) -> None:
 
 def lift(ports: Ports, store: str, because: str) -> None:
     """Let plans on a halted store go on; raises UnknownId where none stood."""
+    because = one_line("--because", because)
     if not backup_carry.lift_halt(ports, store, because):
         standing = ", ".join(halted(ports.journal)) or "none"
         raise UnknownId(f"no halt stands on store {store}; halted: {standing}")
@@ -301,6 +314,7 @@ def request(ports: Ports, service: ServiceId, note: str = "") -> Handover:
 
     Raises UnknownId, UsageProblem where the house takes no such wishes, one stands, or nothing may be left.
     """
+    note = one_line("--note", note) if note else ""
     rules = ports.settings.policy.backups
     if rules.handover == "never":
         raise UsageProblem('[backups] handover = "never": this house takes no such requests')
@@ -334,6 +348,7 @@ def _is_erased(ports: Ports, service: ServiceId) -> bool:
 
 def end_request(ports: Ports, service: ServiceId, state: str, note: str = "") -> Handover:
     """Close a wish: handed-over or withdrawn; the deletion goes on. Raises UnknownId."""
+    note = one_line("--note", note) if note else ""
     wish = ports.journal.deletions.handovers().get(service)
     if wish is None:
         raise UnknownId(f"no request stands for service {service}")
