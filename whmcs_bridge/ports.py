@@ -702,8 +702,8 @@ class Deletions(Protocol):
         """Plans whose hash begins so, the newest first."""
         ...
 
-    def plans(self, states: Collection[PlanState] | None = None, limit: int = 200) -> list[DeletionPlan]:
-        """The newest first."""
+    def plans(self, states: Collection[PlanState] | None = None) -> list[DeletionPlan]:
+        """All of these states, or of any; the newest first."""
         ...
 
     def plan_heads(self, states: Collection[PlanState], *, to_check: datetime | None = None) -> list[DeletionPlan]:

@@ -11,8 +11,10 @@ from tests.jobs.shelves import Lie, Shelf
 from tests.jobs.test_deletions import MADE, a_house, end, plan_of, set_status, states, tasks
 from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
 from whmcs_bridge.domain.deletions import PlanState
+from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
-from whmcs_bridge.jobs import backup_guard
+from whmcs_bridge.jobs import backup_desk, backup_guard
+from whmcs_bridge.jobs.backup_look import Look
 from whmcs_bridge.jobs.backup_waits import halted
 from whmcs_bridge.simulator.records import Service
 
@@ -224,6 +226,27 @@ def test_what_lies_beside_its_backups_hides_no_view_that_shrinks(logs: int) -> N
         house.next_day(5)
         assert "its listing has 6 items and had 31" in halted(house.bridge.journal)["shelf"]
         assert shelf.deleted == []
+
+
+# --- more plans than anybody counts ---------------------------------------------------------------
+
+
+def test_no_plan_is_left_out_of_a_list_however_many_there_are() -> None:
+    """What an old plan has deleted explains a listing that lags behind as well as what a new one has."""
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        house.next_day(2)
+        first, deletions = plan_of(house, service), house.bridge.journal.deletions
+        for n in range(201):
+            deletions.add_plan(replace(first, digest=f"{n:064}", service=ServiceId(1000 + n), items=()))
+        assert len(backup_desk.open_plans(house.bridge.ports, everything=True)) == 202
+        gone = first.items[0].item
+        deletions.add_plan(replace(first, digest="f" * 64, service=ServiceId(999), items=()))
+        backup_guard.begin_batch(house.bridge.ports, first, Look(shelf, [gone]), (), 0)  # as a stale listing had it
+        assert backup_guard.compare(house.bridge.ports, Look(shelf, []))
 
 
 # --- a run that dies as it halts a store ----------------------------------------------------------

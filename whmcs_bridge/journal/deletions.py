@@ -139,10 +139,10 @@ class SqliteDeletions:
     def plan_named(self, digest: str) -> list[DeletionPlan]:
         return self._plans("substr(digest, 1, ?)=?", (len(digest), digest), 10)
 
-    def plans(self, states: Collection[PlanState] | None = None, limit: int = 200) -> list[DeletionPlan]:
+    def plans(self, states: Collection[PlanState] | None = None) -> list[DeletionPlan]:
         if states is None:
-            return self._plans("1", (), limit)
-        return self._plans(f"state IN ({','.join('?' * len(states))})", tuple(states), limit)
+            return self._plans("1", ())
+        return self._plans(f"state IN ({','.join('?' * len(states))})", tuple(states))
 
     def plan_heads(self, states: Collection[PlanState], *, to_check: datetime | None = None) -> list[DeletionPlan]:
         """Plans of these states without their items: for what is asked at every run."""
@@ -160,7 +160,8 @@ class SqliteDeletions:
             rows = conn.execute("SELECT DISTINCT service_id FROM deletion_plans WHERE state<>?", (PlanState.REPLACED,))
             return {ServiceId(row[0]) for row in rows}
 
-    def _plans(self, where: str, given: Sequence[object], limit: int) -> list[DeletionPlan]:
+    def _plans(self, where: str, given: Sequence[object], limit: int = -1) -> list[DeletionPlan]:
+        """`limit`: so many of the newest; below 0 all."""
         with self._store.looking as conn:
             heads = conn.execute(
                 f"SELECT number, body FROM deletion_plans WHERE {where} ORDER BY number DESC LIMIT ?", (*given, limit)
