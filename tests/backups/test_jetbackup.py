@@ -210,6 +210,21 @@ def test_a_backup_that_names_another_user_than_its_account_is_nobody_s(place: Je
     assert store.claim(item, BOB).verdict is Verdict.NOT_MINE
 
 
+@pytest.mark.parametrize(
+    "proofs", [{"jetbackup_uuid": "uuid-bob"}, {"jetbackup_uuid": "new", "jetbackup_uuid.1": "uuid-bob"}]
+)
+def test_a_backup_that_names_another_user_under_the_recorded_account_is_left_and_told(
+    place: JetPlace, proofs: dict[str, str]
+) -> None:
+    store, item = one(place, account="bob1")
+    claim = store.claim(item, replace(BOB, proofs=proofs))
+    assert (claim.verdict, "names another user" in claim.why) == (Verdict.AMBIGUOUS, True)
+    assert (
+        store.claim(item, replace(BOB, proofs={"jetbackup_uuid": "other", "jetbackup_id": ""})).verdict
+        is Verdict.NOT_MINE
+    )
+
+
 # --- the whole list, or none ---------------------------------------------------------------------------
 
 

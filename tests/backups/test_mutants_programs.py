@@ -584,7 +584,7 @@ PBS = (
         "if contradicts(item.meta, account):",
         "if False:",
         partial(
-            BY_ID, exclusive=True, proofs={"uuid": test_pbs.OTHER}, comment=test_pbs.UUID, verdict=Verdict.NOT_MINE
+            BY_ID, exclusive=True, proofs={"uuid": test_pbs.OTHER}, comment=test_pbs.UUID, verdict=Verdict.AMBIGUOUS
         ),
     ),
     mutant(

@@ -188,7 +188,9 @@ def one(place: PbsPlace, name: str = "bob", **row: Any) -> tuple[BackupStore, Ba
     [
         (True, {}, "", Verdict.MINE),
         (True, {"uuid": UUID}, "", Verdict.MINE),
-        (True, {"uuid": OTHER}, UUID, Verdict.NOT_MINE),
+        (True, {"uuid": OTHER}, UUID, Verdict.AMBIGUOUS),
+        (True, {"uuid": OTHER}, f"see ticket {UUID}", Verdict.AMBIGUOUS),
+        (False, {"uuid": OTHER}, UUID, Verdict.NOT_MINE),
         (False, {}, "", Verdict.AMBIGUOUS),
         (False, {"uuid": UUID}, "", Verdict.AMBIGUOUS),
         (False, {}, UUID, Verdict.AMBIGUOUS),

@@ -275,6 +275,29 @@ def test_a_name_that_says_one_vmid_and_a_storage_that_says_another_prove_nothing
     assert "the storage 200" in why
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "verdict"),
+    [
+        ("vzdump-qemu-100-before-upgrade.vma.zst", {"vmid": 100}, Verdict.AMBIGUOUS),
+        ("vzdump-qemu-100-before-upgrade.vma.zst", {"vmid": None}, Verdict.AMBIGUOUS),
+        ("vzdump-qemu-200-old-100-x.vma.zst", {"vmid": 200}, Verdict.AMBIGUOUS),
+        ("keep-this.vma.zst", {"vmid": 100}, Verdict.AMBIGUOUS),
+        (f"vzdump-qemu-200-{STAMP}.vma.zst", {"vmid": 100}, Verdict.AMBIGUOUS),
+        ("vzdump-qemu-1000-before-upgrade.vma.zst", {"vmid": 1000}, Verdict.NOT_MINE),
+        ("keep-this.vma.zst", {"vmid": 200}, Verdict.NOT_MINE),
+        (f"vzdump-qemu-200-{STAMP}.vma.zst", {"vmid": 300}, Verdict.NOT_MINE),
+    ],
+)
+def test_an_odd_name_with_the_account_s_number_is_left_and_told(
+    place: ProxmoxPlace, name: str, row: dict[str, Any], verdict: Verdict
+) -> None:
+    place.double.lay(name, **row)
+    store = place.store()
+    [item] = listing(store)
+    assert store.claim(item, ACCOUNT).verdict is verdict
+    assert store.delete(item).outcome is Outcome.REFUSED
+
+
 def test_ids_that_agree_at_another_time_prove_nothing(place: ProxmoxPlace) -> None:
     assert claimed(place, replace(ACCOUNT, until=DAY.replace(month=3)), SAME)[0] is Verdict.AMBIGUOUS
 

@@ -23,6 +23,7 @@ from whmcs_bridge.domain.backups import (
     Outcome,
     Probe,
     Receipt,
+    Verdict,
 )
 from whmcs_bridge.errors import StoreTrouble, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import BackupStoreSettings
@@ -44,6 +45,7 @@ PATHS: Final[Mapping[str, str]] = {
     "directadmin": "/CMD_PLUGINS_ADMIN/jetbackup5/index.raw",
     "linux": "/",
 }
+RENAMED: Final = Claim(Verdict.AMBIGUOUS, (), "its account's id is the recorded one, and it names another user")
 Row = Mapping[str, Any]
 
 
@@ -252,8 +254,11 @@ class JetBackupStore(SimpleStore):
 
     def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
         """Pure: whose the snapshot is, by the account's name and its id, or its time."""
-        if item.store != self.name or not item.account or item.account != account.username:
+        if item.store != self.name:
             return NOT_MINE
+        if not item.account or item.account != account.username:
+            known = any(item.meta.get(name) in account.recorded(name) for name in (ACCOUNT_ID, ACCOUNT_UUID))
+            return RENAMED if known else NOT_MINE
         return proved(item, account, (NAME,))
 
     # --- deleting --------------------------------------------------------------------------------

@@ -173,7 +173,8 @@ class PbsStore(SimpleStore):
         if item.account not in numbers_of(account):
             return NOT_MINE
         if contradicts(item.meta, account):
-            return Claim(Verdict.NOT_MINE, (NAME,), "its comment names another machine")
+            verdict = Verdict.AMBIGUOUS if self._exclusive else Verdict.NOT_MINE  # a comment is free text
+            return Claim(verdict, (NAME,), "its comment names another machine")
         if agreeing(item.meta, account):
             return self._timed(item, account, ("backup id", "recorded uuid"))
         if not self._exclusive:

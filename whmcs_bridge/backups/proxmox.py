@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from whmcs_bridge.backups.base import SimpleStore
-from whmcs_bridge.backups.claim import NAME, NOT_MINE, proved
+from whmcs_bridge.backups.claim import NOT_MINE, proved
 from whmcs_bridge.backups.line import HttpLine, clock_skew, moment, short
 from whmcs_bridge.backups.machines import (
     CONTAINER,
@@ -50,6 +50,7 @@ SNAPSHOT: Final = re.compile(
     r"backup/(?P<kind>vm|ct)/(?P<vmid>[1-9][0-9]{2,8})/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII
 )
 UPID: Final = re.compile(r"UPID:(?P<node>[A-Za-z0-9-]+):[A-Za-z0-9._:@!+=-]+", re.ASCII)
+DIGITS: Final = re.compile(r"[0-9]+", re.ASCII)
 ODD = "odd"
 """In an item's `meta`: why its name alone does not say whose it is."""
 API: Final = "/api2/json"
@@ -300,14 +301,14 @@ class ProxmoxStore(SimpleStore):
         if item.store != self.name:
             return NOT_MINE
         same = item.account in numbers_of(account)
+        if item.meta.get(ODD):
+            return Claim(Verdict.AMBIGUOUS, (), item.meta[ODD]) if same or _mentions(item, account) else NOT_MINE
         if contradicts(item.meta, account):
             return Claim(Verdict.NOT_MINE, (), "the machine in it has another uuid") if same else NOT_MINE
         proof = agreeing(item.meta, account)
         if not same:
             copied = Claim(Verdict.AMBIGUOUS, (), "its machine's id under another vmid: a copy has it too")
             return copied if proof else NOT_MINE
-        if item.meta.get(ODD):
-            return Claim(Verdict.AMBIGUOUS, (NAME,), item.meta[ODD])
         if proof:
             return self._in_time(item, account, proof)
         if item.meta.get(KIND_OF_GUEST) == CONTAINER and not account.recorded(UUID):
@@ -401,6 +402,13 @@ def _read(volid: str, row: Mapping[str, Any]) -> tuple[str, date | None, str, st
     reported = row.get("vmid")
     odd = "" if reported in (None, "") or str(reported) == found["vmid"] else short(reported)
     return found["vmid"], day, f"its name says {found['vmid']}, and the storage {odd}" if odd else "", kind
+
+
+def _mentions(item: BackupItem, account: AccountIdentity) -> bool:
+    """One of the account's numbers stands in an odd name, or the storage reports it: it may be the account's."""
+    numbers = numbers_of(account)
+    in_name = set() if item.account else set(DIGITS.findall(item.locator.partition(":")[2]))
+    return item.owner_hint in numbers or not numbers.isdisjoint(in_name)
 
 
 def _ours(locator: str, storages: Iterable[str]) -> bool:
