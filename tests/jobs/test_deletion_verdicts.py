@@ -13,6 +13,7 @@ from whmcs_bridge.domain.backups import AccountIdentity, BackupItem
 from whmcs_bridge.domain.deletions import PlanState
 from whmcs_bridge.domain.ids import ServiceId
 from whmcs_bridge.domain.status import ServiceStatus
+from whmcs_bridge.errors import StoreUnreachable
 from whmcs_bridge.jobs import backup_desk, backup_guard
 from whmcs_bridge.jobs.backup_look import Look
 from whmcs_bridge.jobs.backup_waits import halted
@@ -226,6 +227,36 @@ def test_what_lies_beside_its_backups_hides_no_view_that_shrinks(logs: int) -> N
         house.next_day(5)
         assert "its listing has 6 items and had 31" in halted(house.bridge.journal)["shelf"]
         assert shelf.deleted == []
+
+
+# --- a store that points elsewhere ----------------------------------------------------------------
+
+
+def test_a_store_that_points_elsewhere_has_lost_nothing_and_is_compared_when_it_is_back() -> None:
+    shelf, elsewhere = Shelf(), Shelf()
+    elsewhere._root = "shelf:elsewhere"
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        for n in range(5):
+            shelf.put("site2", f"n{n}", MADE)
+        elsewhere.put("site2", "other", MADE)
+        end(house, service)
+
+        def away(_item: BackupItem) -> None:
+            shelf.trouble = StoreUnreachable("away")
+
+        shelf.on_delete = away
+        house.next_day(2)
+        assert shelf.names() == [f"site2/n{n}" for n in range(5)]
+        house.bridge.ports.stores = (elsewhere,)
+        house.next_day(2)
+        assert halted(house.bridge.journal) == {}
+        shelf.trouble = None
+        remove(shelf, "site2/n3")
+        house.bridge.ports.stores = (shelf,)
+        house.next_day(2)
+        assert "1 items vanished that were in no plan, such as site2/n3" in halted(house.bridge.journal)["shelf"]
 
 
 # --- more plans than anybody counts ---------------------------------------------------------------

@@ -56,7 +56,12 @@ def begin_batch(ports: Ports, plan: DeletionPlan, look: Look, planned: Collectio
     """Write down what may not vanish from a store; `planned` may, and `count` of them are now to be sent."""
     name = look.store.name
     others = [item for item in collateral(look.items, (), planned) if key_of(item) not in look.beside]
-    body = {"plan": plan.digest, "service": int(plan.service), "items": _packed(others)}
+    body = {
+        "plan": plan.digest,
+        "service": int(plan.service),
+        "root": look.store.root,
+        "items": _packed(others),
+    }
     ports.journal.put(BATCH + name, body)
     _remember_view(ports, look, _seen(look) - count)
 
@@ -109,8 +114,8 @@ def compare(ports: Ports, look: Look) -> bool:
     """Compare a whole listing with what lay in the store before anything was sent; False where it halts the store."""
     name = look.store.name
     kept = ports.journal.get(BATCH + name)
-    if not kept or look.trouble:
-        return True
+    if not kept or look.trouble or kept.get("root", look.store.root) != look.store.root:
+        return True  # a store that points elsewhere now says nothing of where it was; that is compared when it is back
     lost = _lost(ports, look, list(_missing(look, kept["items"])))
     if lost:  # the halt comes first: a run that dies in between finds it out once more
         text = f"store {name}: {len(lost)} items vanished that were in no plan, such as {lost[0].locator}"
