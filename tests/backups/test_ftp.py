@@ -2,10 +2,13 @@
 
 import ftplib
 import os
+import socket
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -207,6 +210,38 @@ def test_a_password_that_is_not_there_is_this_store_s_trouble_alone(place: FtpPl
     with pytest.raises(StoreAuthFailed, match="NOT_SET_ANYWHERE"):
         listing(store)
     assert not store.probe().complete
+
+
+@pytest.mark.parametrize("password", ["TOP\nSECRET", "TOP\r\nSECRET", "TOP\0SECRET", "TOPSECRET\udcff"])
+def test_a_password_that_no_line_can_carry_is_told_by_its_reference_and_not_sent(
+    place: FtpPlace, password: str
+) -> None:
+    secret = Secret("env:FTP_PASSWORD", _env={"FTP_PASSWORD": password})
+    store = place.opened(place.ftpd.login(password=secret))
+    sent: list[str] = []
+    place.patch.setattr(ftplib.FTP, "putline", lambda _line, text: sent.append(text))
+    with pytest.raises(StoreAuthFailed, match="env:FTP_PASSWORD") as told:
+        listing(store)
+    assert not sent
+    assert "TOP" not in "".join(traceback.format_exception(told.value))
+    probe = store.probe()
+    assert not probe.complete
+    assert "TOP" not in probe.why
+
+
+def test_a_server_that_greets_in_another_encoding_is_this_store_s_trouble_alone(place: FtpPlace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            with server.accept()[0] as wire:
+                wire.sendall("220 Grüß Gott\r\n".encode("latin-1"))
+
+        thread = Thread(target=greet)
+        thread.start()
+        store = place.opened(place.ftpd.login(port=server.getsockname()[1]))
+        with pytest.raises(StoreUnreachable, match="can't decode"):
+            listing(store)
+        thread.join()
 
 
 def test_a_backup_that_is_a_folder_goes_whole(place: FtpPlace) -> None:

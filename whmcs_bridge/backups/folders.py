@@ -278,11 +278,15 @@ class Line(ABC):
                     raise
 
     def revealed(self, secret: Secret) -> str:
-        """Return a secret. Raises StoreAuthFailed where it is not there: one such store must not end a run."""
+        """Return a secret. Raises StoreAuthFailed where it is not there, or no text: one such must not end a run."""
         try:
-            return secret.reveal()
+            found = secret.reveal()
+            found.encode()
         except SettingsProblem as problem:
             raise StoreAuthFailed(f"{self.what}: {problem}") from None
+        except UnicodeEncodeError:  # bytes of the environment that are no UTF-8
+            raise StoreAuthFailed(f"{self.what}: {secret.reference} is not UTF-8 text") from None
+        return found
 
     def broken(self, error: Exception) -> StoreUnreachable:
         """Return the error of a line that broke, or was never made."""

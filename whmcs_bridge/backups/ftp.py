@@ -151,6 +151,7 @@ class FtpLine(ListingLine):
         self.session.close()
 
     def _logged_in(self, login: Login) -> ftplib.FTP:
+        password = self._password(login)
         session: ftplib.FTP
         if login.tls:
             ca_file = str(login.ca_file) if login.ca_file else None
@@ -159,7 +160,7 @@ class FtpLine(ListingLine):
             session = ftplib.FTP(encoding="utf-8")
         try:
             session.connect(login.host, login.port, timeout=login.timeout_seconds)
-            session.login(login.user, self.revealed(login.password))
+            session.login(login.user, password)
             if isinstance(session, ftplib.FTP_TLS):
                 session.prot_p()
             with suppress(ftplib.error_perm):  # then it tells what it tells
@@ -174,9 +175,17 @@ class FtpLine(ListingLine):
             if str(error).startswith(NOT_LOGGED_IN):
                 raise StoreAuthFailed(f"{self.what}: {login.host} does not let {login.user} in") from None
             raise StoreUnreachable(f"{self.what}: {login.host}: {self.said(error)}") from None
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:  # the last of an answer that is not UTF-8
             session.close()
             raise self.broken(error) from None
+
+    def _password(self, login: Login) -> str:
+        """Return the password. Raises StoreAuthFailed for one that a line of FTP cannot carry."""
+        password = self.revealed(login.password)
+        if any(character < " " or character == "\x7f" for character in password):
+            reference = login.password.reference
+            raise StoreAuthFailed(f"{self.what}: {reference} has a line end or control character; write one line only")
+        return password
 
 
 def _entry(name: str, kind: str, facts: Mapping[str, str]) -> Entry:
