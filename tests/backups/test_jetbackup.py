@@ -437,6 +437,18 @@ def test_what_was_only_marked_is_asked_for_until_it_is_gone(place: JetPlace) -> 
     assert store.poll(receipt).outcome is Outcome.DELETED
 
 
+def test_what_is_listed_under_another_account_by_now_is_not_gone(place: JetPlace) -> None:
+    store, item = one(place)
+    place.double.effect = False
+    receipt = store.delete(item)
+    bob, row = place.double.accounts.pop("bob"), place.double.backups[item.locator]
+    place.double.accounts["bob again"] = {**bob, "_id": "e" * 24}
+    row["account_id"] = "e" * 24
+    assert store.poll(receipt).outcome is Outcome.ACCEPTED
+    del place.double.backups[item.locator]
+    assert store.poll(receipt).outcome is Outcome.DELETED
+
+
 def test_a_list_that_is_not_whole_is_no_end(place: JetPlace) -> None:
     store, item = one(place)
     receipt = store.delete(item)

@@ -316,6 +316,7 @@ class JetBackupStore(SimpleStore):
         if not ID.fullmatch(account) or not ID.fullmatch(receipt.task):
             return Receipt(Outcome.UNKNOWN, "it is no deletion of this store's")
         there = account in self._accounts() and any(_id(row) == receipt.task for row in self._rows(account))
+        there = there or any(item.locator == receipt.task for item in self.items())  # under another account by now
         return receipt if there else Receipt(Outcome.DELETED, item=receipt.item)
 
 
