@@ -172,6 +172,41 @@ def test_what_is_no_list_is_no_empty_list(text: str) -> None:
         listing(place._with(place._wrapped(answer=text)))
 
 
+class Breaking(Double):
+    """Does what it is asked, and fails at the call that is named, once the deletion has been asked for."""
+
+    def __init__(self, at: str, said: str) -> None:
+        super().__init__()
+        self.at, self.said = at, said
+        self.lay(f"bob@{DAY}")
+
+    def run(self, *arguments: str) -> str:
+        answer = super().run(*arguments)
+        if arguments[0] == self.at and any(sent[0] == "delete" for sent in self.sent):
+            raise ProgramFailed(f"store repo: borg {self.at}: {self.said}", 2, self.said)
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("at", "said", "outcome"),
+    [
+        ("delete", "Connection closed by remote host", Outcome.UNKNOWN),
+        ("delete", "something nobody has seen yet", Outcome.UNKNOWN),
+        ("delete", "[Errno 13] Permission denied", Outcome.FAILED),
+        ("delete", "Failed to create/acquire the lock", Outcome.FAILED),
+        ("list", "Connection closed by remote host", Outcome.UNKNOWN),
+        ("list", "[Errno 13] Permission denied", Outcome.UNKNOWN),
+        ("list", "passphrase supplied is incorrect", Outcome.UNKNOWN),
+    ],
+)
+def test_a_deletion_that_breaks_off_or_cannot_be_looked_at_may_have_happened(
+    at: str, said: str, outcome: Outcome
+) -> None:
+    store = BorgStore("repo", "/srv/borg", LAYOUT, Breaking(at, said))
+    [item] = mine_of(store, BOB)
+    assert store.delete(item).outcome is outcome
+
+
 # --- the real program -----------------------------------------------------------------------------------
 
 

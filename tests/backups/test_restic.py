@@ -240,6 +240,30 @@ def test_a_list_of_ids_that_holds_something_else_is_no_list() -> None:
         listing(ResticStore("repo", "/srv/restic", Odd(), tag=TAG))
 
 
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("Fatal: unable to open repository: Connection closed by remote host", Outcome.UNKNOWN),
+        ("something nobody has seen yet", Outcome.UNKNOWN),
+        ("remove <snapshot/01>: permission denied", Outcome.FAILED),
+        ("unable to create lock in backend: repository is already locked by PID 1", Outcome.FAILED),
+        ("unable to create lock in backend: Connection reset by peer", Outcome.UNKNOWN),
+    ],
+)
+def test_a_forgetting_that_breaks_off_may_have_happened(said: str, outcome: Outcome) -> None:
+    class Breaking(Double):
+        def run(self, *arguments: str) -> str:
+            answer = super().run(*arguments)
+            if arguments[0] == "forget":
+                raise ProgramFailed(f"store repo: restic forget: {said}", 1, said)
+            return answer
+
+    double = Breaking()
+    double.lay("bob")
+    store = ResticStore("repo", "/srv/restic", double, tag=TAG)
+    assert store.delete(mine_of(store, BOB)[0]).outcome is outcome
+
+
 # --- the runner ---------------------------------------------------------------------------------------
 
 

@@ -265,6 +265,31 @@ def test_an_answer_that_says_success_is_no_evidence(server: str) -> None:
     assert place.left() == {MINE}
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "outcome"),
+    [
+        ("InternalError", 500, Outcome.UNKNOWN),
+        ("502", 502, Outcome.UNKNOWN),
+        ("503", 503, Outcome.UNKNOWN),
+        ("504", 504, Outcome.UNKNOWN),
+        ("GatewayTimeout", 504, Outcome.UNKNOWN),
+        ("ServiceUnavailable", 503, Outcome.UNKNOWN),
+        ("SomethingNew", 599, Outcome.UNKNOWN),
+        ("SlowDown", 503, Outcome.FAILED),
+        ("NotImplemented", 501, Outcome.FAILED),
+        ("InvalidRequest", 400, Outcome.FAILED),
+    ],
+)
+def test_a_fault_of_the_service_leaves_a_deletion_unknown(
+    server: str, code: str, status: int, outcome: Outcome
+) -> None:
+    place = S3Place(server)
+    place.make([MINE])
+    item = one_of(place, place.store(), MINE)
+    error = ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "DeleteObject")
+    assert place.broken("delete_object", error).delete(item).outcome is outcome
+
+
 def test_a_bucket_s_root_is_no_store(server: str) -> None:
     with pytest.raises(StoreTrouble, match="whole bucket"):
         S3Store("bucket", "backups", "/", CPANEL, connect(server))

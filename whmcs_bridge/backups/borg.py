@@ -14,7 +14,7 @@ from typing import Any
 from whmcs_bridge.backups.base import PathStore
 from whmcs_bridge.backups.layouts import Layout, custom
 from whmcs_bridge.backups.names import segment_fault, shown
-from whmcs_bridge.backups.programs import Program, ProgramFailed, ProgramTimedOut
+from whmcs_bridge.backups.programs import Program, ProgramFailed, ProgramTimedOut, did_nothing
 from whmcs_bridge.domain.backups import BackupItem, Capabilities, Outcome, Probe, Receipt
 from whmcs_bridge.errors import StoreAuthFailed, StoreTrouble, StoreUnreachable, ViewIncomplete
 from whmcs_bridge.settings.model import BackupStoreSettings
@@ -108,6 +108,7 @@ class BorgStore(PathStore):
             return Receipt(Outcome.REFUSED, f"its name has {fault}")
         if self._append_only:
             return Receipt(Outcome.REFUSED, "the repository is append-only: a deletion could be rolled back")
+        sent = done = False
         try:
             here = {row["id"]: row["name"] for row in self._archives()}
             if item.version not in here:
@@ -115,13 +116,16 @@ class BorgStore(PathStore):
                 return Receipt(Outcome.REFUSED, "another archive has its name now") if by_name else _BEFORE
             if here[item.version] != item.locator or list(here.values()).count(item.locator) != 1:
                 return Receipt(Outcome.REFUSED, "its name is another one's")
+            sent = True
             self._delete(item.locator)
+            done = True
             if any(row["id"] == item.version for row in self._archives()):
                 return Receipt(Outcome.FAILED, "borg says that it is gone, and lists it")
         except ProgramTimedOut as late:
             return Receipt(Outcome.UNKNOWN, str(late))
         except StoreTrouble as trouble:
-            return Receipt(Outcome.FAILED, str(trouble))
+            maybe = done or (sent and not did_nothing(trouble))
+            return Receipt(Outcome.UNKNOWN if maybe else Outcome.FAILED, str(trouble))
         return Receipt(Outcome.DELETED, self._compacted())
 
     def _delete(self, name: str) -> None:

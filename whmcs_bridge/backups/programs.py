@@ -25,6 +25,27 @@ class ProgramTimedOut(StoreTrouble):
     """It was ended after its time; what it had begun may have happened."""
 
 
+LOST = ("connection closed", "connection reset", "connection lost", "broken pipe", "timed out", "timeout", "eof")
+REFUSED = (
+    "permission denied",
+    "access denied",
+    "read-only",
+    "already locked",
+    "create lock",
+    "acquire the lock",
+    "wrong password",
+)
+
+
+def did_nothing(trouble: StoreTrouble) -> bool:
+    """Whether the program said why it did not do what it was started for.
+
+    After anything else, a line that broke above all, it may have been done.
+    """
+    said = trouble.said.casefold() if isinstance(trouble, ProgramFailed) else ""
+    return not any(word in said for word in LOST) and any(word in said for word in REFUSED)
+
+
 class Program:
     """One program under one environment. `run` returns what it printed."""
 

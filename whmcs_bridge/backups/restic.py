@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from whmcs_bridge.backups.base import SimpleStore
 from whmcs_bridge.backups.claim import NAME, NOT_MINE, proved
-from whmcs_bridge.backups.programs import Program, ProgramFailed, ProgramTimedOut
+from whmcs_bridge.backups.programs import Program, ProgramFailed, ProgramTimedOut, did_nothing
 from whmcs_bridge.domain.backups import (
     AccountIdentity,
     BackupItem,
@@ -139,17 +139,20 @@ class ResticStore(SimpleStore):
         """Forget this snapshot by its full id, if it is still listed, and prune."""
         if item.store != self.name or not FULL_ID.fullmatch(item.locator) or item.version != item.locator:
             return Receipt(Outcome.REFUSED, "it is no snapshot of this store")
+        sent = False
         try:
             listed = {row["id"]: row for row in self._snapshots()}
             if item.locator not in listed:
                 return Receipt(Outcome.GONE_BEFORE)
             if self._item(listed[item.locator]) != item:
                 return Receipt(Outcome.REFUSED, "it is not what was listed")
+            sent = True
             self._run("forget", item.locator, lock=True)
         except ProgramTimedOut as late:
             return Receipt(Outcome.UNKNOWN, str(late))
         except StoreTrouble as trouble:
-            return Receipt(Outcome.FAILED, str(trouble))
+            maybe = sent and not did_nothing(trouble)
+            return Receipt(Outcome.UNKNOWN if maybe else Outcome.FAILED, str(trouble))
         return Receipt(Outcome.DELETED, self._pruned())
 
     def _pruned(self) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from whmcs_bridge.backups.base import PathStore
 from whmcs_bridge.backups.claim import KIND, NOT_MINE, claim_by_layout
@@ -37,6 +37,9 @@ from whmcs_bridge.errors import (
 )
 from whmcs_bridge.settings.model import BackupStoreSettings
 
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
 READ_ATTEMPTS: Final = 5
 UNVERSIONED: Final = "null"
 """What S3 calls the version of an object that has none."""
@@ -54,6 +57,8 @@ _CREDENTIALS = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 )
 _SLOW = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "503"})
+_BEFORE_IT = (_SLOW - {"503"}) | {"NotImplemented", "501"}
+_FAULTS = frozenset({"InternalError", "ServiceUnavailable", "GatewayTimeout", "BadGateway", "RequestTimeout"})
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload", "404", "NotFound"})
 _NOT_SET = frozenset(
     {
@@ -196,8 +201,8 @@ class S3Store(PathStore):
     def probe(self) -> Probe:
         """See that everything below the prefix may be listed, and what the bucket keeps or copies."""
         try:
-            answer = self._page("list_object_versions", MaxKeys=1)
-            self._page("list_multipart_uploads", MaxUploads=1)
+            answer = self._page("list_object_versions", self._prefix, MaxKeys=1)
+            self._page("list_multipart_uploads", self._prefix, MaxUploads=1)
             versioning = self._ask("get_bucket_versioning")
             self._read_bucket(versioning)
             replicated = self._configured("get_bucket_replication")
@@ -282,12 +287,12 @@ class S3Store(PathStore):
                 return ""
             end = folder.find("/", end + 1)
 
-    def _page(self, action: str, below: str = "", **words: Any) -> Mapping[str, Any]:
-        """One page of what is below the prefix, or below another one. Raises ViewIncomplete where the answer is no such list.
+    def _page(self, action: str, asked: str, **words: Any) -> Mapping[str, Any]:
+        """One page of what is below the prefix, or below another one.
 
-        An empty body, and other well-formed XML, would be read as an empty list.
+        Raises ViewIncomplete where the answer is no such list: an empty body, or other well-formed XML, would be read
+        as an empty one.
         """
-        asked = below or self._prefix
         page = self._ask(action, Prefix=asked, **words)
         # Versions call the bucket Name, uploads call it Bucket, where some services leave the prefix out.
         bucket, prefix = page.get("Name", page.get("Bucket")), page.get("Prefix")
@@ -301,9 +306,9 @@ class S3Store(PathStore):
         return page
 
     def _pages(self, action: str, limit: str, marks: tuple[str, str]) -> Iterator[Mapping[str, Any]]:
-        at: dict[str, str] = {}
+        at: dict[str, Any] = {}
         while True:
-            page = self._page(action, **{limit: self._page_size}, **at)
+            page = self._page(action, self._prefix, **{limit: self._page_size, **at})
             yield page
             if not page["IsTruncated"]:
                 return
@@ -401,7 +406,7 @@ class S3Store(PathStore):
                 return Receipt(Outcome.FAILED, "the service does not take If-Match; set conditional_deletes = false")
             if code in _DENIED:
                 return self._denied(item)
-            if code in ("InternalError", "500", "RequestTimeout"):
+            if _maybe_done(error):
                 return Receipt(Outcome.UNKNOWN, f"{action}: {code}")
             return Receipt(Outcome.FAILED, str(self._trouble(action, error)))
         except (EndpointConnectionError, ConnectTimeoutError) as error:
@@ -498,6 +503,17 @@ def _code(error: Exception) -> str:
     if not isinstance(response, Mapping):
         return ""
     return str(response.get("Error", {}).get("Code", ""))
+
+
+def _maybe_done(error: "ClientError") -> bool:
+    """An answer after which the request may have been carried out: a fault of the service, or of what is before it.
+
+    To slow down is asked before anything is done; so is a request refused that the service does not know.
+    """
+    code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _BEFORE_IT:
+        return False
+    return status >= 500 or code in _FAULTS or (len(code) == 3 and code.startswith("5"))
 
 
 def _skew(answer: Mapping[str, Any]) -> timedelta | None:
