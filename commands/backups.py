@@ -506,7 +506,7 @@ def lift(app: App, store: str, because: str) -> None:
 @because_option
 @pass_app
 def close(app: App, digest: str, because: str) -> None:
-    """Close a plan with what it leaves (shared, locked, doubtful): the certificate names it and is not complete.
+    """Close a plan with what it leaves (shared, locked, failed, doubtful): the certificate names it, never as complete.
 
     \b
     Example:

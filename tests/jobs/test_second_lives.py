@@ -1,9 +1,11 @@
 """A service that lives once more: its backups are its client's again, and what was said of its first end is over."""
 
+import json
+
 import pytest
 
 from tests.house import House, service_id
-from tests.jobs.shelves import Shelf
+from tests.jobs.shelves import Lie, Shelf
 from tests.jobs.test_attested import a_tape, attested, ended_with
 from tests.jobs.test_deletions import MADE, a_house, end, kinds, plan_of, set_status, states, tasks
 from tests.jobs.test_deletions_returned import ASIDE, moved_aside
@@ -11,6 +13,7 @@ from whmcs_bridge.domain.deletions import PlanState
 from whmcs_bridge.domain.status import ServiceStatus
 from whmcs_bridge.errors import UsageProblem
 from whmcs_bridge.jobs import backup_desk, backup_guard
+from whmcs_bridge.jobs.backup_certificate import certificate, certificate_lines
 from whmcs_bridge.simulator.records import Service
 
 PLACE = ["site1/one", "site1/two", "site2/full"]
@@ -176,7 +179,7 @@ def test_a_persons_word_about_the_first_end_does_not_settle_the_second() -> None
         assert "backups-unverifiable" in tasks(house)
 
 
-# --- what a person types --------------------------------------------------------------------------
+# --- what a person types, and what a person may leave ---------------------------------------------
 
 
 @pytest.mark.parametrize("said", ["", "  ", "two\nlines", "a\0b", "x" * 401])
@@ -201,3 +204,29 @@ def test_what_a_person_says_is_one_line_that_can_be_printed(said: str) -> None:
             backup_desk.request(ports, service_id(service))
             with pytest.raises(UsageProblem, match="--note"):
                 backup_desk.end_request(ports, service_id(service), "withdrawn", said)
+
+
+def test_what_a_store_never_lets_go_can_be_closed_and_is_named() -> None:
+    shelf = Shelf()
+    with a_house(shelf) as house:
+        service = house.a_service()
+        shelf.put("site1", "full", MADE)
+        end(house, service)
+        digest = plan_of(house, service).digest
+        with pytest.raises(UsageProblem, match="let the next run go on"):
+            backup_desk.close_plan(house.bridge.ports, digest, "it may read there, and not delete")
+        shelf.lie = Lie.SUCCESS_WITHOUT_EFFECT
+        house.next_day(3)
+        assert states(plan_of(house, service)) == {"shelf": "failed"}
+        closed = backup_desk.close_plan(house.bridge.ports, digest, " it may read there, and not delete ")
+        assert (closed.state, closed.complete) == (PlanState.DONE, False)
+        assert closed.why.endswith(": it may read there, and not delete")
+        links = house.bridge.journal.deletions.links(service_id(service))
+        verdict = [json.loads(link.body) for link in links if link.kind == "verdict"][-1]
+        assert [item["locator"] for item in verdict["left"]] == ["site1/full"]
+        told = certificate(house.bridge.ports, service_id(service))
+        assert (told["complete"], told["outcome"]) == (False, "closed")
+        assert "site1/full" in "\n".join(certificate_lines(told))
+        sent = shelf.asked.count("delete site1/full")
+        house.next_day(3)
+        assert (sent > 0, shelf.asked.count("delete site1/full")) == (True, sent)

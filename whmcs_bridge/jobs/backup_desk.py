@@ -14,6 +14,7 @@ from whmcs_bridge.jobs.backup_accounts import after_seeing, hash_of
 from whmcs_bridge.jobs.backup_carry import ONE_AT_A_TIME, look_and_plan
 from whmcs_bridge.jobs.backup_gone import against_gone, gone_subject
 from whmcs_bridge.jobs.backup_look import Found, Look, Subject, ask_panels, look_at, search, serving
+from whmcs_bridge.jobs.backup_plan import item_json
 from whmcs_bridge.jobs.backup_tend import remember_unplanned, service_in_mirror
 from whmcs_bridge.jobs.backup_waits import SHORT, halted, how_to_approve
 from whmcs_bridge.jobs.context import Ports
@@ -263,13 +264,18 @@ def open_plan(ports: Ports, digest: str) -> DeletionPlan:
 
 
 def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
-    """Let what is left be as it is, on a person's word: the verdict names it and is not complete."""
+    """Let what is left be as it is, on a person's word: the verdict names it and is not complete.
+
+    What a store does not let go (it failed) may be left as well. Raises UsageProblem where a run has still to try, or
+    something lies aside; UnknownId, StalePlan.
+    """
     because = one_line("--because", because)
     plan = open_plan(ports, digest)
     left = [s for s in plan.stores if not s.settled]
-    to_go = (ItemState.PLANNED, ItemState.DELETING, ItemState.FAILED)
-    if not plan.waits_for_approval and any(s.state in to_go for s in left):
-        raise UsageProblem(f"plan {digest} has items that a run may still delete; wait for it, or lift what holds it")
+    to_go = [s.store for s in left if s.state in (ItemState.PLANNED, ItemState.DELETING)]
+    if to_go and not plan.waits_for_approval:
+        said = f"plan {digest} has items in store {to_go[0]} that no run has tried yet, or whose answer is open"
+        raise UsageProblem(f"{said}: let the next run go on (whmcs-bridge sync), and close what it leaves")
     _refuse_aside(plan)
     if any(s.left_settings for s in left):
         remember_unplanned(ports, plan.service)
@@ -280,6 +286,7 @@ def close_plan(ports: Ports, digest: str, because: str) -> DeletionPlan:
         "by": ports.actor,
         "because": because,
         "stores": {s.store: {"state": s.state.value, "why": s.why} for s in plan.stores},
+        "left": [item_json(p.item) for p in plan.items if not p.state.gone],
     }
     hashes = tuple(hash_of(a) for a in plan.accounts if a.username)
     deletions.save_tombstone(Tombstone(plan.service, plan.client, ports.today(), hashes))
