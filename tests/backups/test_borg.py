@@ -165,6 +165,29 @@ def test_an_append_only_repository_is_not_said_to_forget() -> None:
     assert "keeps what is deleted" in store.probe().notes[0]
 
 
+@pytest.mark.parametrize("said", ["LockFailed: lock.exclusive ([Errno 13] Permission denied)", "Read-only file system"])
+def test_a_login_that_may_not_lock_does_not_make_the_repository_busy_for_ever(said: str) -> None:
+    class Reader(Double):
+        def run(self, *arguments: str) -> str:
+            if "--lock-wait" in arguments:
+                raise ProgramFailed(f"store repo: borg list: {said}", 2, said)
+            return super().run(*arguments)
+
+    probe = BorgStore("repo", "/srv/borg", LAYOUT, Reader()).probe()
+    assert (probe.complete, probe.busy) == (True, ())
+    assert "unknown" in probe.notes[0]
+
+
+def row_at(time: str) -> str:
+    return json.dumps({"archives": [{"id": "1", "name": "x", "time": time}]})
+
+
+@pytest.mark.parametrize("text", [row_at("soon"), row_at("0001-01-01T00:00:00+14:00"), "[" * 200_000])
+def test_a_list_that_nobody_could_have_written_is_no_list(text: str) -> None:
+    with pytest.raises(ViewIncomplete):
+        listing(DoublePlace()._with(DoublePlace()._wrapped(answer=text)))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"archives": null}', '{"archives": [{"name": "x"}]}'])
 def test_what_is_no_list_is_no_empty_list(text: str) -> None:
     place = DoublePlace()

@@ -80,16 +80,21 @@ class BorgStore(PathStore):
         notes = ["the server keeps what is deleted: nothing can be deleted from here"] if self._append_only else []
         if not self._compact and not self._append_only:
             notes.append("bytes stay until somebody compacts the repository")
-        return Probe(complete=True, busy=self._busy(), keeps_for=self._kept, notes=tuple(notes))
+        busy, unknown = self._busy()
+        return Probe(complete=True, busy=busy, keeps_for=self._kept, notes=(*notes, *unknown))
 
-    def _busy(self) -> tuple[str, ...]:
+    def _busy(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Whose backup is at work, and what is to be said where this login may not see it."""
         try:
             self._run("list", "--json", "--last", "1", "--lock-wait", "0")
         except ProgramFailed as failed:
-            if "lock" in failed.said.casefold():
-                return ("*",)
+            said = failed.said.casefold()
+            if "permission denied" in said or "read-only" in said:
+                return (), ("whether a backup is at work is unknown: this login may not lock the repository",)
+            if "lock" in said:
+                return ("*",), ()
             raise
-        return ()
+        return (), ()
 
     def items(self) -> Iterable[BackupItem]:
         """Every archive, checkpoints too. Raises StoreTrouble where the list cannot be read whole."""
@@ -154,10 +159,12 @@ class BorgStore(PathStore):
         text = self._run("list", "--json", "--consider-checkpoints", "--bypass-lock")
         try:
             rows = json.loads(text)["archives"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             rows = None
         whole = isinstance(rows, list) and all(
-            isinstance(row, dict) and all(isinstance(row.get(field), str) for field in ("id", "name", "time"))
+            isinstance(row, dict)
+            and all(isinstance(row.get(field), str) for field in ("id", "name", "time"))
+            and _is_time(row["time"])
             for row in rows
         )
         if not whole:
@@ -187,6 +194,14 @@ _BEFORE = Receipt(Outcome.GONE_BEFORE)
 def _name_fault(name: str) -> str:
     """What is wrong with an archive's name; "" for nothing."""
     return "two colons, which stand before a name" if "::" in name or name.startswith(":") else segment_fault(name)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        _time(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _time(text: str) -> datetime:
