@@ -175,15 +175,48 @@ def snapshot(tags: list[str], paths: list[str]) -> tuple[ResticStore, BackupItem
         (["user=bob", "user=bob1"], ["/home/bob"], Verdict.SHARED),
         (["user=bob"], ["/home/bob1"], Verdict.SHARED),
         (["user=bob1"], ["/home/bob"], Verdict.SHARED),
-        (["user=bob"], ["/home"], Verdict.AMBIGUOUS),
+        (["user=bob"], ["/home"], Verdict.SHARED),
+        ([], ["/home"], Verdict.SHARED),
+        ([], ["/home/"], Verdict.SHARED),
+        (["user=bob1"], ["/"], Verdict.SHARED),
+        ([], ["/home/bob/public_html"], Verdict.AMBIGUOUS),
+        ([], ["/etc", "/home/bob/mail"], Verdict.AMBIGUOUS),
+        (["user=bob"], ["/home/bob/public_html"], Verdict.AMBIGUOUS),
+        ([], ["/hom", "/homes", "/home/bob1/x", "/home/bobby"], Verdict.NOT_MINE),
         ([], ["/home/bob"], Verdict.AMBIGUOUS),
         (["user=bob1"], ["/home/bob1"], Verdict.NOT_MINE),
-        (["USER=bob"], ["/home/bob/"], Verdict.NOT_MINE),
+        (["USER=bob"], ["/home/bob/"], Verdict.AMBIGUOUS),
     ],
 )
 def test_whose_a_snapshot_is(tags: list[str], paths: list[str], verdict: Verdict) -> None:
     store, item = snapshot(tags, paths)
     assert store.claim(item, BOB).verdict is verdict
+
+
+@pytest.mark.parametrize("path", ["/", "/home", "/home/"])
+def test_a_snapshot_of_all_homes_is_shared(path: str) -> None:
+    _, item = snapshot([], [path])
+    assert item.shared
+    assert item.account == ""
+
+
+ROW = {"id": "f" * 64, "time": "2026-02-01T00:00:00Z", "paths": ["/home/bob"], "tags": ["user=bob"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([{**ROW, "time": "garbage"}]),
+        json.dumps([{**ROW, "time": "0001-01-01T00:00:00+14:00"}]),
+        json.dumps([{**ROW, "paths": [1]}]),
+        json.dumps([{**ROW, "tags": [1]}]),
+        json.dumps([{**ROW, "tags": "user=bob"}]),
+        "[" * 200_000,
+    ],
+)
+def test_a_list_that_nobody_could_have_written_is_no_list(text: str) -> None:
+    with pytest.raises(ViewIncomplete):
+        listing(DoublePlace()._answering(text))
 
 
 def test_a_lock_is_a_backup_at_work() -> None:

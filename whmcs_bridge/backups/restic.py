@@ -106,7 +106,7 @@ class ResticStore(SimpleStore):
             etag=number,
             owner_hint=", ".join([*tags, *paths])[:200],
             account=next(iter(users)) if len(users) == 1 else "",
-            shared=len(paths) != 1 or len(users) > 1,
+            shared=len(paths) != 1 or len(users) > 1 or any(_holds(path, self._path) for path in paths),
             meta={TAGS: json.dumps(tags), PATHS: json.dumps(paths), HOST: str(row.get("hostname", ""))},
         )
 
@@ -124,7 +124,11 @@ class ResticStore(SimpleStore):
         wanted_tag = self._tag.replace("{user}", account.username)
         wanted_path = self._path.replace("{user}", account.username)
         tagged, placed = bool(self._tag) and wanted_tag in tags, bool(self._path) and wanted_path in paths
+        if self._path and any(_holds(path, wanted_path) for path in paths):
+            return Claim(Verdict.SHARED, (), "the snapshot holds a folder that the account's lies in")
         if not tagged and not placed:
+            if self._path and any(_holds(wanted_path, path) for path in paths):
+                return Claim(Verdict.AMBIGUOUS, (), "the snapshot holds a part of the account's folder")
             return NOT_MINE
         if len(paths) != 1 or self._users(tags, paths) != {account.username}:
             return Claim(Verdict.SHARED, (NAME,), "the snapshot holds more than this account")
@@ -189,17 +193,11 @@ class ResticStore(SimpleStore):
         text = self._run("snapshots", "--json")
         try:
             rows = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             rows = None
         if rows is None and text.strip() == "null":
             return []
-        whole = isinstance(rows, list) and all(
-            isinstance(row, dict)
-            and FULL_ID.fullmatch(str(row.get("id")))
-            and isinstance(row.get("paths"), list)
-            and isinstance(row.get("time"), str)
-            for row in rows
-        )
+        whole = isinstance(rows, list) and all(_is_snapshot(row) for row in rows)
         if not whole:
             raise ViewIncomplete(f"store {self.name}: restic's list of snapshots cannot be read")
         assert isinstance(rows, list)
@@ -223,6 +221,32 @@ def _pattern(template: str) -> re.Pattern[str] | None:
         return None
     before, after = template.split("{user}")
     return re.compile(f"{re.escape(before)}(?P<user>{USER}){re.escape(after)}", re.ASCII)
+
+
+def _holds(folder: str, path: str) -> bool:
+    """The path lies below the folder."""
+    return path != folder and path.startswith(f"{folder.rstrip('/')}/")
+
+
+def _is_snapshot(row: object) -> bool:
+    return (
+        isinstance(row, dict)
+        and bool(FULL_ID.fullmatch(str(row.get("id"))))
+        and _are_words(row.get("paths"))
+        and _are_words(row.get("tags") or [])
+        and _is_time(row.get("time"))
+    )
+
+
+def _are_words(words: object) -> bool:
+    return isinstance(words, list) and all(isinstance(word, str) for word in words)
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(_time(text))
+    except (ValueError, OverflowError):
+        return False
 
 
 def _time(text: str) -> datetime:
