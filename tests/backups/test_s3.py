@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import boto3
@@ -301,6 +301,25 @@ def test_a_page_that_does_not_say_where_to_go_on_is_no_list(server: str) -> None
     answers = iter([{**page_of(place), "IsTruncated": True}])
     store._ask = lambda *_a, **_k: next(answers)  # type: ignore[method-assign]
     with pytest.raises(ViewIncomplete, match="breaks off"):
+        listing(store)
+
+
+def test_pages_that_lead_back_to_where_we_were_end(server: str) -> None:
+    place = S3Place(server)
+    store = place.store()
+    marks = cycle(["a", "b"])
+    store._ask = lambda *_a, **_k: {**page_of(place), "IsTruncated": True, "NextKeyMarker": next(marks)}  # type: ignore[method-assign]
+    with pytest.raises(ViewIncomplete, match="breaks off"):
+        listing(store)
+
+
+@pytest.mark.parametrize("kind", ["Versions", "DeleteMarkers", "Uploads"])
+@pytest.mark.parametrize("row", [{"Key": "panel/x"}, {"VersionId": "1", "UploadId": "1"}])
+def test_a_row_without_its_key_or_id_is_no_list(server: str, kind: str, row: dict[str, str]) -> None:
+    place = S3Place(server)
+    store = place.store()
+    store._ask = lambda *_a, **_k: {**page_of(place), kind: [row]}  # type: ignore[method-assign]
+    with pytest.raises(ViewIncomplete, match="without its key"):
         listing(store)
 
 

@@ -225,14 +225,14 @@ class S3Store(PathStore):
         markers: list[BackupItem] = []
         for page in self._pages("list_object_versions", "MaxKeys", ("KeyMarker", "VersionIdMarker")):
             for row in page.get("Versions") or ():
-                yield self._item(row, row["VersionId"], size=row.get("Size"), etag=row.get("ETag"))
+                yield self._item(row, self._version(row), size=row.get("Size"), etag=row.get("ETag"))
             markers += [
-                self._item(row, row["VersionId"], meta={PART: MARKER}) for row in page.get("DeleteMarkers") or ()
+                self._item(row, self._version(row), meta={PART: MARKER}) for row in page.get("DeleteMarkers") or ()
             ]
         yield from markers
         for page in self._pages("list_multipart_uploads", "MaxUploads", ("KeyMarker", "UploadIdMarker")):
             for row in page.get("Uploads") or ():
-                yield self._item(row, row["UploadId"], at=row.get("Initiated"), meta={PART: UPLOAD})
+                yield self._item(row, self._version(row, "UploadId"), at=row.get("Initiated"), meta={PART: UPLOAD})
 
     def claim(self, item: BackupItem, account: AccountIdentity) -> Claim:
         """Pure: whose the item is; an object within a backup that is a folder belongs to whom the folder does."""
@@ -246,6 +246,11 @@ class S3Store(PathStore):
         if claim.verdict is Verdict.MINE and _odd_below(self._key(item), tree):
             return Claim(Verdict.AMBIGUOUS, claim.proofs, "its key has an empty, . or .. part")
         return claim
+
+    def _version(self, row: Mapping[str, Any], field: str = "VersionId") -> str:
+        if not row.get("Key") or not row.get(field):
+            raise ViewIncomplete(f"store {self.name}: the service lists something without its key or {field}")
+        return str(row[field])
 
     def _item(
         self,
@@ -307,14 +312,16 @@ class S3Store(PathStore):
 
     def _pages(self, action: str, limit: str, marks: tuple[str, str]) -> Iterator[Mapping[str, Any]]:
         at: dict[str, Any] = {}
+        been: set[tuple[str, ...]] = set()
         while True:
             page = self._page(action, self._prefix, **{limit: self._page_size, **at})
             yield page
             if not page["IsTruncated"]:
                 return
             following = {mark: page[f"Next{mark}"] for mark in marks if page.get(f"Next{mark}")}
-            if not following or following == at:
+            if not following or tuple(following.values()) in been:
                 raise ViewIncomplete(f"store {self.name}: {action} breaks off and does not say where to go on")
+            been.add(tuple(following.values()))
             at = following
 
     # --- deleting --------------------------------------------------------------------------------
