@@ -1,11 +1,15 @@
 """The line to panels and stores over HTTPS: what is never sent, and what is no answer."""
 
+import gzip
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import repeat
 
 import pytest
 from pytest_httpserver import HTTPServer
 from requests import Response
+from werkzeug import Request
+from werkzeug import Response as Answer
 
 from whmcs_bridge.backups import jetbackup, solusvm2
 from whmcs_bridge.backups import line as lines
@@ -51,6 +55,50 @@ def test_a_reply_that_is_too_large_is_no_answer(httpserver: HTTPServer, monkeypa
     httpserver.expect_request("/a").respond_with_data("x" * 11)
     with pytest.raises(ViewIncomplete, match="too large"):
         line(httpserver).ask("GET", "/a")
+
+
+def endless(request: Request) -> Answer:
+    return Answer(repeat(b"x" * 1000), direct_passthrough=True)
+
+
+def test_a_reply_without_end_is_read_to_the_limit_and_no_further(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "MAX_REPLY_BYTES", 100_000)
+    httpserver.expect_request("/a").respond_with_handler(endless)
+    with pytest.raises(ViewIncomplete, match="too large"):
+        line(httpserver).ask("GET", "/a")
+
+
+def test_a_reply_that_drips_is_given_up(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "PATIENCE", 0)
+    httpserver.expect_request("/a").respond_with_handler(endless)
+    httpserver.expect_request("/b").respond_with_json({"data": 1})
+    there = line(httpserver)
+    with pytest.raises(StoreUnreachable, match="its answer has no end"):
+        there.ask("GET", "/a")
+    monkeypatch.undo()
+    assert there.json(there.ask("GET", "/b")) == {"data": 1}
+
+
+def test_a_reply_that_breaks_off_is_no_answer(httpserver: HTTPServer) -> None:
+    def broken(request: Request) -> Answer:
+        return Answer(iter([b"short"]), headers={"Content-Length": "100"}, direct_passthrough=True)
+
+    httpserver.expect_request("/a").respond_with_handler(broken)
+    with pytest.raises(StoreUnreachable):
+        line(httpserver).ask("GET", "/a")
+
+
+@pytest.mark.parametrize("size", [0, 1, lines.CHUNK, 3 * lines.CHUNK + 1])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_reply_of_any_size_is_read_whole(httpserver: HTTPServer, size: int, *, packed: bool) -> None:
+    body = bytes(n % 251 for n in range(size))
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    httpserver.expect_request("/a").respond_with_data(gzip.compress(body) if packed else body, headers=headers)
+    there = line(httpserver)
+    assert [there.ask("GET", "/a").content == body for _ in range(2)] == [True, True]
+    there.close()
 
 
 @pytest.mark.parametrize("secret", ["top-secret\nsecond", "top-secret\u2026", "top-secret\udcff"])

@@ -5,6 +5,7 @@ could name something else than was meant: odd paths are refused, and what was se
 """
 
 import re
+import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from requests import Response
 
 MAX_REPLY_BYTES: Final = 64 * 2**20
+CHUNK: Final = 2**16
+PATIENCE: Final = 10
+"""A reply has to be there within so many times the timeout, which counts from one packet to the next."""
 PATH: Final = re.compile(r"(/[A-Za-z0-9._:@=+!-]+)+/?|/", re.ASCII)
 
 
@@ -36,6 +40,7 @@ class HttpLine:
         ViewIncomplete for a reply that is too large, StoreUnsupported for what is never sent.
         """
         import requests
+        from urllib3.exceptions import HTTPError
 
         if not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
             raise StoreUnsupported(f"{self._what}: an odd name, which something on the way could rewrite; not sent")
@@ -49,21 +54,36 @@ class HttpLine:
             raise StoreUnsupported(f"{self._what}: a request that cannot be sent: {type(error).__name__}") from None
         if urlsplit(prepared.url).path != urlsplit(self._url).path + path:
             raise StoreUnsupported(f"{self._what}: a name that would be rewritten on the way; not sent")
+        until = time.monotonic() + PATIENCE * self._timeout
         try:
             reply: Response = self._session.send(
-                prepared, timeout=self._timeout, allow_redirects=False, verify=self._session.verify
+                prepared, timeout=self._timeout, allow_redirects=False, verify=self._session.verify, stream=True
             )
+            self._take_in(reply, until)
         except requests.exceptions.SSLError:
             raise StoreAuthFailed(f"{self._what}: no certificate that we trust; see ca_file") from None
-        except (requests.RequestException, ValueError) as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:
             raise StoreUnreachable(f"{self._what}: {type(error).__name__}") from None
         self._check(reply, takes)
         return reply
 
+    def _take_in(self, reply: "Response", until: float) -> None:
+        """Read a reply as it comes: neither its size nor its pace is left to the other side."""
+        found = bytearray()
+        try:
+            while chunk := reply.raw.read1(CHUNK, decode_content=True):
+                found += chunk
+                if len(found) > MAX_REPLY_BYTES:
+                    raise self.gap("a reply that is too large")
+                if time.monotonic() > until:
+                    raise StoreUnreachable(f"{self._what}: its answer has no end")
+        except BaseException:
+            reply.close()  # what is still to come may not be taken for the next answer
+            raise
+        reply._content = bytes(found)
+
     def _check(self, reply: "Response", takes: Collection[int]) -> None:
         status = reply.status_code
-        if len(reply.content) > MAX_REPLY_BYTES:
-            raise self.gap("a reply that is too large")
         if status < 300 or status in takes:
             return
         if status in (401, 403):
