@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_REPLY_BYTES: Final = 64 * 2**20
 CHUNK: Final = 2**16
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PATIENCE: Final = 10
 """A reply has to be there within so many times the timeout, which counts from one packet to the next."""
 PATH: Final = re.compile(r"(/[A-Za-z0-9._:@=+!-]+)+/?|/", re.ASCII)
@@ -124,8 +125,8 @@ def moment(seconds: object) -> datetime | None:
     if type(seconds) is not int:
         return None
     try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
+        return EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
         return None
 
 
