@@ -282,7 +282,7 @@ def test_a_name_that_says_one_vmid_and_a_storage_that_says_another_prove_nothing
         ("vzdump-qemu-100-before-upgrade.vma.zst", {"vmid": None}, Verdict.AMBIGUOUS),
         ("vzdump-qemu-200-old-100-x.vma.zst", {"vmid": 200}, Verdict.AMBIGUOUS),
         ("keep-this.vma.zst", {"vmid": 100}, Verdict.AMBIGUOUS),
-        (f"vzdump-qemu-200-{STAMP}.vma.zst", {"vmid": 100}, Verdict.AMBIGUOUS),
+        (f"vzdump-qemu-200-{STAMP}.vma.zst", {"vmid": 100}, Verdict.NOT_MINE),
         ("vzdump-qemu-1000-before-upgrade.vma.zst", {"vmid": 1000}, Verdict.NOT_MINE),
         ("keep-this.vma.zst", {"vmid": 200}, Verdict.NOT_MINE),
         (f"vzdump-qemu-200-{STAMP}.vma.zst", {"vmid": 300}, Verdict.NOT_MINE),

@@ -405,10 +405,14 @@ def _read(volid: str, row: Mapping[str, Any]) -> tuple[str, date | None, str, st
 
 
 def _mentions(item: BackupItem, account: AccountIdentity) -> bool:
-    """One of the account's numbers stands in an odd name, or the storage reports it: it may be the account's."""
+    """One of the account's numbers stands in an odd name, or the storage reports it for one: it may be the account's.
+
+    Where a good name tells another number, that one counts: storages repeat the number that they were asked for.
+    """
+    if item.account:
+        return False
     numbers = numbers_of(account)
-    in_name = set() if item.account else set(DIGITS.findall(item.locator.partition(":")[2]))
-    return item.owner_hint in numbers or not numbers.isdisjoint(in_name)
+    return item.owner_hint in numbers or not numbers.isdisjoint(DIGITS.findall(item.locator.partition(":")[2]))
 
 
 def _ours(locator: str, storages: Iterable[str]) -> bool:
