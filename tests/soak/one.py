@@ -46,6 +46,7 @@ def lived(seed: int, days: int) -> Outcome:
     except Exception:
         outcome.wrong = traceback.format_exc()
     finally:
+        logging.disable(logging.NOTSET)
         if history is not None:
             outcome.story, outcome.tally = history.story, history.tally
             history.close()
